@@ -1,0 +1,91 @@
+/**
+ * Batch: the unit in which rows move between operators — columns in typed arrays, never row objects.
+ *
+ *   schema   [time: timestamp] [tag.host: string] [value: float]
+ *   columns  Float64Array      codes + dictionary  Float64Array          (each `length` long)
+ *   valid    undefined = no nulls, else one byte a row: 1 valid, 0 null
+ *   selection undefined = all rows, else the ascending indexes of the rows that count
+ *
+ * Invariants:
+ * 1. A batch is borrowed: it is valid until the consumer pulls the next one from the same operator.
+ * 2. The value under a null is unspecified and never read.
+ * 3. A dictionary only grows while a query runs; a code means the same string for ever. Two codes of one dictionary
+ *    may name equal strings: compare text, or intern, never codes of different dictionaries.
+ */
+
+/** `timestamp` is µs since the epoch (UTC), `duration` µs; both exact in a double, as is `integer` (±2^53). */
+export type ValueType = 'float' | 'integer' | 'boolean' | 'string' | 'timestamp' | 'duration'
+
+export interface Dictionary {
+  readonly size: number
+  at(code: number): string
+}
+
+export interface NumberColumn {
+  readonly type: 'float' | 'integer' | 'timestamp' | 'duration'
+  readonly values: Float64Array
+  readonly valid: Uint8Array | undefined
+}
+export interface BooleanColumn {
+  readonly type: 'boolean'
+  /** 1 true, 0 false. */
+  readonly values: Uint8Array
+  readonly valid: Uint8Array | undefined
+}
+export interface StringColumn {
+  readonly type: 'string'
+  /** Codes into the dictionary. */
+  readonly values: Uint32Array
+  readonly dictionary: Dictionary
+  readonly valid: Uint8Array | undefined
+}
+export type Column = NumberColumn | BooleanColumn | StringColumn
+
+export interface ColumnInfo {
+  readonly name: string
+  readonly type: ValueType
+  readonly nullable: boolean
+}
+export type Schema = readonly ColumnInfo[]
+
+export interface Batch {
+  /** Physical rows in each column; columns may be longer, never shorter. */
+  readonly length: number
+  readonly columns: readonly Column[]
+  /** Ascending row indexes that count; its length is exact. */
+  readonly selection: Uint32Array | undefined
+}
+
+export const rowCount = (batch: Batch): number => batch.selection?.length ?? batch.length
+
+/** A dictionary over an array of strings. */
+export class ArrayDictionary implements Dictionary {
+  readonly strings: string[]
+  constructor(strings: string[] = []) {
+    this.strings = strings
+  }
+  get size(): number {
+    return this.strings.length
+  }
+  at(code: number): string {
+    return this.strings[code]!
+  }
+}
+
+/** A dictionary that interns: equal strings get equal codes. */
+export class InterningDictionary extends ArrayDictionary {
+  readonly #codes = new Map<string, number>()
+  constructor(strings: readonly string[] = []) {
+    super([])
+    for (const text of strings) this.code(text)
+  }
+  code(text: string): number {
+    let found = this.#codes.get(text)
+    if (found === undefined) {
+      found = this.strings.length
+      this.strings.push(text)
+      this.#codes.set(text, found)
+    }
+    return found
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The engine's view of the machine. Everything outside `lib/node/` and `surfaces/` reaches files, clocks, randomness
+ * and timers through these ports, so that the whole engine runs on simulated ones, and one day in a browser.
+ *
+ * Reads and writes are synchronous: a page-cache read or write costs microseconds, while a thread-pool round trip
+ * costs 150. Only what waits for the device — `dataSync`, `syncDirectory` — is asynchronous.
+ */
+
+/** Failures of the file system are `Error`s with the POSIX name in `code`: `ENOENT`, `EEXIST`, `ENOSPC`, `EIO`, … */
+export interface FileSystemError extends Error {
+  readonly code: string
+}
+
+export const isFileSystemError = (error: unknown): error is FileSystemError =>
+  error instanceof Error &&
+  typeof (error as Partial<FileSystemError>).code === 'string' &&
+  /^E[A-Z0-9]+$/.test((error as FileSystemError).code)
+
+export interface File {
+  /** Size in bytes. */
+  size(): number
+  /** Reads up to `target.length` bytes at `position`; returns how many (less only at the end of the file). */
+  read(target: Uint8Array, position: number): number
+  /** Writes all of `bytes` at `position` or throws; after a throw any prefix may have been written. */
+  write(bytes: Uint8Array, position: number): void
+  truncate(size: number): void
+  /** Resolves when data and size are durable (fdatasync). */
+  dataSync(): Promise<void>
+  /** Closing twice is allowed. */
+  close(): void
+}
+
+/** `read` an existing file, `create` a new one (fails with `EEXIST`), `open` for both, made when absent. */
+export type OpenMode = 'read' | 'create' | 'open'
+
+/** Paths use `/` and are absolute or relative to the process, exactly as given. */
+export interface FileSystem {
+  open(path: string, mode: OpenMode): File
+  /** Atomically replaces `to`. Durable after `syncDirectory` of its parent. */
+  rename(from: string, to: string): void
+  remove(path: string): void
+  /** Makes the directory and its parents; existing ones are fine. */
+  makeDirectory(path: string): void
+  /** Names in the directory, sorted; `ENOENT` when there is none. */
+  list(path: string): string[]
+  exists(path: string): boolean
+  /** Resolves when names made, renamed or removed in the directory are durable. */
+  syncDirectory(path: string): Promise<void>
+}
+
+export interface Clock {
+  /** Wall clock: microseconds since the epoch, UTC. May jump. */
+  nowUs(): number
+  /** Milliseconds since some fixed moment; never goes back. */
+  monotonicMs(): number
+}
+
+export interface Random {
+  /** Fills `target` and returns it. */
+  bytes(target: Uint8Array): Uint8Array
+}
+
+/** A one-shot timer; the returned function cancels it. */
+export interface Timers {
+  after(delayMs: number, task: () => void): () => void
+  /** Runs the task after I/O that is ready has had its turn (setImmediate). */
+  soon(task: () => void): void
+}
+
+export interface Checksums {
+  /** CRC-32 (IEEE), continuing from `seed`. */
+  crc32(bytes: Uint8Array, seed?: number): number
+}
+
+export interface Compression {
+  compress(bytes: Uint8Array): Uint8Array
+  /** Throws when the input is damaged or would give more than `lengthMax` bytes. */
+  decompress(bytes: Uint8Array, lengthMax: number): Uint8Array
+}
+
+export interface Process {
+  readonly pid: number
+  /** An opaque token that tells one run of a pid from another (its start time), or undefined when no such process lives. */
+  startToken(pid: number): string | undefined
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type Logger = (level: LogLevel, message: string, details?: Readonly<Record<string, unknown>>) => void
+
+export interface Ports {
+  readonly files: FileSystem
+  readonly clock: Clock
+  readonly random: Random
+  readonly timers: Timers
+  readonly checksums: Checksums
+  readonly zstd: Compression
+  readonly process: Process
+  readonly log: Logger
+}

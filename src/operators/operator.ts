@@ -1,0 +1,42 @@
+/**
+ * The contract of every operator: one async generator over column batches.
+ *
+ * Invariants:
+ * 1. A batch is borrowed until the consumer pulls again (see columnar/batch.ts).
+ * 2. Returning early (`return()` on the generator) closes the inputs, which releases their pins.
+ * 3. Cancellation, the yield to the event loop, timing and counts are wrapped around every operator in one place
+ *    (`instrument.ts`); no operator looks at the signal itself, except inside a loop that can run long without a pull.
+ */
+import type { Batch } from '../columnar/batch.ts'
+import type { Kernels } from '../kernels/kernels.ts'
+import type { Clock, Timers } from '../lib/ports.ts'
+import type { CatalogReader } from '../storage/catalog/types.ts'
+import type { ReadStatistics, Version } from '../storage/types.ts'
+
+export type BatchStream = AsyncGenerator<Batch, void, undefined>
+
+export interface OperatorStatistics {
+  readonly name: string
+  rowsOut: number
+  batches: number
+  /** Time inside this operator and its inputs. */
+  elapsedMs: number
+}
+
+/** What one execution of a query shares among its operators. */
+export interface ExecutionContext {
+  readonly version: Version
+  readonly catalog: CatalogReader
+  readonly kernels: Kernels
+  readonly clock: Clock
+  readonly timers: Timers
+  /** Aborted when the consumer is gone or the query timed out; `reason` is then a `SydraError`. */
+  readonly signal: AbortSignal
+  /** Rows an output batch aims at. */
+  readonly batchRows: number
+  /** Bytes the query may hold in sorts, groups and windows; beyond it `memory_limit`. */
+  readonly memoryMaxBytes: number
+  readonly duplicates: 'last' | 'first'
+  readonly read: ReadStatistics
+  readonly operators: OperatorStatistics[]
+}

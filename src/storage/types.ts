@@ -1,0 +1,159 @@
+/**
+ * The words that storage, pipelines and operators share.
+ *
+ *   RowBatch   rows on their way in: columns per metric, settled — nothing in it can fail any more
+ *   Version    what one reader sees: memtables and segments as of an LSN, pinned until released
+ *   Piece      a part of a version that is skipped or read on its own: a row group, a memtable chunk
+ *
+ * Invariants:
+ * 1. Pieces of a version are listed in write order: where two rows have one (series, time), they merge field by field
+ *    and the later piece wins (with `duplicates: "first"`, the earlier).
+ * 2. Within a piece (series, time) is unique, and rows are read in (series rank, time) order.
+ */
+import type { RowBuffer } from './row-buffer.ts'
+
+export type FieldType = 'float' | 'integer' | 'boolean' | 'string'
+
+/** Log sequence number: one for every commit, in one total order, from 1. Exact in a double. */
+export type Lsn = number
+
+export interface FieldInfo {
+  /** Index within its metric. */
+  readonly id: number
+  readonly name: string
+  readonly type: FieldType
+}
+
+export interface MetricInfo {
+  readonly id: number
+  readonly name: string
+  /** Grows only; index = id. */
+  readonly fields: readonly FieldInfo[]
+}
+
+/** A tag set as `[key, value]` pairs sorted by key (UTF-8 byte order), keys unique, values non-empty. */
+export type Tags = readonly (readonly [key: string, value: string])[]
+
+// ---- on the way in ------------------------------------------------------------------------------------------------
+
+export interface FieldRows {
+  readonly field: FieldInfo
+  /** float, integer: Float64Array; boolean: Uint8Array of 0 and 1; string: Uint32Array of codes into `strings`. */
+  readonly values: Float64Array | Uint8Array | Uint32Array
+  /** 1 present, 0 missing; undefined when every row has it. */
+  readonly valid: Uint8Array | undefined
+  readonly strings: readonly string[] | undefined
+}
+
+/** Rows of one metric in scan order. Every row has at least one field present. */
+export interface MetricRows {
+  readonly metric: MetricInfo
+  readonly length: number
+  /** Catalog ordinals. */
+  readonly series: Uint32Array
+  readonly timeUs: Float64Array
+  readonly fields: readonly FieldRows[]
+}
+
+export interface RowBatch {
+  readonly metrics: readonly MetricRows[]
+  readonly rowCount: number
+  /** Memory the columns take, in bytes: what the ingest permit accounts for. */
+  readonly byteLength: number
+}
+
+// ---- what a reader sees -------------------------------------------------------------------------------------------
+
+/** Counters that a read adds to; they end up in the query's `stats`. */
+export interface ReadStatistics {
+  segmentsScanned: number
+  segmentsPruned: number
+  blocksScanned: number
+  blocksPruned: number
+  bytesRead: number
+  rowsScanned: number
+}
+
+export interface SeriesSet {
+  /** Catalog ordinals, ascending. */
+  readonly ordinals: Uint32Array
+  has(ordinal: number): boolean
+}
+
+export interface ReadRequest {
+  readonly metric: MetricInfo
+  /** The fields to read, in the order of `RowBuffer.fields`. */
+  readonly fields: readonly FieldInfo[]
+  /** Half-open: `fromUs <= time < toUs`; ±Infinity where unbounded. */
+  readonly fromUs: number
+  readonly toUs: number
+  /** undefined: every series of the metric. */
+  readonly series: SeriesSet | undefined
+  readonly statistics: ReadStatistics
+}
+
+/** A value outside [min, max] cannot satisfy the query. Nulls never do. `nan` says whether NaN may. */
+export interface FieldBound {
+  /** Index into `ReadRequest.fields`. */
+  readonly field: number
+  readonly min: number
+  readonly max: number
+  readonly nan: boolean
+}
+
+export interface FieldStatistics {
+  /** Non-null values, NaN included. */
+  readonly count: number
+  readonly nanCount: number
+  /** Without NaN; Infinity and -Infinity when there is none. */
+  readonly min: number
+  readonly max: number
+  /** NaN when any value is. */
+  readonly sum: number
+  /** The first and last non-null value by (time, then series rank), with their times. */
+  readonly first: number
+  readonly firstTimeUs: number
+  readonly last: number
+  readonly lastTimeUs: number
+}
+
+export interface Piece {
+  /** Rows in it of any series and time: an upper bound for `read`. */
+  readonly rows: number
+  /** Inclusive, over all its rows. */
+  readonly minTimeUs: number
+  readonly maxTimeUs: number
+  /** The one series it holds, or undefined when it may hold several. */
+  readonly series: number | undefined
+  /** True when each of its rows belongs to the request's series and range (so that its statistics answer for it). */
+  readonly whole: boolean
+  /** Statistics of a numeric field over all rows of the piece; undefined when not kept. */
+  statistics(field: number): FieldStatistics | undefined
+  /**
+   * Appends the rows with `fromUs <= time < toUs` that belong to the request, in (series rank, time) order.
+   * `bounds` allow skipping blocks by statistics; give them only where no other piece overlaps this one,
+   * because a skipped row cannot merge with its twin.
+   */
+  read(fromUs: number, toUs: number, into: RowBuffer, bounds?: readonly FieldBound[]): void
+}
+
+export interface Version {
+  readonly lsn: Lsn
+  /** Pieces that may hold rows of the request, in write order. */
+  pieces(request: ReadRequest): Piece[]
+  /** Lets go of memtables and files. Calling it again is allowed; reading afterwards is not. */
+  release(): void
+}
+
+/** A segment as the manifest knows it. */
+export interface SegmentMeta {
+  readonly id: string
+  /** Relative to the data directory. */
+  readonly path: string
+  readonly minTimeUs: number
+  readonly maxTimeUs: number
+  readonly minLsn: Lsn
+  readonly maxLsn: Lsn
+  readonly rows: number
+  readonly bytes: number
+}

@@ -1,0 +1,148 @@
+/**
+ * The logical plan: what a query means, as frozen, engine-neutral data. It knows metrics, tags and time, never files;
+ * the batch planner (`operators/`), the live planner and perhaps another backend all execute this.
+ *
+ * Invariants:
+ * 1. Every node lists its output columns in `schema`; expressions refer to the input's columns by name.
+ * 2. A scan yields the columns in `columns` only: `time`, `series`, `series_id`, `tag.<key>`, `field.<name>`.
+ * 3. Nulls sort as `nulls` says, NaN above every number, -0 equal to +0, text by UTF-8 bytes.
+ * 4. Rows of one (series, time) are already merged when they leave a scan.
+ */
+import type { Schema } from '../columnar/batch.ts'
+import type { Expr } from './expression.ts'
+
+export interface NamedExpr {
+  readonly name: string
+  readonly expr: Expr
+}
+
+/** Half-open range of µs; ±Infinity where unbounded. */
+export interface TimeRange {
+  readonly fromUs: number
+  readonly toUs: number
+}
+
+/** How rows must come out of a scan. `none` lets the backend choose. */
+export type ScanOrder = 'none' | 'time' | 'time desc' | 'series,time'
+
+export interface ScanNode {
+  readonly kind: 'scan'
+  readonly metric: string
+  /** Only these series (ids as decimal text), or undefined for all. */
+  readonly seriesIds: readonly string[] | undefined
+  readonly range: TimeRange
+  /** Over `series`, `series_id` and `tag.*` only: decides which series are read. */
+  readonly seriesPredicate: Expr | undefined
+  /** Over anything the scan yields; applied to merged rows. Block statistics may use it. */
+  readonly rowPredicate: Expr | undefined
+  readonly order: ScanOrder
+  /** Enough rows in `order` after the predicates; undefined for all. */
+  readonly limit: number | undefined
+  readonly schema: Schema
+}
+export interface FilterNode {
+  readonly kind: 'filter'
+  readonly input: LogicalPlan
+  readonly predicate: Expr
+  readonly schema: Schema
+}
+export interface ProjectNode {
+  readonly kind: 'project'
+  readonly input: LogicalPlan
+  readonly items: readonly NamedExpr[]
+  readonly schema: Schema
+}
+
+/** The bucket function of a group key, when it is one: what the key's rows have in common in time. */
+export type Bucket =
+  | { readonly kind: 'fixed'; readonly widthUs: number; readonly originUs: number }
+  /** `months`: 1 month, 3 quarter, 12 year. `zone`: IANA name, 'UTC' by default. */
+  | { readonly kind: 'calendar'; readonly months: number; readonly originUs: number; readonly zone: string }
+  /** Fixed width in a zone: local days, or parts of one. */
+  | { readonly kind: 'zoned'; readonly widthUs: number; readonly zone: string }
+
+export interface GroupKey extends NamedExpr {
+  /** Set when `expr` is time_bucket(…) over `time`; at most one key has it. */
+  readonly bucket: Bucket | undefined
+}
+export interface AggregateCall {
+  readonly name: string
+  /** Name in the function registry: `count`, `sum`, `percentile`, … `count(*)` has no arguments. */
+  readonly function: string
+  /** The aggregated value first; constant arguments (such as p) follow. */
+  readonly args: readonly Expr[]
+  readonly distinct: boolean
+}
+/** Output: the keys, then the aggregates; sorted by bucket, then the other keys (nulls last). */
+export interface AggregateNode {
+  readonly kind: 'aggregate'
+  readonly input: LogicalPlan
+  readonly keys: readonly GroupKey[]
+  readonly aggregates: readonly AggregateCall[]
+  readonly schema: Schema
+}
+
+export type FillMode =
+  | { readonly kind: 'null' }
+  | { readonly kind: 'previous'; readonly lookbackUs: number | undefined }
+  | { readonly kind: 'linear' }
+  | { readonly kind: 'constant'; readonly value: number }
+/** Makes a row for every bucket of every group between the range's first and last bucket. Input: an aggregate's rows. */
+export interface FillNode {
+  readonly kind: 'fill'
+  readonly input: LogicalPlan
+  readonly mode: FillMode
+  /** Column names in the input. */
+  readonly bucketColumn: string
+  readonly bucket: Bucket
+  readonly keyColumns: readonly string[]
+  readonly valueColumns: readonly string[]
+  /** The query's time range: a bounded side starts or ends the filled buckets. */
+  readonly range: TimeRange
+  readonly schema: Schema
+}
+export interface SortKey {
+  readonly expr: Expr
+  readonly descending: boolean
+  readonly nulls: 'first' | 'last'
+}
+export interface SortNode {
+  readonly kind: 'sort'
+  readonly input: LogicalPlan
+  readonly keys: readonly SortKey[]
+  /** Set by the top-N rule: only the first so many rows are needed. */
+  readonly limit: number | undefined
+  readonly schema: Schema
+}
+export interface LimitNode {
+  readonly kind: 'limit'
+  readonly input: LogicalPlan
+  readonly limit: number | undefined
+  readonly offset: number
+  readonly schema: Schema
+}
+/** Rows known without a scan: `select 1`, or a `where` that is false. */
+export interface ValuesNode {
+  readonly kind: 'values'
+  readonly rows: readonly (readonly (number | string | boolean | null)[])[]
+  readonly schema: Schema
+}
+export type ShowSubject = 'metrics' | 'series' | 'tags' | 'fields' | 'segments' | 'functions' | 'settings'
+/** Catalog listings, answered by the engine's tables of the same name. */
+export interface ShowNode {
+  readonly kind: 'show'
+  readonly subject: ShowSubject
+  readonly metric: string | undefined
+  readonly schema: Schema
+}
+
+export type LogicalPlan =
+  | ScanNode
+  | FilterNode
+  | ProjectNode
+  | AggregateNode
+  | FillNode
+  | SortNode
+  | LimitNode
+  | ValuesNode
+  | ShowNode
