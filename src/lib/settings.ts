@@ -1,0 +1,190 @@
+/**
+ * Settings: plain data, validated once, frozen, with units in their names.
+ *
+ *   library  open({ dataDir: './data', fsync: 'interval', query: { timeoutMs: 1000 } })
+ *   TOML     data_dir = "./data"   [query] timeout_ms = "1s"
+ *   env      SYDRADB_DATA_DIR, SYDRADB_QUERY_TIMEOUT_MS
+ *
+ * Sizes may be text such as "8MiB", durations such as "2s"; plain numbers are in the unit of the name.
+ *
+ * Invariants:
+ * 1. Every setting below is used; an unknown one is an error with "did you mean".
+ * 2. The snake_case name of a setting is derived from its camelCase name, never listed twice.
+ */
+import { z } from 'zod'
+import { didYouMeanHint } from './did-you-mean.ts'
+import { SydraError } from './errors.ts'
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+}
+const durationUnitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7, w: 6.048e8 }
+
+/** A number or text of digits in the unit, or text with a unit: `"8MiB"`. */
+const quantity = (units: Readonly<Record<string, number>>, example: string) =>
+  z.union([z.number(), z.string()]).transform((input, context) => {
+    if (typeof input === 'number') return input
+    const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(input)
+    const unit = match?.[2] === '' ? 1 : units[match?.[2]?.toLowerCase() ?? '']
+    if (match === null || unit === undefined) {
+      context.addIssue({ code: 'custom', message: `"${input}" is not a quantity such as ${example}` })
+      return z.NEVER
+    }
+    return Number(match[1]) * unit
+  })
+
+const bytes = (fallback: number, min = 0) =>
+  quantity(sizeUnits, '"8MiB"').pipe(z.number().int().min(min).max(Number.MAX_SAFE_INTEGER)).default(fallback)
+const durationMs = (fallback: number) =>
+  quantity(durationUnitsMs, '"2s"')
+    .pipe(
+      z
+        .number()
+        .min(0)
+        .max(2 ** 31 - 1),
+    )
+    .default(fallback)
+const count = (fallback: number, min = 1, max = 2 ** 31) => z.coerce.number().int().min(min).max(max).default(fallback)
+const flag = (fallback: boolean) =>
+  z.union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')]).default(fallback)
+
+const MiB = 2 ** 20
+
+const shape = {
+  /** Directory of the database, or ':memory:'. */
+  dataDir: z.string().min(1).default('./data'),
+  httpHost: z.string().min(1).default('127.0.0.1'),
+  /** 0 takes a free port. */
+  httpPort: count(8080, 0, 65_535),
+  /** Required as `Authorization: Bearer …` when not empty. */
+  authToken: z.string().default(''),
+  /** Allows listening beyond loopback without a token. */
+  insecure: flag(false),
+  /** When an acknowledged row is on the disk: `always` at once, `interval` within `fsyncIntervalMs`, `none` as the OS likes. */
+  fsync: z.enum(['always', 'interval', 'none']).default('always'),
+  fsyncIntervalMs: durationMs(200),
+  /** Age at which a memtable is flushed; 0 never. */
+  flushIntervalMs: durationMs(600_000),
+  memtableMaxBytes: bytes(32 * MiB, 64 * 1024),
+  /** Released WAL that is kept for resuming subscribers. */
+  walKeepBytes: bytes(256 * MiB),
+  maxSeries: count(1_000_000),
+  /** Which of two rows with one series and timestamp wins; fixed when the database is made. */
+  duplicates: z.enum(['last', 'first']).default('last'),
+  ingest: z
+    .strictObject({
+      /** Bytes of rows between the socket and their acknowledgement. */
+      inFlightMaxBytes: bytes(32 * MiB, MiB),
+      /** Writers that may wait for those bytes; one more is answered `overloaded`. */
+      waitingMax: count(1024),
+    })
+    .prefault({}),
+  query: z
+    .strictObject({
+      /** 0: no limit. */
+      timeoutMs: durationMs(0),
+      /** Refuse selects without a time range. */
+      requireTimeRange: flag(false),
+      /** What one query may hold in sorts, groups and windows. */
+      memoryMaxBytes: bytes(128 * MiB, MiB),
+      /** Queries that run at once; one more is answered `overloaded`. */
+      runningMax: count(256),
+    })
+    .prefault({}),
+}
+const schema = z.strictObject(shape)
+
+export type Settings = Readonly<z.output<typeof schema>>
+export type SettingsInput = z.input<typeof schema>
+
+type Group = 'ingest' | 'query'
+const groups: Readonly<Record<Group, { readonly shape: object }>> = {
+  ingest: shape.ingest.unwrap(),
+  query: shape.query.unwrap(),
+}
+const isGroup = (name: string): name is Group => name in groups
+
+const snake = (name: string): string => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+
+export interface SettingName {
+  /** `['query', 'timeoutMs']` */
+  readonly path: readonly string[]
+  /** `query.timeout_ms`, as in the TOML file. */
+  readonly name: string
+  /** `SYDRADB_QUERY_TIMEOUT_MS` */
+  readonly variable: string
+  /** `--query-timeout-ms` */
+  readonly option: string
+}
+
+/** Every setting, by all its names. */
+export const settingNames: readonly SettingName[] = Object.keys(shape).flatMap(key =>
+  (isGroup(key) ? Object.keys(groups[key].shape).map(inner => [key, inner]) : [[key]]).map(path => {
+    const words = path.map(snake)
+    return {
+      path,
+      name: words.join('.'),
+      variable: `SYDRADB_${words.join('_').toUpperCase()}`,
+      option: `--${words.join('-').replaceAll('_', '-')}`,
+    }
+  }),
+)
+
+/**
+ * Validates settings with camelCase keys and fills in defaults.
+ * @throws `unknown_setting` with "did you mean", `invalid_setting` naming the setting and what it takes.
+ */
+export function parseSettings(input: SettingsInput): Settings {
+  refuseUnknown(input, Object.keys(shape), '')
+  for (const group of Object.keys(groups) as Group[]) {
+    const inner = input[group]
+    if (typeof inner === 'object' && inner !== null) refuseUnknown(inner, Object.keys(groups[group].shape), `${group}.`)
+  }
+  const result = schema.safeParse(input)
+  if (!result.success) {
+    const issue = result.error.issues[0]!
+    const name = issue.path.map(part => snake(String(part))).join('.')
+    throw new SydraError('invalid_setting', `setting ${name}: ${issue.message}`)
+  }
+  const settings = result.data
+  for (const value of Object.values(settings)) if (typeof value === 'object') Object.freeze(value)
+  return Object.freeze(settings)
+}
+
+/** The camelCase form of settings with snake_case keys, as TOML has them. */
+export function fromSnakeCase(input: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const known = new Map(settingNames.map(setting => [setting.name, setting.path]))
+  const result: Record<string, unknown> = {}
+  const place = (name: string, value: unknown): void => {
+    const path = known.get(name)
+    if (path === undefined) {
+      throw new SydraError('unknown_setting', `unknown setting "${name}"`, {
+        hint: didYouMeanHint(name, known.keys()),
+      })
+    }
+    if (path.length === 1) result[path[0]!] = value
+    else {
+      const group = (result[path[0]!] ??= {}) as Record<string, unknown>
+      group[path[1]!] = value
+    }
+  }
+  for (const [key, value] of Object.entries(input)) {
+    if (isGroup(key) && typeof value === 'object' && value !== null)
+      for (const [inner, innerValue] of Object.entries(value)) place(`${key}.${inner}`, innerValue)
+    else place(key, value)
+  }
+  return result
+}
+
+function refuseUnknown(input: object, known: readonly string[], prefix: string): void {
+  for (const key of Object.keys(input)) {
+    if (known.includes(key)) continue
+    throw new SydraError('unknown_setting', `unknown setting "${prefix}${key}"`, { hint: didYouMeanHint(key, known) })
+  }
+}

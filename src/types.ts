@@ -1,0 +1,241 @@
+/** The public types of the library: what `open()` gives, and what surfaces translate. */
+import type { Observable, Subscribable } from 'rxjs'
+import type { Batch, Schema } from './columnar/batch.ts'
+import type { ErrorCode, SydraError } from './lib/errors.ts'
+import type { OperatorStatistics } from './operators/operator.ts'
+import type { Lsn, RowBatch, SegmentMeta, Tags } from './storage/types.ts'
+
+// ---- ingest -------------------------------------------------------------------------------------------------------
+
+export type Precision = 's' | 'ms' | 'us' | 'ns'
+export type FieldValue = number | string | boolean | null | undefined
+
+/** One row as an object. `ts` is an integer in `precision`, an ISO 8601 text or a Date; the server's time when absent. */
+export interface RowObject {
+  readonly series: string
+  readonly ts?: number | string | Date | bigint | undefined
+  readonly value?: FieldValue
+  readonly fields?: Readonly<Record<string, FieldValue>> | undefined
+  readonly tags?: Readonly<Record<string, string | null | undefined>> | undefined
+}
+
+export type IngestSource =
+  | Iterable<RowObject>
+  | AsyncIterable<RowObject | Uint8Array | string>
+  | ReadableStream<RowObject | Uint8Array>
+  | Subscribable<RowObject>
+
+export interface IngestOptions {
+  /** How to read bytes; rows as objects need none. `json` is one object or an array of them. Default `ndjson`. */
+  readonly format?: 'ndjson' | 'json'
+  /** Unit of integer timestamps; without it the first one settles it by magnitude. */
+  readonly precision?: Precision
+  /** `skip` (default) stores the good rows and reports the bad, `abort` stops at the first bad one. */
+  readonly onError?: 'skip' | 'abort'
+  readonly signal?: AbortSignal
+  /** Called after each durable commit of this source's rows. */
+  readonly onCommit?: (progress: { readonly lines: number; readonly lsn: Lsn }) => void
+}
+
+export interface RowError {
+  /** Counts from 1; for arrays and objects the row's index + 1. */
+  readonly line: number
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export interface IngestReport {
+  /** Rows stored, durable under the fsync policy. */
+  readonly ingested: number
+  readonly rejected: number
+  /** The first `ingestErrorsMax` (100) bad rows. */
+  readonly errors: readonly RowError[]
+  /** Bytes read, as given (after decompression). */
+  readonly bytes: number
+}
+
+/** A push-style ingest: what an HTTP body is written to. */
+export interface IngestStream {
+  /** Settles the complete lines so far; resolves when the next bytes may be read (the backpressure). */
+  write(bytes: Uint8Array): Promise<void>
+  /** The body ended cleanly: a last line without newline counts. Resolves when everything is durable. */
+  end(): Promise<IngestReport>
+  /** The body was cut off: the unfinished last line is dropped, the rest is stored. */
+  cut(): Promise<IngestReport>
+}
+
+// ---- query --------------------------------------------------------------------------------------------------------
+
+export type Value = number | string | boolean | null
+/** `?` parameters in order, or `$n` by position. A Date is a timestamp. */
+export type QueryParameter = number | string | boolean | null | Date
+export type QueryParameters = readonly QueryParameter[]
+
+export interface QueryOptions {
+  readonly signal?: AbortSignal
+  readonly timeoutMs?: number
+  /** How rows carry timestamps: µs as a number (default), or a Date (milliseconds). */
+  readonly time?: 'us' | 'date'
+}
+
+export interface QueryStatistics {
+  readonly rows_emitted: number
+  readonly rows_scanned: number
+  readonly segments_scanned: number
+  readonly segments_pruned: number
+  readonly blocks_scanned: number
+  readonly blocks_pruned: number
+  readonly bytes_read: number
+  /** The rollup level used, or null. */
+  readonly rollup: string | null
+  readonly elapsed_ms: {
+    readonly parse: number
+    readonly analyze: number
+    readonly optimize: number
+    readonly plan: number
+    readonly first_row: number
+    readonly total: number
+  }
+  readonly trace_id: string
+  readonly operators: readonly {
+    readonly name: string
+    readonly rows_out: number
+    readonly batches: number
+    readonly elapsed_ms: number
+  }[]
+}
+
+export type TextFormat = 'json' | 'ndjson' | 'csv'
+export interface TextOptions {
+  /** `json` is the envelope {columns, rows, stats}, `ndjson` one object a row, `csv` RFC 4180 with a header. */
+  readonly format: TextFormat
+  /** Numbers in this unit instead of ISO 8601 text. */
+  readonly epoch?: Precision | undefined
+  /** Bytes a chunk aims at; the first chunk leaves with the first batch, whatever its size. */
+  readonly chunkBytes?: number
+}
+
+/** A query that runs while it is read. Nothing happens before the first pull; it can be read once. */
+export interface QueryResult<Row = Record<string, Value | Date>> extends AsyncIterable<Row> {
+  /** Parses and plans, without reading rows. Rejects as the query would. */
+  columns(): Promise<Schema>
+  all(): Promise<{ columns: Schema; rows: Row[]; stats: QueryStatistics }>
+  /** The first row or undefined; the rest is not computed. */
+  first(): Promise<Row | undefined>
+  /** Owned copies; with `borrow` a batch is valid until the next pull. */
+  batches(options?: { readonly borrow?: boolean }): AsyncIterable<Batch>
+  /** The result as text in chunks. After the first chunk an error becomes the text's ending, and `failure` says so. */
+  text(options: TextOptions): AsyncIterable<Uint8Array>
+  /** Statistics, complete once the result has ended or was abandoned. */
+  stats(): QueryStatistics
+  /** The error that ended `text()` after its first chunk. */
+  readonly failure: SydraError | undefined
+  [Symbol.observable](): Subscribable<Row>
+}
+
+export interface PreparedQuery<Row = Record<string, Value | Date>> {
+  query(params?: QueryParameters, options?: QueryOptions): QueryResult<Row>
+}
+
+// ---- what happens -------------------------------------------------------------------------------------------------
+
+/** A commit: published once, after it is durable by the policy and before it is acknowledged, in LSN order. */
+export interface Committed {
+  readonly lsn: Lsn
+  /** Immutable; shared by all subscribers. */
+  readonly batches: readonly RowBatch[]
+  readonly rows: number
+}
+
+export type EngineEvent =
+  | {
+      readonly kind: 'recovered'
+      readonly walFrames: number
+      readonly rows: number
+      readonly segments: number
+      readonly elapsedMs: number
+    }
+  | { readonly kind: 'wal-truncated'; readonly path: string; readonly offset: number; readonly bytes: number }
+  | {
+      readonly kind: 'wal-corruption'
+      readonly path: string
+      readonly offset: number
+      readonly lostFrom: Lsn
+      readonly lostTo: Lsn
+    }
+  | { readonly kind: 'segment-quarantined'; readonly path: string; readonly message: string }
+  | {
+      readonly kind: 'flushed'
+      readonly segments: readonly SegmentMeta[]
+      readonly rows: number
+      readonly maxLsn: Lsn
+      readonly elapsedMs: number
+    }
+  | { readonly kind: 'flush-failed'; readonly message: string }
+  | { readonly kind: 'read-only'; readonly message: string }
+
+export interface DatabaseStatistics {
+  readonly lsn: Lsn
+  readonly metrics: number
+  readonly series: number
+  readonly segments: {
+    readonly count: number
+    readonly rows: number
+    readonly bytes: number
+    readonly quarantined: number
+  }
+  readonly memtable: { readonly rows: number; readonly bytes: number; readonly frozen: number }
+  readonly wal: { readonly bytes: number; readonly files: number; readonly frames: number; readonly syncs: number }
+  readonly ingest: {
+    readonly rows: number
+    readonly rejected: number
+    readonly bytes: number
+    readonly inFlightBytes: number
+    readonly inFlightMaxBytes: number
+  }
+  readonly queries: {
+    readonly started: number
+    readonly running: number
+    readonly failed: number
+    readonly cancelled: number
+    readonly rowsScanned: number
+    readonly rowsEmitted: number
+  }
+  readonly commits: number
+  readonly flushes: number
+  readonly readOnly: boolean
+}
+
+export interface SeriesInfo {
+  /** Decimal text of the unsigned 64-bit id. */
+  readonly id: string
+  readonly metric: string
+  readonly tags: Tags
+  /** `cpu{dc="x",host="a"}` */
+  readonly printed: string
+}
+
+export interface Database {
+  /** The directory, or ':memory:'. */
+  readonly dataDir: string
+  /** Rejects only when nothing could be read; bad rows are in the report. */
+  ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport>
+  ingestStream(options?: IngestOptions): IngestStream
+  query<Row = Record<string, Value | Date>>(
+    text: string,
+    params?: QueryParameters,
+    options?: QueryOptions,
+  ): QueryResult<Row>
+  prepare<Row = Record<string, Value | Date>>(text: string): PreparedQuery<Row>
+  /** Series that carry these tags: all of them (`and`) or any (`or`). */
+  findSeries(tags: Readonly<Record<string, string>>, op: 'and' | 'or'): Iterable<SeriesInfo>
+  series(metric?: string): Iterable<SeriesInfo>
+  /** Writes every memtable row to segments; resolves when that is durable. */
+  flush(): Promise<void>
+  stats(): DatabaseStatistics
+  readonly committed$: Observable<Committed>
+  readonly events$: Observable<EngineEvent>
+  /** Drains ingest, flushes, closes. Calling it again gives the same promise. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
