@@ -28,7 +28,7 @@ for (const name of modules) {
     join(sources, `${name}.ts`),
     ...['--outFile', wasm, '-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort='],
     ...['--enable', 'simd', '--enable', 'bulk-memory', '--enable', 'sign-extension', '--enable', 'nontrapping-f2i'],
-    ...['--importMemory'],
+    ...['--importMemory', '--zeroFilledMemory'],
   ])
   if (error !== null) {
     console.error(stderr.toString())

@@ -2,7 +2,6 @@
 import type { Observable, Subscribable } from 'rxjs'
 import type { Batch, Schema } from './columnar/batch.ts'
 import type { ErrorCode, SydraError } from './lib/errors.ts'
-import type { OperatorStatistics } from './operators/operator.ts'
 import type { Lsn, RowBatch, SegmentMeta, Tags } from './storage/types.ts'
 
 // ---- ingest -------------------------------------------------------------------------------------------------------
@@ -26,8 +25,6 @@ export type IngestSource =
   | Subscribable<RowObject>
 
 export interface IngestOptions {
-  /** How to read bytes; rows as objects need none. `json` is one object or an array of them. Default `ndjson`. */
-  readonly format?: 'ndjson' | 'json'
   /** Unit of integer timestamps; without it the first one settles it by magnitude. */
   readonly precision?: Precision
   /** `skip` (default) stores the good rows and reports the bad, `abort` stops at the first bad one. */
@@ -50,14 +47,21 @@ export interface IngestReport {
   readonly rejected: number
   /** The first `ingestErrorsMax` (100) bad rows. */
   readonly errors: readonly RowError[]
-  /** Bytes read, as given (after decompression). */
+  /** Bytes read, as given (after decompression); 0 for objects. */
   readonly bytes: number
+  /** Why the source was not read to its end (`line_too_long`, `disk_full`, the first bad row with `abort`, …). */
+  readonly failure: SydraError | undefined
 }
 
 /** A push-style ingest: what an HTTP body is written to. */
 export interface IngestStream {
-  /** Settles the complete lines so far; resolves when the next bytes may be read (the backpressure). */
-  write(bytes: Uint8Array): Promise<void>
+  /**
+   * Settles the complete lines so far. The next bytes may be read when the promise resolves — the backpressure — or at
+   * once when there is none. The bytes are not kept.
+   */
+  write(bytes: Uint8Array): Promise<void> | undefined
+  /** Nothing more will be taken (a failure, `abort`, a line too long): stop reading and ask `end()` why. */
+  readonly stopped: boolean
   /** The body ended cleanly: a last line without newline counts. Resolves when everything is durable. */
   end(): Promise<IngestReport>
   /** The body was cut off: the unfinished last line is dropped, the rest is stored. */
@@ -109,6 +113,8 @@ export type TextFormat = 'json' | 'ndjson' | 'csv'
 export interface TextOptions {
   /** `json` is the envelope {columns, rows, stats}, `ndjson` one object a row, `csv` RFC 4180 with a header. */
   readonly format: TextFormat
+  /** Of `json` only the rows, as one array of objects: `[{"time":…,"value":…},…]`. */
+  readonly bare?: boolean | undefined
   /** Numbers in this unit instead of ISO 8601 text. */
   readonly epoch?: Precision | undefined
   /** Bytes a chunk aims at; the first chunk leaves with the first batch, whatever its size. */
@@ -190,8 +196,12 @@ export interface DatabaseStatistics {
     readonly rows: number
     readonly rejected: number
     readonly bytes: number
+    /** Bytes read and not yet acknowledged. */
     readonly inFlightBytes: number
     readonly inFlightMaxBytes: number
+    readonly inFlightPeakBytes: number
+    /** Writers that wait for room. */
+    readonly waiting: number
   }
   readonly queries: {
     readonly started: number

@@ -48,12 +48,17 @@ export interface ColumnInfo {
 }
 export type Schema = readonly ColumnInfo[]
 
+/** Index of the column with this name, -1 when there is none. */
+export const columnIndex = (schema: Schema, name: string): number => schema.findIndex(info => info.name === name)
+
 export interface Batch {
   /** Physical rows in each column; columns may be longer, never shorter. */
   readonly length: number
   readonly columns: readonly Column[]
   /** Ascending row indexes that count; its length is exact. */
   readonly selection: Uint32Array | undefined
+  /** Later batches of the same stream hold no row with a `time` before this; unset where nothing is known. */
+  readonly watermarkUs?: number | undefined
 }
 
 export const rowCount = (batch: Batch): number => batch.selection?.length ?? batch.length

@@ -62,7 +62,8 @@ export interface Random {
 
 /** A one-shot timer; the returned function cancels it. */
 export interface Timers {
-  after(delayMs: number, task: () => void): () => void
+  /** A `background` timer does not keep the process alive: for upkeep that no one waits for. */
+  after(delayMs: number, task: () => void, background?: boolean): () => void
   /** Runs the task after I/O that is ready has had its turn (setImmediate). */
   soon(task: () => void): void
 }

@@ -12,10 +12,10 @@
  * 4. concatMap queues without limit, so freezing takes a place and gets it back on `Flushed`: at most `frozenMax` wait here.
  */
 import {
+  concat,
   concatMap,
   defer,
   EMPTY,
-  endWith,
   exhaustMap,
   filter,
   map,
@@ -36,6 +36,8 @@ export interface FlushPorts<F> {
   commit(frozen: F, segments: readonly SegmentMeta[]): Observable<never>
   releaseWal(maxLsn: Lsn): Observable<never>
   isTransient(error: unknown): boolean
+  /** A clock that never goes back. */
+  nowMs(): number
 }
 export interface FlushSettings {
   readonly flushRetriesMax: number
@@ -45,6 +47,7 @@ export interface Flushed<F> {
   readonly kind: 'flushed'
   readonly frozen: F
   readonly segments: readonly SegmentMeta[]
+  readonly elapsedMs: number
 }
 
 export function flush<F extends { readonly maxLsn: Lsn }>(
@@ -63,19 +66,21 @@ export function flush<F extends { readonly maxLsn: Lsn }>(
     })
 
   return frozen.pipe(
-    concatMap(memtable =>
-      ports.publish(memtable).pipe(
+    concatMap(memtable => {
+      const startedMs = ports.nowMs()
+      return ports.publish(memtable).pipe(
         retryTransient(),
         concatMap(segments =>
-          ports.commit(memtable, segments).pipe(retryTransient(), endWith<never, (readonly SegmentMeta[])[]>(segments)),
+          concat(
+            ports.commit(memtable, segments).pipe(retryTransient()),
+            defer(() => ports.releaseWal(memtable.maxLsn)),
+            defer(() =>
+              of<Flushed<F>>({ kind: 'flushed', frozen: memtable, segments, elapsedMs: ports.nowMs() - startedMs }),
+            ),
+          ),
         ),
-        concatMap(segments =>
-          ports
-            .releaseWal(memtable.maxLsn)
-            .pipe(endWith<never, Flushed<F>[]>({ kind: 'flushed', frozen: memtable, segments })),
-        ),
-      ),
-    ),
+      )
+    }),
   )
 }
 

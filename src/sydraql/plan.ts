@@ -22,7 +22,10 @@ export interface TimeRange {
   readonly toUs: number
 }
 
-/** How rows must come out of a scan. `none` lets the backend choose. */
+/**
+ * How rows must come out of a scan. `none` lets the backend choose. `time`: by time, ties by printed series in byte
+ * order; `time desc`: by time descending, ties again by printed series ascending.
+ */
 export type ScanOrder = 'none' | 'time' | 'time desc' | 'series,time'
 
 export interface ScanNode {
@@ -33,7 +36,7 @@ export interface ScanNode {
   readonly range: TimeRange
   /** Over `series`, `series_id` and `tag.*` only: decides which series are read. */
   readonly seriesPredicate: Expr | undefined
-  /** Over anything the scan yields; applied to merged rows. Block statistics may use it. */
+  /** Over columns of `schema`; applied to merged rows. Block statistics may use it. */
   readonly rowPredicate: Expr | undefined
   readonly order: ScanOrder
   /** Enough rows in `order` after the predicates; undefined for all. */
@@ -73,7 +76,10 @@ export interface AggregateCall {
   readonly args: readonly Expr[]
   readonly distinct: boolean
 }
-/** Output: the keys, then the aggregates; sorted by bucket, then the other keys (nulls last). */
+/**
+ * Output: the keys, then the aggregates; sorted by bucket, then the other keys (nulls last). Without keys there is one
+ * row, even of no input. `first` and `last` find `time` and `series` among the input's columns.
+ */
 export interface AggregateNode {
   readonly kind: 'aggregate'
   readonly input: LogicalPlan
@@ -87,7 +93,10 @@ export type FillMode =
   | { readonly kind: 'previous'; readonly lookbackUs: number | undefined }
   | { readonly kind: 'linear' }
   | { readonly kind: 'constant'; readonly value: number }
-/** Makes a row for every bucket of every group between the range's first and last bucket. Input: an aggregate's rows. */
+/**
+ * Makes a row for every bucket of every group between the range's first and last bucket. Input: an aggregate's rows;
+ * with a lookback also those of buckets before the range, which are carried from and not put out.
+ */
 export interface FillNode {
   readonly kind: 'fill'
   readonly input: LogicalPlan

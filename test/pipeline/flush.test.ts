@@ -11,7 +11,7 @@ const marbles = (run: (helpers: RunHelpers) => void): void =>
 
 const a: Frozen = { maxLsn: 10 }
 const b: Frozen = { maxLsn: 20 }
-const done = (frozen: Frozen) => ({ kind: 'flushed', frozen, segments: [] })
+const done = (frozen: Frozen) => ({ kind: 'flushed', frozen, segments: [], elapsedMs: 0 })
 const settings = { flushRetriesMax: 2, flushRetryBaseMs: 4 }
 
 function ports(overrides: Partial<FlushPorts<Frozen>> = {}, log: string[] = []): FlushPorts<Frozen> {
@@ -28,6 +28,7 @@ function ports(overrides: Partial<FlushPorts<Frozen>> = {}, log: string[] = []):
       log.push(`release ${lsn}`)
       return EMPTY
     },
+    nowMs: () => 0,
     isTransient: error => (error as Error).message === 'ENOSPC',
     ...overrides,
   }

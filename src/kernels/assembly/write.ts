@@ -20,6 +20,7 @@ const quads: usize = 4352 // "0000" … "9999"
 export const powers: usize = 45056 // 617 × u128: 10^k for k in [-292, 324], see `toShortest`
 const minuteText: usize = 55040
 const digitText: usize = 55168
+const spanText: usize = 55232
 export const descriptors: usize = 65536
 export const columnsMax: i32 = 2048
 export const prefixes: usize = 131072
@@ -41,7 +42,10 @@ const kindNumber: u32 = 0
 const kindBoolean: u32 = 1
 const kindString: u32 = 2
 const kindIso: u32 = 3
-// 4: epoch µs, 5: ms, 6: s, 7: ns
+const epochUs: u32 = 4
+const epochMs: u32 = 5
+// 6: epoch s
+const epochNs: u32 = 7
 
 const done: i32 = 0
 const full: i32 = 1
@@ -96,6 +100,9 @@ export function write(rows: u32, columns: u32): i32 {
         p = copy(p, <usize>load<u32>(at, 4), prefixLength)
         store<u32>(p, nullText)
         p += nullLength
+      } else if (kind == kindNumber) {
+        p = copy(p, <usize>load<u32>(at, 4), prefixLength)
+        p = number(p, at, load<f64>(values + (<usize>row << 3)))
       } else if (kind == kindString) {
         const entry = <usize>load<u32>(values + (<usize>row << 2))
         if (entry == 0) {
@@ -112,10 +119,7 @@ export function write(rows: u32, columns: u32): i32 {
       } else {
         p = copy(p, <usize>load<u32>(at, 4), prefixLength)
         if (kind == kindBoolean) p = boolean(p, load<u8>(values + row))
-        else {
-          const v = load<f64>(values + (<usize>row << 3))
-          p = kind == kindNumber ? number(p, at, v) : time(p, kind, v)
-        }
+        else p = time(p, kind, load<f64>(values + (<usize>row << 3)))
       }
       column++
       at += 32
@@ -177,6 +181,7 @@ function upToFourDigits(p: usize, value: u32): usize {
   return p + <usize>length
 }
 
+@inline
 function upToEightDigits(p: usize, value: u32): usize {
   if (value < 10000) return upToFourDigits(p, value)
   const high = value / 10000
@@ -185,7 +190,12 @@ function upToEightDigits(p: usize, value: u32): usize {
   return p + 4
 }
 
+@inline
 function integer(p: usize, value: u64): usize {
+  return value < 10000 ? upToFourDigits(p, <u32>value) : longInteger(p, value)
+}
+
+function longInteger(p: usize, value: u64): usize {
   if (value < 100000000) return upToEightDigits(p, <u32>value)
   const high = value / 100000000
   const low = <u32>(value - high * 100000000)
@@ -205,25 +215,30 @@ function integer(p: usize, value: u64): usize {
 /** Decimals the fast path tries: as many as eight digits of fraction are written at once. */
 const decimalsMax: i32 = 8
 const integerScales: usize = memory.data<u32>([1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000])
-const scales: usize = memory.data<f64>([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8])
-
-@inline
-function scale(decimals: i32): f64 {
-  return load<f64>(scales + (<usize>decimals << 3))
-}
+/** Its last entry, NaN, fails every comparison. */
+const scales: usize = memory.data<f64>([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, NaN])
+/** A column's `decimals` after a number that needed more: try the general way first. */
+const decimalsUnlikely: i32 = 9
 
 /**
- * The integer d with d / 10^decimals == v and d < 10^15, or -1. Decimals of at most 15 digits and doubles map one to
- * one, so when it exists it holds the shortest digits (but for trailing zeros).
+ * The likely case: as many decimals as the column had before. Where d / 10^decimals == v for an integer d < 10^15, d
+ * holds the shortest digits (but for trailing zeros), because decimals of at most 15 digits and doubles map one to one.
  */
 @inline
-function scaled(v: f64, decimals: i32): f64 {
-  const power = scale(decimals)
-  const d = nearest(v * power)
-  return d < 1e15 && d / power == v ? d : -1
+function number(p: usize, column: usize, v: f64): usize {
+  const decimals = load<i32>(column, 20)
+  const size = abs(v)
+  const power = load<f64>(scales + (<usize>decimals << 3))
+  const d = nearest(size * power)
+  // under 1e-6 JavaScript turns to exponents
+  if (d < 1e15 && d / power == size && size >= 1e-6) {
+    store<u8>(p, 45)
+    return fixed(p + <usize>(v < 0), size, <u64>d, decimals)
+  }
+  return anyNumber(p, column, v)
 }
 
-function number(p: usize, column: usize, v: f64): usize {
+function anyNumber(p: usize, column: usize, v: f64): usize {
   const bits = reinterpret<u64>(v)
   if ((bits & 0x7ff0000000000000) == 0x7ff0000000000000) return nonFinite(p, bits)
   if (bits >> 63 != 0) {
@@ -231,29 +246,26 @@ function number(p: usize, column: usize, v: f64): usize {
     p++
     v = -v
   }
-  const decimals = load<i32>(column, 20)
-  if (decimals >= 0) {
-    const d = scaled(v, decimals)
-    // under 1e-6 JavaScript turns to exponents
-    if (d >= 0 && (v >= 1e-6 || d == 0)) return fixed(p, v, <u64>d, decimals)
-    for (let e: i32 = 0; e <= decimalsMax; e++) {
-      const d = scaled(v, e)
-      if (d < 0) continue
-      if (v < 1e-6) break
-      store<i32>(column, e, 20)
-      return fixed(p, v, <u64>d, e)
-    }
-    if (v < 9007199254740992 && trunc(v) == v) return integer(p, <u64>v)
-    store<i32>(column, -1, 20)
-  }
   if (v == 0) {
     store<u8>(p, 48)
     return p + 1
   }
+  if (v < 9007199254740992 && trunc(v) == v) return integer(p, <u64>v)
+  if (load<i32>(column, 20) != decimalsUnlikely && v >= 1e-6) {
+    for (let e: i32 = 1; e <= decimalsMax; e++) {
+      const power = load<f64>(scales + (<usize>e << 3))
+      const d = nearest(v * power)
+      if (d < 1e15 && d / power == v) {
+        store<i32>(column, e, 20)
+        return fixed(p, v, <u64>d, e)
+      }
+    }
+    store<i32>(column, decimalsUnlikely, 20)
+  }
   return shortest(p, column, v)
 }
 
-/** v = d / 10^decimals without trailing zeros. */
+/** v = d / 10^decimals without trailing zeros. (As above, v's integer part is that of the decimal.) */
 @inline
 function fixed(p: usize, v: f64, d: u64, decimals: i32): usize {
   const whole = <u64>v
@@ -410,6 +422,7 @@ let minuteLength: usize = 0
 let dayStart: i64 = i64.MIN_VALUE
 let dayLength: usize = 0
 
+@inline
 function time(p: usize, kind: u32, v: f64): usize {
   if (!(abs(v) <= timeUsMax)) {
     store<u32>(p, nullText)
@@ -496,28 +509,61 @@ export function forgetTime(): void {
   dayStart = minuteStart = i64.MIN_VALUE
 }
 
+/** As `minuteStart`: the text of all but the last eight digits of µs is kept for 100 seconds. */
+const spanUs: i64 = 100000000
+let spanStart: i64 = i64.MIN_VALUE
+let spanLength: usize = 0
+
 /** The time as an exact decimal in the unit: ms and s may have a fraction. */
 @inline
 function epoch(p: usize, kind: u32, t: i64): usize {
+  if (<u64>(t - spanStart) >= <u64>spanUs) {
+    if (t < spanUs) return earlyEpoch(p, kind, t)
+    const high = <u64>t / <u64>spanUs
+    spanStart = high * <u64>spanUs
+    spanLength = integer(spanText, high) - spanText
+  }
+  const rest = <u32>(t - spanStart)
+  v128.store(p, v128.load(spanText))
+  eightDigits(p + spanLength, rest)
+  p += spanLength + 8
+  if (kind == epochUs) return p
+  if (kind == epochNs) {
+    store<u32>(p, 0x303030)
+    return p + 3
+  }
+  const decimals: usize = kind == epochMs ? 3 : 6
+  p -= decimals
+  if ((kind == epochMs ? rest % 1000 : rest % 1000000) == 0) return p
+  store<u64>(p, load<u64>(p), 1)
+  store<u8>(p, 46)
+  p += decimals + 1
+  while (load<u8>(p - 1) == 48) p--
+  return p
+}
+
+/** The general way, for times before 100 s after the epoch. */
+function earlyEpoch(p: usize, kind: u32, t: i64): usize {
   if (t < 0) {
     store<u8>(p, 45)
     p++
     t = -t
   }
-  if (kind == 4) return integer(p, t)
-  if (kind == 7) {
+  if (kind == epochUs) return integer(p, t)
+  if (kind == epochNs) {
     p = integer(p, t)
     if (t == 0) return p
     store<u32>(p, 0x303030)
     return p + 3
   }
-  const whole = <u64>t / (kind == 5 ? 1000 : 1000000)
+  const unit: u64 = kind == epochMs ? 1000 : 1000000
+  const whole = <u64>t / unit
   p = integer(p, whole)
-  const fraction = <u32>(<u64>t - whole * (kind == 5 ? 1000 : 1000000))
+  const fraction = <u32>(<u64>t - whole * unit)
   if (fraction == 0) return p
   store<u8>(p, 46)
-  eightDigits(p + 1, fraction * (kind == 5 ? 100000 : 100))
-  p += kind == 5 ? 4 : 7
+  eightDigits(p + 1, fraction * (kind == epochMs ? 100000 : 100))
+  p += kind == epochMs ? 4 : 7
   while (load<u8>(p - 1) == 48) p--
   return p
 }

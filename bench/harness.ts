@@ -1,0 +1,114 @@
+/** What the benchmarks share: processes measured from outside, medians, the machine's description, the result table. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+export interface Result {
+  readonly name: string
+  readonly unit: string
+  readonly ours: number
+  readonly peers: Readonly<Record<string, number>>
+  /** What must hold, as text for people; undefined when only reported. */
+  readonly target?: string
+}
+
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[sorted.length >> 1]!
+}
+
+/** Runs the work `runs` times after `warmUps` and gives the median of its times in milliseconds. */
+export async function medianMs(work: () => Promise<unknown>, runs = 21, warmUps = 5): Promise<number> {
+  const times: number[] = []
+  for (let run = -warmUps; run < runs; run++) {
+    const started = performance.now()
+    await work()
+    if (run >= 0) times.push(performance.now() - started)
+  }
+  return median(times)
+}
+
+export interface Usage {
+  /** User and system time since the process started. */
+  readonly cpuSeconds: number
+  readonly rssBytes: number
+  readonly peakRssBytes: number
+}
+
+/** CPU and memory of a process, as the kernel counts them. */
+export function usage(pid: number): Usage {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const kib = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)![1]) * 1024
+  const ticksPerSecond = 100
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
+    rssBytes: kib('VmRSS'),
+    peakRssBytes: kib('VmHWM'),
+  }
+}
+
+export interface Server {
+  readonly url: string
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+const mainModule = new URL('../src/surfaces/cli/main.ts', import.meta.url).pathname
+
+/** Starts `sydradb serve` as a process of its own and waits for its line. */
+export async function startServer(dataDir: string, options: readonly string[] = []): Promise<Server> {
+  const child = spawn(process.execPath, [mainModule, 'serve', '--data-dir', dataDir, '--http-port', '0', ...options], {
+    stdio: ['ignore', 'pipe', process.env['BENCH_LOG'] === undefined ? 'ignore' : 'inherit'],
+  })
+  const url = await listening(child)
+  return {
+    url,
+    pid: child.pid!,
+    async stop() {
+      child.kill('SIGTERM')
+      if (child.exitCode === null) await once(child, 'exit')
+    },
+  }
+}
+
+async function listening(child: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const match = /listening on (\S+)/.exec(line)
+    if (match !== null) return match[1]!
+  }
+  throw new Error('the server ended before it listened')
+}
+
+export function temporaryDirectory(name: string): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), `sydradb-bench-${name}-`))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+export function machine(): string {
+  const cpu = cpus()
+  const memory = Math.round(totalmem() / 2 ** 30)
+  const container = existsSync('/proc/sys/kernel/osrelease')
+    ? readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()
+    : process.platform
+  return `${cpu.length} × ${cpu[0]?.model ?? 'unknown CPU'}, ${memory} GiB, ${container}, Node ${process.versions.node}, load ${loadavg()[0]!.toFixed(2)}`
+}
+
+const round = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
+
+export function print(results: readonly Result[]): void {
+  const peers = [...new Set(results.flatMap(result => Object.keys(result.peers)))]
+  const head = ['', 'ours', ...peers, 'target']
+  const rows = results.map(result => [
+    `${result.name}, ${result.unit}`,
+    round(result.ours),
+    ...peers.map(peer => (result.peers[peer] === undefined ? '–' : round(result.peers[peer]!))),
+    result.target ?? '',
+  ])
+  process.stdout.write(`| ${head.join(' | ')} |\n|${head.map(() => '---').join('|')}|\n`)
+  for (const row of rows) process.stdout.write(`| ${row.join(' | ')} |\n`)
+}

@@ -1,0 +1,12 @@
+/** The little of the peers that the benchmarks use, so that the project type-checks where they are not installed. */
+declare module '@duckdb/node-api' {
+  interface Connection {
+    run(sql: string): Promise<unknown>
+    runAndReadAll(sql: string): Promise<{ getRows(): unknown[][] }>
+    closeSync(): void
+  }
+  export const DuckDBInstance: {
+    create(path: string): Promise<{ connect(): Promise<Connection>; closeSync(): void }>
+  }
+  export function version(): string
+}

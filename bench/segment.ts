@@ -1,0 +1,152 @@
+/**
+ * Segments: encode, size, full scan, one series' last hour, against the file system of the machine.
+ *
+ *   npx node bench/segment.ts
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createWasmKernels } from '../src/kernels/wasm-kernels.ts'
+import { nodePorts } from '../src/lib/node/ports.ts'
+import { RowBuffer } from '../src/storage/row-buffer.ts'
+import { encodeSegment, type SegmentMetric } from '../src/storage/segment/encode.ts'
+import { segmentEnvironment } from '../src/storage/segment/environment.ts'
+import { publishSegment } from '../src/storage/segment/publish.ts'
+import { readSegmentMeta } from '../src/storage/segment/recover.ts'
+import { openSegment, type Segment } from '../src/storage/segment/segment.ts'
+import type { MetricInfo, ReadRequest, Tags } from '../src/storage/types.ts'
+
+const ports = nodePorts()
+const kernels = createWasmKernels()
+const directory = mkdtempSync(join(tmpdir(), 'sydradb-bench-segment-'))
+const incarnation = '00112233445566778899aabbccddeeff'
+const stepUs = 10_000_000
+const metric: MetricInfo = { id: 0, name: 'cpu', fields: [{ id: 0, name: 'value', type: 'float' }] }
+
+const tagsOf = (series: number): Tags => [
+  ['dc', `dc${series % 7}`],
+  ['host', `host-${String(series).padStart(7, '0')}`],
+]
+const keys = {
+  ids: { size: 1 << 30, at: (series: number) => (BigInt(series) * 0x9e3779b97f4a7c15n % (1n << 64n)).toString() },
+  tagsOf,
+}
+const catalog = {
+  incarnation,
+  seriesCount: 1 << 30,
+  useMetric: () => metric,
+  useSeries: () => 0,
+}
+
+function randomWalks(seriesCount: number, rowsPerSeries: number): RowBuffer {
+  const rows = new RowBuffer(metric.fields, seriesCount * rowsPerSeries)
+  const values = rows.fields[0]!.values
+  let state = 42
+  const random = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+  const startUs = Date.UTC(2024, 2, 1) * 1000
+  let row = 0
+  for (let series = 0; series < seriesCount; series++) {
+    let value = 20 + random() * 60
+    for (let i = 0; i < rowsPerSeries; i++, row++) {
+      value += random() * 2 - 1
+      rows.series[row] = series
+      rows.timeUs[row] = startUs + i * stepUs
+      values[row] = Math.round(value * 100) / 100
+    }
+  }
+  rows.fields[0]!.valid.fill(1)
+  rows.length = row
+  return rows
+}
+
+function best<T>(runs: number, task: () => T): { ms: number; result: T } {
+  let ms = Infinity
+  let result!: T
+  for (let i = 0; i < runs; i++) {
+    const start = performance.now()
+    result = task()
+    ms = Math.min(ms, performance.now() - start)
+  }
+  return { ms, result }
+}
+
+function request(part: Partial<ReadRequest>): ReadRequest {
+  const statistics = {
+    segmentsScanned: 0,
+    segmentsPruned: 0,
+    blocksScanned: 0,
+    blocksPruned: 0,
+    bytesRead: 0,
+    rowsScanned: 0,
+  }
+  return { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined, statistics, ...part }
+}
+
+function scan(segment: Segment, into: RowBuffer): number {
+  let rows = 0
+  const asked = request({})
+  for (const piece of segment.pieces(asked)) {
+    into.clear()
+    piece.read(-Infinity, Infinity, into)
+    rows += into.length
+  }
+  return rows
+}
+
+function readSeries(segment: Segment, series: number, fromUs: number, toUs: number, into: RowBuffer): number {
+  const ordinals = Uint32Array.of(series)
+  into.clear()
+  const asked = request({ series: { ordinals, has: ordinal => ordinal === series }, fromUs, toUs })
+  for (const piece of segment.pieces(asked)) piece.read(fromUs, toUs, into)
+  return into.length
+}
+
+const line = (name: string, value: string): void => console.log(`  ${name.padEnd(44)} ${value.padStart(14)}`)
+
+for (const [seriesCount, rowsPerSeries] of [
+  [100, 8640],
+  [1000, 1600],
+  [10_000, 160],
+  [100_000, 10],
+] as const) {
+  const rows = randomWalks(seriesCount, rowsPerSeries)
+  const metrics: SegmentMetric[] = [{ metric, rows, selection: undefined }]
+  const input = { minLsn: 1, maxLsn: 1, incarnation, metrics, keys }
+  const { ms, result: bytes } = best(4, () => encodeSegment(input, kernels, ports.checksums, ports.zstd))
+  const path = `segments/all/${seriesCount}.seg`
+  await publishSegment(ports, directory, path, bytes)
+
+  console.log(`\n${seriesCount} series of ${rowsPerSeries} rows`)
+  line('encode', `${(rows.length / ms / 1000).toFixed(1)} M rows/s`)
+  line('bytes per value, with times and keys', (bytes.length / rows.length).toFixed(3))
+
+  for (const cacheBytesMax of [0, 64 * 2 ** 20]) {
+    const environment = segmentEnvironment(ports, kernels, { directory, cacheBytesMax })
+    const name = cacheBytesMax === 0 ? 'no cache' : 'cache'
+    const { meta } = readSegmentMeta(environment, path)
+    const open = best(5, () => openSegment(environment, meta, catalog).pieces(request({})).length)
+    line(`open (${name})`, `${(open.ms * 1000).toFixed(0)} us`)
+    const segment = openSegment(environment, meta, catalog)
+    const into = new RowBuffer(metric.fields, 16_384)
+    const scanned = best(6, () => scan(segment, into))
+    line(`full scan (${name})`, `${(scanned.result / scanned.ms / 1000).toFixed(0)} M rows/s`)
+
+    const wanted = Math.min(360, rowsPerSeries)
+    const fromUs = rows.timeUs[0]! + Math.max(0, rowsPerSeries - 2 * wanted) * stepUs
+    let next = 0
+    const reads = 2000
+    const single = best(3, () => {
+      let count = 0
+      for (let i = 0; i < reads; i++) {
+        next = (next + 7919) % seriesCount
+        count += readSeries(segment, next, fromUs, fromUs + wanted * stepUs, into)
+      }
+      return count
+    })
+    line(`one series, ${single.result / reads} rows (${name})`, `${((single.ms * 1000) / reads).toFixed(1)} us`)
+  }
+}
+rmSync(directory, { recursive: true })

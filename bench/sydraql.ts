@@ -1,0 +1,39 @@
+/** sydraQL: prepared and bound queries per second, on a small schema. `npx node bench/sydraql.ts` */
+import { demoSchema } from '../test/sydraql/demo-schema.ts'
+import { bind } from '../src/sydraql/bind.ts'
+import { parse } from '../src/sydraql/parse.ts'
+import { prepare } from '../src/sydraql/prepare.ts'
+
+const nowUs = Date.UTC(2024, 2, 1) * 1000
+const typical =
+  "select time_bucket(5m, time) t, tag.host, avg(usage), max(usage) from cpu where time >= now() - 1h and tag.dc = 'x' and usage > ? group by t, tag.host order by t limit 100"
+const raw = "select time, usage from cpu where time >= '2024-03-01' and tag.host = 'a' limit 10"
+
+/** Runs for about `budgetMs` after warming up; the best of five rounds, as runs a second. */
+function rate(name: string, run: () => void, budgetMs = 200): void {
+  for (let i = 0; i < 2000; i++) run()
+  let best = 0
+  for (let round = 0; round < 5; round++) {
+    const startMs = performance.now()
+    let runs = 0
+    while (performance.now() - startMs < budgetMs) {
+      for (let i = 0; i < 100; i++) run()
+      runs += 100
+    }
+    best = Math.max(best, (runs / (performance.now() - startMs)) * 1000)
+  }
+  console.log(`${name.padEnd(36)} ${Math.round(best).toLocaleString('en').padStart(10)} /s ${(1e6 / best).toFixed(1).padStart(8)} µs`)
+}
+
+const startMs = performance.now()
+parse('select 1')
+console.log(`first parse (builds lexer and parser): ${(performance.now() - startMs).toFixed(1)} ms`)
+
+const preparedTypical = prepare(typical, demoSchema)
+const preparedRaw = prepare(raw, demoSchema)
+rate('parse, typical', () => parse(typical))
+rate('prepare, typical', () => prepare(typical, demoSchema))
+rate('prepare + bind, typical', () => bind(prepare(typical, demoSchema), [5], nowUs))
+rate('prepare + bind, raw rows', () => bind(prepare(raw, demoSchema), [], nowUs))
+rate('bind, typical', () => bind(preparedTypical, [5], nowUs))
+rate('bind, nothing varies', () => bind(preparedRaw, [], nowUs))

@@ -1,0 +1,50 @@
+// Where things lie in the kernel's memory. The host copies rows and bytes in and out of the exported regions and
+// fixes their sizes here once and for all: nothing is allocated while it runs.
+//
+// Every region ends in slack, because vector loops run up to a group of 128 rows past the last one.
+
+export const blockRowsMax: i32 = 1024;
+/** Rows of a slice that is aggregated or filtered in one call. */
+export const sliceRowsMax: i32 = 4096;
+/** Runs that one call of summarizeRuns may hold. */
+export const runsMax: i32 = 1024;
+/** Restarts of a delta block. */
+export const restartsMax: i32 = 128;
+
+const groupRows: i32 = 128;
+
+/** f64 rows: what is encoded, decoded, aggregated, filtered. */
+export const valuesAt: usize = memory.data(8 * (sliceRowsMax + groupRows), 16);
+/** One byte a row, 1 valid, 0 null. */
+export const validAt: usize = memory.data(sliceRowsMax + groupRows, 16);
+/** The block's rows as integers in doubles: times, or decimals scaled by a power of ten. */
+export const integersAt: usize = memory.data(8 * (blockRowsMax + groupRows), 16);
+/** The body of an encoded block: packed planes, then exceptions. */
+export const bodyAt: usize = memory.data(10 * blockRowsMax + 8 * blockRowsMax + 1024, 16);
+/** u32: positions, and f64: values in units, of the rows at which a delta block restarts. */
+export const restartPositionsAt: usize = memory.data(4 * restartsMax, 16);
+export const restartValuesAt: usize = memory.data(8 * restartsMax, 16);
+/** Numbers a call leaves for the host: see the functions. */
+export const resultsAt: usize = memory.data(8 * 8, 16);
+/** u32: rows at which runs begin, and where the last ends. */
+export const boundsAt: usize = memory.data(4 * (runsMax + 1), 16);
+/** f64: five a run: count, NaN count, min, max, sum. */
+export const summariesAt: usize = memory.data(5 * 8 * runsMax, 16);
+/** u32: rows that passed a filter. */
+export const selectedAt: usize = memory.data(4 * (sliceRowsMax + 4), 16);
+
+// private to the kernel
+/** u32: unpacked values, or the low 32 bits of wide ones. */
+export const lowAt: usize = memory.data(4 * (blockRowsMax + groupRows), 16);
+/** u32: bits from 32 up of wide values. */
+export const highAt: usize = memory.data(4 * (blockRowsMax + groupRows), 16);
+/** u16: rows that are exceptions. */
+export const exceptionsAt: usize = memory.data(2 * blockRowsMax, 16);
+
+const powersOfTen: usize = memory.data<f64>([
+  1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+]);
+
+@inline export function powerOfTen(exponent: i32): f64 {
+  return load<f64>(powersOfTen + (<usize>exponent << 3));
+}

@@ -1,0 +1,71 @@
+/**
+ * Where everything of the scanner lies in its fixed memory. Regions are named by what they hold; `…Max` are limits.
+ *
+ * Invariants:
+ * 1. Reads may run up to 64 bytes past or before a region; every region is followed by at least that much memory.
+ * 2. The counters in `state` are the only words both sides of the boundary write, and never at the same time.
+ */
+
+export const inputBytesMax: u32 = 256 << 10;
+export const rowsMax: u32 = 64 << 10;
+export const slotsMax: u32 = 512 << 10;
+/** A line with more slots is never a template. */
+export const lineSlotsMax: u32 = 2048;
+export const fixupsMax: u32 = 8192;
+export const templatesMax: u32 = 128 << 10;
+export const templateBytesMax: u32 = 32 << 20;
+/** A template's own bytes; longer lines go the general way. */
+export const templateLineBytesMax: u32 = 64 << 10;
+export const tableSlots: u32 = 256 << 10;
+/** Steps along the open-addressing table before a template is not registered. */
+export const probesMax: u32 = 64;
+export const sightingsMax: u32 = 64 << 10;
+export const stringsMax: u32 = 64 << 10;
+export const stringBytesMax: u32 = 2 << 20;
+/** A string value over this is the general path's to refuse. */
+export const stringValueBytesMax: u32 = 64 << 10;
+const stringTableSlots: u32 = 128 << 10;
+export const stringTableMask: u32 = stringTableSlots - 1;
+
+const margin: usize = 64;
+const heap: usize = (__heap_base + 127) & ~(<usize>63);
+
+/** u32 words, see the `…At` offsets. */
+export const state: usize = heap;
+export const rowCountAt: usize = 0;
+export const slotCountAt: usize = 4;
+export const fixupCountAt: usize = 8;
+/** Offset in `input` of the line to scan next. */
+export const positionAt: usize = 12;
+/** Lines passed since the last load, blank ones too. */
+export const lineCountAt: usize = 16;
+export const stringCountAt: usize = 20;
+export const lineSlotCountAt: usize = 24;
+
+export const input: usize = state + 64 + margin;
+/** u32 a row. */
+export const rowTemplates: usize = input + inputBytesMax + margin;
+/** u32 a row: index of its first value in `slotValues`. */
+export const rowSlots: usize = rowTemplates + ((<usize>rowsMax) << 2);
+/** f64 a row: µs, NaN when the line gave none. */
+export const rowTimes: usize = rowSlots + ((<usize>rowsMax) << 2);
+export const slotValues: usize = rowTimes + ((<usize>rowsMax) << 3);
+/** 3 × u32 each: index in `slotValues`, offset in `input`, length. */
+export const fixups: usize = slotValues + ((<usize>slotsMax) << 3);
+/** 3 × u32 each: offset in `input`, length, kind (0 number, 1 string). */
+export const lineSlots: usize = fixups + (<usize>fixupsMax) * 12;
+/** One byte a slot of the line being registered. */
+export const lineOps: usize = lineSlots + (<usize>lineSlotsMax) * 12;
+/** 16 bytes each: hash u64 (0 free), id u32. */
+export const table: usize = lineOps + lineSlotsMax + margin;
+/** 8 bytes a template and one more for "none": address u32, id of the template that followed it last u32. */
+export const templates: usize = table + ((<usize>tableSlots) << 4);
+export const templateBytes: usize = templates + (((<usize>templatesMax) + 1) << 3);
+/** u32 each: a part of the hash of a skeleton that was seen once. */
+export const sightings: usize = templateBytes + templateBytesMax + margin;
+/** 16 bytes each: generation u32, hash u32, code u32. */
+export const stringTable: usize = sightings + ((<usize>sightingsMax) << 2);
+/** 8 bytes a code: offset in `stringBytes`, length. */
+export const stringSpans: usize = stringTable + ((<usize>stringTableSlots) << 4);
+export const stringBytes: usize = stringSpans + ((<usize>stringsMax) << 3);
+export const memoryEnd: usize = stringBytes + stringBytesMax + margin;

@@ -1,0 +1,292 @@
+/**
+ * Values as they stand in a line: JSON numbers, integer timestamps, ISO 8601, strings — each read in place.
+ *
+ * Invariants:
+ * 1. A reader accepts exactly JSON's grammar, or less; it returns the address after the token, or 0.
+ * 2. `number` is what `Number(text)` gives, or `inexact` is set and the text has to be asked.
+ * 3. Digits-only literals beyond ±2^53, and numbers that may overflow, are not read: the general path refuses them.
+ */
+import { stringValueBytesMax } from "./scan-layout";
+
+const powers: usize = memory.data<f64>([
+  1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+  1e21, 1e22,
+]);
+
+export let number: f64 = 0;
+export let inexact: bool = false;
+
+// Eight ASCII digits at once: D. Lemire, "Quickly parsing eight digits" (2018).
+// @ts-ignore: decorator
+@inline
+function isEightDigits(x: u64): bool {
+  return (
+    ((x & 0xf0f0f0f0f0f0f0f0) | (((x + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4)) == 0x3333333333333333
+  );
+}
+// @ts-ignore: decorator
+@inline
+function eightDigits(x: u64): u64 {
+  x -= 0x3030303030303030;
+  x = x * 10 + (x >> 8);
+  return (
+    ((x & 0x000000ff000000ff) * 0x000f424000000064 + ((x >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32
+  );
+}
+
+/** Reads a JSON number into `number`; when that would not be exact, sets `inexact`. */
+// Clinger's fast path (PLDI 1990): mantissa and power of ten are both exact doubles, so one rounding happens.
+export function readNumber(p: usize): usize {
+  inexact = false;
+  const negative = load<u8>(p) == 45;
+  if (negative) p++;
+  const first = p;
+  let digit: u32 = <u32>load<u8>(p) - 48;
+  if (digit > 9) return 0;
+  let mantissa: u64 = digit;
+  p++;
+  if (digit == 0) {
+    if (<u32>load<u8>(p) - 48 <= 9) return 0;
+  } else {
+    const eight = load<u64>(p);
+    if (isEightDigits(eight)) {
+      mantissa = mantissa * 100000000 + eightDigits(eight);
+      p += 8;
+    }
+    while ((digit = <u32>load<u8>(p) - 48) <= 9) {
+      mantissa = mantissa * 10 + digit;
+      p++;
+    }
+  }
+  const wholeDigits = <i32>(p - first);
+  let digits = wholeDigits;
+  let exponent = 0;
+  let c: u32 = load<u8>(p);
+  if (c == 46) {
+    p++;
+    const fraction = p;
+    let eight = load<u64>(p);
+    if (isEightDigits(eight)) {
+      mantissa = mantissa * 100000000 + eightDigits(eight);
+      p += 8;
+      eight = load<u64>(p);
+      if (isEightDigits(eight)) {
+        mantissa = mantissa * 100000000 + eightDigits(eight);
+        p += 8;
+      }
+    }
+    while ((digit = <u32>load<u8>(p) - 48) <= 9) {
+      mantissa = mantissa * 10 + digit;
+      p++;
+    }
+    const count = <i32>(p - fraction);
+    if (count == 0) return 0;
+    exponent = -count;
+    digits += count;
+    c = load<u8>(p);
+  }
+  if ((c | 32) == 101) {
+    p++;
+    c = load<u8>(p);
+    const negativeExponent = c == 45;
+    if (c == 43 || negativeExponent) p++;
+    const start = p;
+    let value = 0;
+    while ((digit = <u32>load<u8>(p) - 48) <= 9) {
+      value = value * 10 + <i32>digit;
+      p++;
+      if (p - start > 4) return 0;
+    }
+    if (p == start) return 0;
+    exponent += negativeExponent ? -value : value;
+    if (wholeDigits + (negativeExponent ? -value : value) > 300) return 0;
+  } else if (exponent == 0) {
+    // digits only
+    if (digits > 16 || mantissa > 9007199254740992) return 0;
+    number = negative ? -<f64>mantissa : <f64>mantissa;
+    return p;
+  } else if (wholeDigits > 300) return 0;
+  if (digits > 19 || mantissa > 9007199254740992 || exponent < -22 || exponent > 22) {
+    inexact = true;
+    return p;
+  }
+  const value =
+    exponent < 0
+      ? <f64>mantissa / load<f64>(powers + ((<usize>-exponent) << 3))
+      : <f64>mantissa * load<f64>(powers + ((<usize>exponent) << 3));
+  number = negative ? -value : value;
+  return p;
+}
+
+let unit: i32 = -1;
+let magnitudeMin: u64 = 0;
+let magnitudeMax: u64 = 0;
+
+/** 0 s, 1 ms, 2 µs, 3 ns, -1 not settled (no integer timestamp is read); bounds of the absolute value, inclusive. */
+export function setTimeUnit(code: i32, min: u64, max: u64): void {
+  unit = code;
+  magnitudeMin = min;
+  magnitudeMax = max;
+}
+
+/** Reads an integer timestamp in the settled unit into `number`, as µs. */
+export function readTime(p: usize): usize {
+  if (unit < 0) return 0;
+  const negative = load<u8>(p) == 45;
+  if (negative) p++;
+  const first = p;
+  let value: u64 = 0;
+  let eight = load<u64>(p);
+  if (isEightDigits(eight)) {
+    value = eightDigits(eight);
+    p += 8;
+    eight = load<u64>(p);
+    if (isEightDigits(eight)) {
+      value = value * 100000000 + eightDigits(eight);
+      p += 8;
+    }
+  }
+  let digit: u32;
+  while ((digit = <u32>load<u8>(p) - 48) <= 9) {
+    value = value * 10 + digit;
+    p++;
+  }
+  const digits = <i32>(p - first);
+  if (digits == 0 || digits > 19 || (digits > 1 && load<u8>(first) == 48)) return 0;
+  const c: u32 = load<u8>(p);
+  if (c == 46 || (c | 32) == 101) return 0;
+  if (value < magnitudeMin || value > magnitudeMax) return 0;
+  if (unit == 0) value *= 1000000;
+  else if (unit == 1) value *= 1000;
+  else if (unit == 3) value = negative ? (value + 999) / 1000 : value / 1000;
+  // 0 - x, not -x: a timestamp is never -0
+  number = negative ? 0 - <f64>value : <f64>value;
+  return p;
+}
+
+// @ts-ignore: decorator
+@inline
+function twoDigits(p: usize): u32 {
+  const tens: u32 = <u32>load<u8>(p) - 48;
+  const ones: u32 = <u32>load<u8>(p, 1) - 48;
+  return tens <= 9 && ones <= 9 ? tens * 10 + ones : 255;
+}
+
+/** Reads `YYYY-MM-DDTHH:MM:SS[.digits]Z` and the quote after it, years 1700 to 2199; other forms are the general path's. */
+export function readIso(p: usize): usize {
+  const century = twoDigits(p);
+  const yearOfCentury = twoDigits(p + 2);
+  const month = twoDigits(p + 5);
+  const day = twoDigits(p + 8);
+  const hour = twoDigits(p + 11);
+  const minute = twoDigits(p + 14);
+  const second = twoDigits(p + 17);
+  if (
+    century < 17 || century > 21 || yearOfCentury > 99 || month - 1 > 11 || day - 1 > 30 || hour > 23 || minute > 59 ||
+    second > 59 || load<u8>(p, 4) != 45 || load<u8>(p, 7) != 45 || load<u8>(p, 10) != 84 || load<u8>(p, 13) != 58 ||
+    load<u8>(p, 16) != 58
+  )
+    return 0;
+  const year = century * 100 + yearOfCentury;
+  if (day > 28) {
+    if (month == 2) {
+      if (day > 29 || year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)) return 0;
+    } else if (day > 30 && (month == 4 || month == 6 || month == 9 || month == 11)) return 0;
+  }
+  p += 19;
+  let micros: u32 = 0;
+  if (load<u8>(p) == 46) {
+    p++;
+    let weight: u32 = 100000;
+    const start = p;
+    let digit: u32;
+    while ((digit = <u32>load<u8>(p) - 48) <= 9) {
+      micros += digit * weight;
+      weight /= 10;
+      p++;
+    }
+    if (p == start) return 0;
+  }
+  if (load<u8>(p) != 90 || load<u8>(p, 1) != 34) return 0;
+  // days from civil: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"
+  const shifted = <i32>(month <= 2 ? year - 1 : year);
+  const era = shifted / 400;
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = (153 * (<i32>month + (month > 2 ? -3 : 9)) + 2) / 5 + <i32>day - 1;
+  const days = era * 146097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719468;
+  const seconds = <i64>days * 86400 + <i64>((hour * 60 + minute) * 60 + second);
+  number = <f64>(seconds * 1000000 + <i64>micros);
+  return p + 1;
+}
+
+/** The closing quote of a string without escapes and control bytes whose content starts at p; it is UTF-8. Else 0. */
+export function readString(p: usize): usize {
+  const start = p;
+  let high = false;
+  while (true) {
+    const x = v128.load(p);
+    const stops = i8x16.bitmask(
+      v128.or(
+        v128.or(i8x16.eq(x, i8x16.splat(34)), i8x16.eq(x, i8x16.splat(92))),
+        i8x16.lt_u(x, i8x16.splat(32)),
+      ),
+    );
+    const highs = i8x16.bitmask(x);
+    if (stops != 0) {
+      const at = ctz(stops);
+      if ((highs & ((1 << at) - 1)) != 0) high = true;
+      p += at;
+      break;
+    }
+    if (highs != 0) high = true;
+    p += 16;
+  }
+  if (load<u8>(p) != 34 || p - start > stringValueBytesMax) return 0;
+  return high && !isUtf8(start, p) ? 0 : p;
+}
+
+/** "NaN", "Infinity" or "-Infinity" and the quote after it, into `number`. */
+export function readSpecial(p: usize): usize {
+  if (load<u32>(p) == 0x224e614e) {
+    number = NaN;
+    return p + 3;
+  }
+  const negative = load<u8>(p) == 45;
+  if (negative) p++;
+  if (load<u64>(p) != 0x7974696e69666e49 || load<u8>(p, 8) != 34) return 0;
+  number = negative ? -Infinity : Infinity;
+  return p + 8;
+}
+
+/** Well-formed UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates, nothing above U+10FFFF. */
+function isUtf8(p: usize, end: usize): bool {
+  while (p < end) {
+    const lead: u32 = load<u8>(p);
+    if (lead < 0x80) {
+      p++;
+      continue;
+    }
+    let low: u32 = 0x80;
+    let high: u32 = 0xbf;
+    let more: usize;
+    if (lead >= 0xc2 && lead <= 0xdf) more = 1;
+    else if (lead >= 0xe0 && lead <= 0xef) {
+      more = 2;
+      if (lead == 0xe0) low = 0xa0;
+      else if (lead == 0xed) high = 0x9f;
+    } else if (lead >= 0xf0 && lead <= 0xf4) {
+      more = 3;
+      if (lead == 0xf0) low = 0x90;
+      else if (lead == 0xf4) high = 0x8f;
+    } else return false;
+    if (p + more >= end) return false;
+    let c: u32 = load<u8>(p, 1);
+    if (c < low || c > high) return false;
+    for (let i: usize = 2; i <= more; i++) {
+      c = load<u8>(p + i);
+      if ((c & 0xc0) != 0x80) return false;
+    }
+    p += more + 1;
+  }
+  return true;
+}

@@ -1,0 +1,100 @@
+/**
+ * The row writer in plain TypeScript: the reference that the WebAssembly one is tested against, and what writes
+ * results of more columns than kernel memory describes.
+ *
+ * Invariant: text comes from the language's own `String`, `JSON.stringify` and `Date`, so that it is right by definition.
+ */
+import { type Batch, type Column, rowCount, type Schema } from '../columnar/batch.ts'
+import { assert, unreachable } from '../lib/assert.ts'
+import {
+  type EpochUnit,
+  type RowFormat,
+  type RowTextOptions,
+  type RowWriter,
+  rowFrame,
+  stringText,
+  timeUsMax,
+} from './row-text.ts'
+
+/** UTF-16 units a piece aims at; one cell may exceed it. */
+const pieceUnits = 65_536
+
+export function createReferenceRowWriter(schema: Schema, options: RowTextOptions): RowWriter {
+  const { format, epoch } = options
+  const { prefixes, suffix, joined } = rowFrame(schema, format)
+  const nullText = format === 'csv' ? '' : 'null'
+  const encoder = new TextEncoder()
+  let started = false
+
+  function* write(batch: Batch): Generator<Uint8Array, void, undefined> {
+    assert(batch.columns.length === schema.length, 'batch and schema differ in columns')
+    const rows = rowCount(batch)
+    let text = ''
+    for (let i = 0; i < rows; i++) {
+      const row = batch.selection?.[i] ?? i
+      for (const [index, column] of batch.columns.entries()) {
+        const cell = cellText(column, schema[index]!.type === 'timestamp', row, format, epoch)
+        text += prefixes[index]! + (cell ?? nullText)
+        if (joined && !started) text = text.slice(1)
+        started = true
+        if (text.length < pieceUnits) continue
+        yield encoder.encode(text)
+        text = ''
+      }
+      text += suffix
+    }
+    if (text !== '') yield encoder.encode(text)
+  }
+  return { write, close() {} }
+}
+
+function cellText(
+  column: Column,
+  isTime: boolean,
+  row: number,
+  format: RowFormat,
+  epoch: EpochUnit | undefined,
+): string | undefined {
+  if (column.valid !== undefined && column.valid[row] === 0) return undefined
+  if (column.type === 'string') return stringText(column.dictionary.at(column.values[row]!), format)
+  if (column.type === 'boolean') return column.values[row] === 0 ? 'false' : 'true'
+  const value = column.values[row]!
+  if (!isTime) return numberText(value, format)
+  if (!(Math.abs(value) <= timeUsMax)) return undefined
+  const timeUs = BigInt(Math.floor(value))
+  return epoch === undefined ? isoText(timeUs, format) : epochText(timeUs, epoch)
+}
+
+function numberText(value: number, format: RowFormat): string {
+  if (Object.is(value, -0)) return '-0'
+  return Number.isFinite(value) || format === 'csv' ? String(value) : `"${value}"`
+}
+
+function isoText(timeUs: bigint, format: RowFormat): string {
+  const rest = Number(((timeUs % 1_000_000n) + 1_000_000n) % 1_000_000n)
+  const whole = new Date(Number((timeUs - BigInt(rest)) / 1000n)).toISOString().slice(0, -5)
+  const fraction = rest === 0 ? '' : `.${String(rest).padStart(6, '0').replace(/0+$/, '')}`
+  return format === 'csv' ? `${whole}${fraction}Z` : `"${whole}${fraction}Z"`
+}
+
+function epochText(timeUs: bigint, unit: EpochUnit): string {
+  switch (unit) {
+    case 'ns':
+      return String(timeUs * 1000n)
+    case 'us':
+      return String(timeUs)
+    case 'ms':
+      return decimalText(timeUs, 3)
+    case 's':
+      return decimalText(timeUs, 6)
+    default:
+      return unreachable(unit)
+  }
+}
+
+/** value / 10^decimals, exactly. */
+function decimalText(value: bigint, decimals: number): string {
+  const digits = String(value < 0n ? -value : value).padStart(decimals + 1, '0')
+  const fraction = digits.slice(-decimals).replace(/0+$/, '')
+  return `${value < 0n ? '-' : ''}${digits.slice(0, -decimals)}${fraction === '' ? '' : `.${fraction}`}`
+}

@@ -1,0 +1,117 @@
+/** `first` and `last`: the non-null value of the earliest or latest row, by (time, then printed series). */
+import type { Column, ValueType } from '../../columnar/batch.ts'
+import { InterningDictionary } from '../../columnar/batch.ts'
+import { CodeTranslation } from '../../columnar/builder.ts'
+import type { Scalar } from '../../columnar/value.ts'
+import {
+  type AggregateState,
+  forValues,
+  type GroupedRows,
+  grownCodes,
+  grownNumbers,
+  noGroup,
+  type RowOrdering,
+} from './state.ts'
+
+const noSeries = 0xffffffff
+
+export class EarliestState implements AggregateState {
+  readonly #type: ValueType
+  /** 1: a row with a smaller time wins (`first`), -1: with a greater one (`last`). */
+  readonly #direction: 1 | -1
+  /** NaN where the group has no value yet. */
+  #timesUs = new Float64Array(0)
+  #series: Uint32Array = new Uint32Array(0)
+  /** Numbers, booleans as 1 and 0, or codes of `dictionary`. */
+  #values = new Float64Array(0)
+  readonly #codes = new CodeTranslation(new InterningDictionary())
+  /** Stands for the time where rows have none: they come as they come. */
+  #sequence = 0
+  #ranks: Uint32Array | undefined
+
+  constructor(type: ValueType, which: 'first' | 'last') {
+    this.#type = type
+    this.#direction = which === 'first' ? 1 : -1
+  }
+
+  get byteLength(): number {
+    return this.#timesUs.byteLength * 2 + this.#series.byteLength
+  }
+  reserve(groups: number): void {
+    this.#timesUs = grownNumbers(this.#timesUs, groups, NaN) as Float64Array<ArrayBuffer>
+    this.#values = grownNumbers(this.#values, groups) as Float64Array<ArrayBuffer>
+    this.#series = grownCodes(this.#series, groups)
+  }
+
+  add(column: Column, rows: GroupedRows): void {
+    const { order } = rows
+    this.#ranks = order?.ranks
+    if (column.type === 'string') this.#codes.from(column.dictionary)
+    forValues(column, rows, (row, group) => this.#offerRow(column, row, group, order))
+  }
+
+  addRange(column: Column, from: number, to: number, group: number, order: RowOrdering | undefined): void {
+    this.#ranks = order?.ranks
+    if (column.type === 'string') this.#codes.from(column.dictionary)
+    const { valid } = column
+    // Rows of a range ascend in time, so that only the outermost value matters.
+    if (this.#direction === 1) {
+      let row = from
+      while (row < to && valid !== undefined && valid[row] === 0) row++
+      if (row < to) this.#offerRow(column, row, group, order)
+    } else {
+      let row = to - 1
+      while (row >= from && valid !== undefined && valid[row] === 0) row--
+      if (row >= from) this.#offerRow(column, row, group, order)
+    }
+  }
+
+  /** A number known from statistics. */
+  addKnown(group: number, value: number, timeUs: number, series: number, ranks: Uint32Array): void {
+    this.#ranks = ranks
+    if (this.#wins(group, timeUs, series)) this.#put(group, value, timeUs, series)
+  }
+
+  merge(other: EarliestState, groups: Uint32Array): void {
+    this.#ranks = other.#ranks
+    this.#sequence = Math.max(this.#sequence, other.#sequence)
+    this.#codes.from(other.#codes.target)
+    for (let group = 0; group < groups.length; group++) {
+      const timeUs = other.#timesUs[group]!
+      const series = other.#series[group]!
+      if (groups[group] === noGroup || Number.isNaN(timeUs) || !this.#wins(groups[group]!, timeUs, series)) continue
+      const value = other.#values[group]!
+      this.#put(groups[group]!, this.#type === 'string' ? this.#codes.code(value) : value, timeUs, series)
+    }
+  }
+
+  value(group: number): Scalar {
+    if (Number.isNaN(this.#timesUs[group]!)) return null
+    const value = this.#values[group]!
+    if (this.#type === 'string') return this.#codes.target.at(value)
+    return this.#type === 'boolean' ? value === 1 : value
+  }
+
+  #offerRow(column: Column, row: number, group: number, order: RowOrdering | undefined): void {
+    const timeUs = order === undefined ? this.#sequence++ : order.timesUs[row]!
+    const series = order?.series === undefined ? noSeries : order.series[row]!
+    if (!this.#wins(group, timeUs, series)) return
+    const value = column.values[row]!
+    this.#put(group, column.type === 'string' ? this.#codes.code(value) : value, timeUs, series)
+  }
+
+  #wins(group: number, timeUs: number, series: number): boolean {
+    const bestUs = this.#timesUs[group]!
+    if (timeUs !== bestUs) return Number.isNaN(bestUs) || timeUs < bestUs === (this.#direction === 1)
+    const best = this.#series[group]!
+    if (series === best || series === noSeries || best === noSeries || this.#ranks === undefined)
+      return this.#direction === -1
+    return this.#ranks[series]! < this.#ranks[best]! === (this.#direction === 1)
+  }
+
+  #put(group: number, value: number, timeUs: number, series: number): void {
+    this.#values[group] = value
+    this.#timesUs[group] = timeUs
+    this.#series[group] = series
+  }
+}

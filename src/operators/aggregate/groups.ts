@@ -1,0 +1,162 @@
+/**
+ * Groups: dense ids for combinations of group keys.
+ *
+ *   part    id of the keys without the bucket: pairs folded from the left, ((k1, k2), k3)
+ *   group   id of (part, bucket start); without a bucket key a group is its part
+ *
+ * Invariants:
+ * 1. Group ids count from 0. Parts live as long as the table; groups until `keep` drops them.
+ * 2. Without keys there is one group, 0, from the beginning.
+ */
+import type { Batch, Column, ValueType } from '../../columnar/batch.ts'
+import type { Scalar } from '../../columnar/value.ts'
+import { reusableCodes } from '../functions/evaluator.ts'
+import { type KeyIndex, keyIndex, keyRanks, NumberTable, PairTable } from './keys.ts'
+
+export class GroupTable {
+  /** One index per key that is no bucket, in the order of the keys. */
+  readonly #keys: readonly KeyIndex[]
+  /** `pairs[i]` joins the part so far with key `i + 1`. */
+  readonly #pairs: readonly PairTable[]
+  readonly #hasBucket: boolean
+  readonly #buckets = new NumberTable()
+  readonly #groups = new PairTable()
+  readonly #parts = reusableCodes()
+  readonly #ids = reusableCodes()
+
+  constructor(keyTypes: readonly ValueType[], hasBucket: boolean) {
+    this.#keys = keyTypes.map(type => keyIndex(type))
+    this.#pairs = keyTypes.slice(1).map(() => new PairTable())
+    this.#hasBucket = hasBucket
+  }
+
+  get size(): number {
+    if (!this.#hasBucket) return this.#keys.length === 0 ? 1 : this.#partCount()
+    return this.#keys.length === 0 ? this.#buckets.size : this.#groups.size
+  }
+  get byteLength(): number {
+    let bytes = this.#buckets.byteLength + this.#groups.byteLength
+    for (const key of this.#keys) bytes += key.byteLength
+    for (const pair of this.#pairs) bytes += pair.byteLength
+    return bytes
+  }
+
+  /** Group ids of the rows that count, at `out[row]`. `starts` are the bucket starts, where there is a bucket key. */
+  assign(keys: readonly Column[], starts: Float64Array | undefined, batch: Batch, out: Uint32Array): void {
+    if (!this.#hasBucket) {
+      this.#assignParts(keys, batch, out)
+      return
+    }
+    const parts = this.#keys.length === 0 ? undefined : this.#parts(batch.length)
+    if (parts !== undefined) this.#assignParts(keys, batch, parts)
+    const { selection } = batch
+    const count = selection?.length ?? batch.length
+    let start = NaN
+    let part = 0
+    let group = 0
+    for (let k = 0; k < count; k++) {
+      const row = selection === undefined ? k : selection[k]!
+      const rowStart = starts![row]!
+      const rowPart = parts === undefined ? 0 : parts[row]!
+      if (rowStart !== start || rowPart !== part) {
+        start = rowStart
+        part = rowPart
+        group = this.group(part, start)
+      }
+      out[row] = group
+    }
+  }
+
+  /** The part of one row. */
+  part(keys: readonly Column[], row: number): number {
+    const out = this.#parts(row + 1)
+    this.#assignParts(keys, { length: row + 1, columns: keys, selection: Uint32Array.of(row) }, out)
+    return out[row]!
+  }
+
+  /** The group of a part in the bucket with this start; without a bucket key the part itself. */
+  group(part: number, startUs: number): number {
+    if (!this.#hasBucket) return part
+    const bucket = this.#buckets.id(startUs)
+    return this.#keys.length === 0 ? bucket : this.#groups.id(part, bucket)
+  }
+
+  bucketStart(group: number): number {
+    return this.#buckets.key(this.#keys.length === 0 ? group : this.#groups.right(group))
+  }
+
+  keyValue(group: number, key: number): Scalar {
+    return this.#keys[key]!.value(this.#keyId(this.#partOf(group), key))
+  }
+
+  /** Group ids in the order of the result: by bucket, then by the keys, nulls last. */
+  sorted(groups: Uint32Array): Uint32Array {
+    const ranks = this.#keys.map(keyRanks)
+    const starts = this.#hasBucket ? Float64Array.from(groups, group => this.bucketStart(group)) : undefined
+    const keyRank = ranks.map((rank, key) =>
+      Uint32Array.from(groups, group => rank[this.#keyId(this.#partOf(group), key)]!),
+    )
+    const order = Uint32Array.from(groups.keys())
+    order.sort((a, b) => {
+      if (starts !== undefined && starts[a] !== starts[b]) return starts[a]! - starts[b]!
+      for (const rank of keyRank) if (rank[a] !== rank[b]) return rank[a]! - rank[b]!
+      return 0
+    })
+    return order.map(index => groups[index]!)
+  }
+
+  /** Drops all groups but these, which become 0, 1, … in this order. Only with a bucket key. */
+  keep(groups: Uint32Array): void {
+    const parts = Uint32Array.from(groups, group => this.#partOf(group))
+    const starts = Float64Array.from(groups, group => this.bucketStart(group))
+    this.#buckets.clear()
+    this.#groups.clear()
+    for (let i = 0; i < groups.length; i++) this.group(parts[i]!, starts[i]!)
+  }
+
+  #partCount(): number {
+    return this.#keys.length === 1 ? this.#keys[0]!.size : this.#pairs.at(-1)!.size
+  }
+
+  #partOf(group: number): number {
+    if (!this.#hasBucket) return group
+    return this.#keys.length === 0 ? 0 : this.#groups.left(group)
+  }
+
+  #keyId(part: number, key: number): number {
+    let id = part
+    for (let i = this.#pairs.length - 1; i >= 0; i--) {
+      if (key === i + 1) return this.#pairs[i]!.right(id)
+      id = this.#pairs[i]!.left(id)
+    }
+    return id
+  }
+
+  #assignParts(columns: readonly Column[], batch: Batch, out: Uint32Array): void {
+    const { selection } = batch
+    const count = selection?.length ?? batch.length
+    if (this.#keys.length === 0) {
+      if (selection === undefined) out.fill(0, 0, count)
+      else for (let k = 0; k < count; k++) out[selection[k]!] = 0
+      return
+    }
+    this.#keys[0]!.assign(columns[0]!, batch, out)
+    for (let key = 1; key < this.#keys.length; key++) {
+      const ids = this.#ids(batch.length)
+      this.#keys[key]!.assign(columns[key]!, batch, ids)
+      const pairs = this.#pairs[key - 1]!
+      let left = -1
+      let right = -1
+      let pair = 0
+      for (let k = 0; k < count; k++) {
+        const row = selection === undefined ? k : selection[k]!
+        if (out[row] !== left || ids[row] !== right) {
+          left = out[row]!
+          right = ids[row]!
+          pair = pairs.id(left, right)
+        }
+        out[row] = pair
+      }
+    }
+  }
+}

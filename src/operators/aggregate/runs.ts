@@ -1,0 +1,155 @@
+/**
+ * Aggregation by runs: rows straight from a scan come series by series, so that a group is found once per run of rows
+ * and its values are folded by kernels, without a group id per row.
+ *
+ *   series  a a a a a a b b b b      run = one series, times ascending; cut where a bucket ends
+ *
+ * Needs keys that depend on the series alone, besides the bucket.
+ */
+import type { Batch, Column } from '../../columnar/batch.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
+import { reusableCodes, reusableNumbers } from '../functions/evaluator.ts'
+import type { Aggregator, Slot } from './aggregator.ts'
+import type { RowOrdering } from './state.ts'
+import { SummaryState } from './summary.ts'
+
+/** Shorter runs on average are folded row by row. */
+const runRowsMin = 16
+
+/** Finds the part of a group that its series decides. */
+export type PartOfSeries = (ordinal: number) => number
+
+/** Adds a batch by runs; false when it has a selection or its runs are too short, and nothing was added. */
+export type AddByRuns = (batch: Batch) => boolean
+
+export function runAggregation(aggregator: Aggregator, partOf: PartOfSeries, kernels: Kernels): AddByRuns {
+  const ends = reusableCodes()
+  const cut = bucketCutter(aggregator, kernels)
+  return batch => {
+    if (batch.selection !== undefined) return false
+    const series = aggregator.series(batch)
+    const times = aggregator.times(batch)
+    const runs = findRuns(series, times, batch.length, ends(batch.length))
+    if (runs * runRowsMin > batch.length) return false
+    const order = aggregator.ordering(batch)
+    const columns = aggregator.slots.map(slot => slot.evaluator?.evaluate(batch))
+    const runEnds = ends(batch.length)
+    for (let run = 0, from = 0; run < runs; run++) {
+      const to = runEnds[run]!
+      cut(columns, order!, from, to, partOf(series[from]!))
+      from = to
+    }
+    return true
+  }
+}
+
+/** Writes the ends of runs of one series with ascending times; returns how many. */
+function findRuns(series: Uint32Array, times: Float64Array, length: number, ends: Uint32Array): number {
+  let runs = 0
+  for (let row = 1; row < length; row++)
+    if (series[row] !== series[row - 1] || times[row]! < times[row - 1]!) ends[runs++] = row
+  if (length > 0) ends[runs++] = length
+  return runs
+}
+
+type Cutter = (
+  columns: readonly (Column | undefined)[],
+  order: RowOrdering,
+  from: number,
+  to: number,
+  part: number,
+) => void
+
+/** Cuts a run by bucket and adds the pieces to their groups. */
+function bucketCutter(aggregator: Aggregator, kernels: Kernels): Cutter {
+  const { bucket, slots, table } = aggregator
+  const addRange = (
+    columns: readonly (Column | undefined)[],
+    order: RowOrdering,
+    from: number,
+    to: number,
+    group: number,
+  ) => {
+    for (let s = 0; s < slots.length; s++) slots[s]!.state.addRange(columns[s], from, to, group, order)
+  }
+  if (bucket === undefined)
+    return (columns, order, from, to, part) => {
+      const group = table.group(part, 0)
+      aggregator.reserve()
+      addRange(columns, order, from, to, group)
+    }
+  const { functions } = bucket
+  if (bucket.bucket.kind === 'fixed')
+    return fixedCutter(aggregator, bucket.bucket.widthUs, bucket.bucket.originUs, kernels)
+  return (columns, order, from, to, part) => {
+    for (let row = from; row < to; ) {
+      const startUs = functions.floor(order.timesUs[row]!)
+      const end = firstAtOrAfter(order.timesUs, functions.next(startUs), row, to)
+      const group = table.group(part, startUs)
+      aggregator.reserve()
+      addRange(columns, order, row, end, group)
+      row = end
+    }
+  }
+}
+
+function fixedCutter(aggregator: Aggregator, widthUs: number, originUs: number, kernels: Kernels): Cutter {
+  const { slots, table } = aggregator
+  const starts = reusableNumbers()
+  const summaries = reusableNumbers()
+  const groups = reusableCodes()
+  const isSummary = (slot: Slot) => slot.kind === 'summary'
+  const needsRanges = !slots.every(isSummary) || slots.length === 0
+
+  return (columns, order, from, to, part) => {
+    const { timesUs } = order
+    const rows = to - from
+    const runStarts = starts(rows)
+    const cells = summaries(rows * 5)
+    const runGroups = groups(rows)
+    const cut = (values: Float64Array, valid: Uint8Array | undefined) =>
+      kernels.bucketRuns(timesUs, values, valid, from, to, originUs, widthUs, runStarts, cells)
+    const assign = (runs: number) => {
+      for (let run = 0; run < runs; run++) runGroups[run] = table.group(part, runStarts[run]!)
+      aggregator.reserve()
+    }
+    let assigned = false
+    if (needsRanges) {
+      const runs = cut(timesUs, undefined)
+      assign(runs)
+      assigned = true
+      for (let run = 0, row = from; run < runs; run++) {
+        const end = row + cells[run * 5]!
+        for (let s = 0; s < slots.length; s++)
+          if (!isSummary(slots[s]!)) slots[s]!.state.addRange(columns[s], row, end, runGroups[run]!, order)
+        row = end
+      }
+    }
+    for (let s = 0; s < slots.length; s++) {
+      const { state } = slots[s]!
+      if (!(state instanceof SummaryState)) continue
+      const column = columns[s]!
+      const runs = cut(column.values as Float64Array, column.valid)
+      if (!assigned) assign(runs)
+      assigned = true
+      state.addRuns(runGroups, cells, runs)
+    }
+  }
+}
+
+/** First index in [from, to) whose time is not below; gallops, then bisects. */
+function firstAtOrAfter(times: Float64Array, timeUs: number, from: number, to: number): number {
+  let step = 1
+  let low = from
+  while (low + step < to && times[low + step]! < timeUs) {
+    low += step
+    step *= 2
+  }
+  let high = Math.min(low + step, to)
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (times[middle]! < timeUs) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,69 @@
+/**
+ * Aggregate states: what is kept per group while rows come in, as arrays indexed by dense group ids.
+ *
+ *   add rows | add a range of one group | merge another state   ->   a value per group
+ *
+ * Invariants:
+ * 1. `reserve(n)` comes before ids below n are used.
+ * 2. The order in which rows, ranges and other states are added does not change a value, but for the rounding of sums.
+ * 3. Nulls are skipped.
+ */
+import type { Column } from '../../columnar/batch.ts'
+
+/** Rows to add. `columns` and `groups` are indexed by row; only those of `selection` (or [0, length)) count. */
+export interface GroupedRows {
+  readonly length: number
+  readonly selection: Uint32Array | undefined
+  readonly groups: Uint32Array
+  /** Orders rows for `first` and `last`: undefined where rows come as they come. */
+  readonly order: RowOrdering | undefined
+}
+
+/** Rows by (time, then printed series). */
+export interface RowOrdering {
+  readonly timesUs: Float64Array
+  /** Ordinals; undefined where there is no series column. */
+  readonly series: Uint32Array | undefined
+  /** By ordinal. */
+  readonly ranks: Uint32Array | undefined
+}
+
+/** Marks a group of the other state that `merge` leaves out. */
+export const noGroup = 0xffffffff
+
+export interface AggregateState {
+  readonly byteLength: number
+  reserve(groups: number): void
+  /** `column` is undefined for `count(*)` alone. */
+  add(column: Column | undefined, rows: GroupedRows): void
+  /** Adds rows [from, to), all of one group and ascending in time. */
+  addRange(column: Column | undefined, from: number, to: number, group: number, order: RowOrdering | undefined): void
+  /** Adds the other state's group g to `groups[g]`. The other is of the same class and is not used afterwards. */
+  merge(other: AggregateState, groups: Uint32Array): void
+}
+
+/** Calls `visit` for each row that counts and is not null. */
+export function forValues(column: Column, rows: GroupedRows, visit: (row: number, group: number) => void): void {
+  const { selection, groups } = rows
+  const { valid } = column
+  const count = selection?.length ?? rows.length
+  for (let k = 0; k < count; k++) {
+    const row = selection === undefined ? k : selection[k]!
+    if (valid === undefined || valid[row] === 1) visit(row, groups[row]!)
+  }
+}
+
+/** At least `length` long, twice the old length when it grows; new elements are `fill`. */
+export function grownNumbers(array: Float64Array, length: number, fill = 0): Float64Array {
+  if (array.length >= length) return array
+  const larger = new Float64Array(Math.max(length, 2 * array.length, 16))
+  larger.set(array)
+  if (fill !== 0) larger.fill(fill, array.length)
+  return larger
+}
+export function grownCodes(array: Uint32Array, length: number): Uint32Array {
+  if (array.length >= length) return array
+  const larger = new Uint32Array(Math.max(length, 2 * array.length, 16))
+  larger.set(array)
+  return larger
+}

@@ -1,0 +1,35 @@
+/**
+ * What goes around every operator, in this one place: timing, counts, cancellation, the turn of the event loop.
+ *
+ * Invariants:
+ * 1. Before each pull the signal is checked; within one batch after an abort the stream throws its reason.
+ * 2. However the consumer ends — return, throw, completion — the wrapped stream is closed.
+ */
+import { type Batch, rowCount } from '../columnar/batch.ts'
+import type { Execution } from './execution.ts'
+import type { BatchStream } from './operator.ts'
+
+export async function* instrument(
+  name: string,
+  stream: AsyncGenerator<Batch, void, undefined>,
+  execution: Execution,
+): BatchStream {
+  const statistics = { name, rowsOut: 0, batches: 0, elapsedMs: 0 }
+  execution.operators.push(statistics)
+  const { clock } = execution
+  try {
+    for (;;) {
+      const turn = execution.pace()
+      if (turn !== undefined) await turn
+      const startedMs = clock.monotonicMs()
+      const { done, value: batch } = await stream.next()
+      statistics.elapsedMs += clock.monotonicMs() - startedMs
+      if (done === true) return
+      statistics.rowsOut += rowCount(batch)
+      statistics.batches++
+      yield batch
+    }
+  } finally {
+    await stream.return()
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Scan reads the rows of one metric from a version, merged and in the order asked for.
+ *
+ *   pieces  ->  windows of time  ->  row buffer: gather, merge, sort  ->  batches (views of the buffer)
+ *
+ *   none         pieces one by one where nothing overlaps; the rest by windows
+ *   windows      time windows ascending, rows of one series together within a window
+ *   time, desc   time windows, each sorted
+ *   series,time  one series (or several small ones) after another, each by time windows
+ *
+ * Invariants:
+ * 1. Memory is one window of about `windowRowsMax` rows, whatever the range; the first window is small.
+ * 2. A (series, time) leaves once, merged by write order.
+ * 3. In order `windows` a batch's `watermarkUs` is the end of its window.
+ * 4. Nothing is read before the first pull, nor after the limit is reached.
+ */
+import type { Batch } from '../../columnar/batch.ts'
+import { assert } from '../../lib/assert.ts'
+import { overlapGroups } from '../../storage/overlap.ts'
+import { RowBuffer } from '../../storage/row-buffer.ts'
+import type { FieldInfo, MetricInfo, Piece, ReadRequest, ReadStatistics, SeriesSet } from '../../storage/types.ts'
+import type { ScanNode, ScanOrder } from '../../sydraql/plan.ts'
+import type { Execution } from '../execution.ts'
+import { fieldBounds } from './bounds.ts'
+import { type Emitter, emitter, fieldNames } from './emit.ts'
+import {
+  type ActivePiece,
+  activePieces,
+  firstWindowRows,
+  readWindow,
+  type WindowOrder,
+  type WindowReader,
+  windowGrowth,
+  windowRowsMax,
+} from './read-window.ts'
+import { selectSeries, seriesSet } from './series.ts'
+import { type TimeSpan, WindowPlan } from './windows.ts'
+
+export type PhysicalOrder = ScanOrder | 'windows'
+
+/** A scan whose pieces are known and not yet read. */
+export interface OpenScan {
+  readonly fields: readonly FieldInfo[]
+  readonly pieces: readonly Piece[]
+  /** 1 where no other piece overlaps. */
+  readonly isolated: Uint8Array
+  /** Reads the pieces of these indexes; undefined: all. */
+  batches(pieces?: readonly number[]): Generator<Batch>
+}
+
+const windowOrders: Readonly<Record<PhysicalOrder, WindowOrder>> = {
+  none: 'any',
+  windows: 'any',
+  'series,time': 'series-time',
+  time: 'time-series',
+  'time desc': 'time-series desc',
+}
+
+interface Reading {
+  readonly execution: Execution
+  readonly request: ReadRequest
+  readonly window: WindowReader
+  readonly buffer: RowBuffer
+  readonly emitter: Emitter
+  /** Counts of pieces that are asked for again: segments counted already stay out of the query's. */
+  readonly asked: ReadStatistics
+}
+
+export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: boolean, execution: Execution): OpenScan {
+  const { catalog, kernels, version } = execution
+  const metric = catalog.metric(node.metric)
+  assert(metric !== undefined, `metric ${node.metric} is known`)
+  const fields = fieldNames(node).map(name => fieldOf(metric, name))
+  const series = selectSeries(metric, node.seriesIds, node.seriesPredicate, catalog, kernels)
+  const { fromUs, toUs } = node.range
+  const request: ReadRequest = { metric, fields, fromUs, toUs, series, statistics: execution.read }
+  const empty = fromUs >= toUs || series?.ordinals.length === 0 || node.limit === 0
+  const pieces = empty ? [] : version.pieces(request)
+  const isolated = isolatedPieces(pieces)
+
+  return {
+    fields,
+    pieces,
+    isolated,
+    *batches(chosen) {
+      const window: WindowReader = {
+        order: windowOrders[order],
+        metric,
+        catalog,
+        duplicates: execution.duplicates,
+        bounds: blockBounds ? fieldBounds(node.rowPredicate, fields) : [],
+      }
+      const reading: Reading = {
+        execution,
+        request,
+        window,
+        buffer: new RowBuffer(fields),
+        emitter: emitter(node, execution),
+        asked: { ...execution.read, bytesRead: 0, blocksScanned: 0, blocksPruned: 0 },
+      }
+      const some = chosen === undefined ? pieces : chosen.map(index => pieces[index]!)
+      const alone = chosen === undefined ? isolated : Uint8Array.from(chosen, index => isolated[index]!)
+      try {
+        if (order === 'none') yield* inStorageOrder(reading, some, alone)
+        else if (order === 'series,time') yield* bySeries(reading, some)
+        else yield* byWindows(reading, some, alone, request, order === 'windows')
+      } finally {
+        execution.read.bytesRead += reading.asked.bytesRead
+        execution.read.blocksScanned += reading.asked.blocksScanned
+        execution.read.blocksPruned += reading.asked.blocksPruned
+        execution.memory.release(reading.buffer)
+      }
+    },
+  }
+}
+
+function fieldOf(metric: MetricInfo, name: string): FieldInfo {
+  const field = metric.fields.find(info => info.name === name)
+  assert(field !== undefined, `${metric.name} has a field ${name}`)
+  return field
+}
+
+/** 1 for each piece that no other overlaps. */
+function isolatedPieces(pieces: readonly Piece[]): Uint8Array {
+  const alone = new Set<Piece>()
+  for (const group of overlapGroups(pieces)) if (group.pieces.length === 1) alone.add(group.pieces[0]!)
+  return Uint8Array.from(pieces, piece => (alone.has(piece) ? 1 : 0))
+}
+
+/** The pieces' windows, one after another; descending when the order is. */
+function* byWindows(
+  reading: Reading,
+  pieces: readonly Piece[],
+  isolated: Uint8Array,
+  range: TimeSpan,
+  watermarks: boolean,
+): Generator<Batch> {
+  const { window, emitter } = reading
+  const plan = new WindowPlan(pieces, range)
+  const { extent } = plan
+  if (extent === undefined) return
+  const descending = window.order === 'time-series desc'
+  const active = activePieces(pieces, isolated, descending)
+  let { fromUs, toUs } = extent
+  let rows = firstWindowRows
+  while (fromUs < toUs && !emitter.ended) {
+    let from = descending ? plan.beginBefore(toUs, rows) : fromUs
+    let to = descending ? toUs : plan.endAfter(fromUs, rows)
+    while (!read(reading, active(from, to), from, to)) {
+      const half = Math.floor((to - from) / 2)
+      if (descending) from = to - half
+      else to = from + half
+    }
+    yield* reading.emitter.emit(reading.buffer, watermarks ? to : undefined)
+    if (descending) toUs = from
+    else fromUs = to
+    rows = Math.min(rows * windowGrowth, windowRowsMax)
+  }
+}
+
+/** Pieces that stand alone as they are; those that overlap by windows, where they merge. */
+function* inStorageOrder(reading: Reading, pieces: readonly Piece[], isolated: Uint8Array): Generator<Batch> {
+  const { buffer, emitter, execution, request } = reading
+  let ready = true
+  for (let index = 0; index < pieces.length && !emitter.ended; index++) {
+    if (isolated[index] === 0) continue
+    const piece = pieces[index]!
+    if (ready) buffer.clear()
+    if (piece.rows > windowRowsMax) {
+      if (!ready) yield* emitAll(reading)
+      yield* byWindows(reading, [piece], Uint8Array.of(1), request, false)
+      ready = true
+      continue
+    }
+    piece.read(request.fromUs, request.toUs, buffer, reading.window.bounds)
+    ready = buffer.length >= execution.batchRows
+    if (ready) yield* emitAll(reading)
+  }
+  if (!ready) yield* emitAll(reading)
+  const overlapping = pieces.filter((_, index) => isolated[index] === 0)
+  if (overlapping.length > 0) yield* byWindows(reading, overlapping, new Uint8Array(overlapping.length), request, false)
+}
+
+function* emitAll(reading: Reading): Generator<Batch> {
+  account(reading)
+  yield* reading.emitter.emit(reading.buffer, undefined)
+}
+
+/** Series in the order they print in; as many at once as a window holds, those with more by windows of time. */
+function* bySeries(reading: Reading, pieces: readonly Piece[]): Generator<Batch> {
+  const { execution, request, emitter } = reading
+  const { catalog } = execution
+  const ordinals = request.series?.ordinals ?? catalog.seriesOf(request.metric.id)
+  const ranks = catalog.ranks(request.metric.id)
+  const ranked = Uint32Array.from(ordinals).sort((a, b) => ranks[a]! - ranks[b]!)
+  let rows = 0
+  for (const piece of pieces) rows += piece.rows
+  const together = Math.max(1, Math.floor((windowRowsMax * ranked.length) / Math.max(rows, 1)))
+  const chunks: Uint32Array[] = []
+  for (let from = 0; from < ranked.length; from += together) chunks.push(ranked.subarray(from, from + together))
+  chunks.reverse()
+
+  for (let chunk = chunks.pop(); chunk !== undefined && !emitter.ended; chunk = chunks.pop()) {
+    const own = chunk.length === ranked.length ? pieces : piecesOf(chunk, reading, pieces)
+    if (chunk.length === 1) {
+      yield* byWindows(reading, own, isolatedPieces(own), request, false)
+      continue
+    }
+    const isolated = isolatedPieces(own)
+    const all = own.map((piece, index): ActivePiece => ({ piece, isolated: isolated[index] === 1 }))
+    if (read(reading, all, request.fromUs, request.toUs)) yield* emitter.emit(reading.buffer, undefined)
+    else {
+      const half = chunk.length >>> 1
+      chunks.push(chunk.subarray(half), chunk.subarray(0, half))
+    }
+  }
+}
+
+/** The pieces of a few series: picked where each piece holds one series, else asked for again. */
+function piecesOf(
+  chunk: Uint32Array,
+  { execution, request, asked }: Reading,
+  pieces: readonly Piece[],
+): readonly Piece[] {
+  const series: SeriesSet = seriesSet(Uint32Array.from(chunk).sort())
+  if (pieces.every(piece => piece.series !== undefined)) return pieces.filter(piece => series.has(piece.series!))
+  return execution.version.pieces({ ...request, series, statistics: asked })
+}
+
+function read(reading: Reading, active: readonly ActivePiece[], fromUs: number, toUs: number): boolean {
+  const { window, buffer } = reading
+  buffer.clear()
+  const fits = readWindow(window, active, fromUs, toUs, buffer)
+  if (fits) account(reading)
+  return fits
+}
+
+/** What merged counts as scanned: rows are those that left the merge. */
+function account({ buffer, execution }: Reading): void {
+  let rowBytes = 12
+  for (const field of buffer.fields) rowBytes += field.values.BYTES_PER_ELEMENT + 1
+  execution.memory.hold(buffer, buffer.capacity * rowBytes)
+  execution.read.rowsScanned += buffer.length
+}

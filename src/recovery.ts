@@ -1,0 +1,275 @@
+/**
+ * Opening storage: lock, manifest, catalog, segments, then the WAL after the flushed LSN into a memtable.
+ *
+ *   LOCK -> MANIFEST -> catalog -> segments (checked, or left out with an event) -> WAL replay -> Storage
+ *
+ * Invariants:
+ * 1. Damage is told by events and never stops more than what is damaged: a bad segment is left out, a lost manifest is
+ *    rebuilt from the segments, a bad WAL frame is skipped.
+ * 2. A segment file that no manifest names and whose rows are still in the WAL is removed: its flush did not finish.
+ * 3. When opening fails, every file is closed and the lock released.
+ */
+
+import type { Kernels } from './kernels/kernels.ts'
+import { createWasmScanner } from './kernels/scan.ts'
+import { createWasmKernels } from './kernels/wasm-kernels.ts'
+import { SydraError, toSydraError } from './lib/errors.ts'
+import type { Ports } from './lib/ports.ts'
+import type { Settings } from './lib/settings.ts'
+import type { Catalog } from './storage/catalog/catalog.ts'
+import { type CatalogStore, openCatalog, rebuildFrom } from './storage/catalog/store.ts'
+import { acquireLock } from './storage/lock.ts'
+import { createManifest, type Manifest, manifestName, openManifest } from './storage/manifest/manifest.ts'
+import { newManifestState, rebuildManifest } from './storage/manifest/state.ts'
+import { type FrozenMemtable, Memtable } from './storage/memtable/memtable.ts'
+import { RowWriter } from './storage/rows/row-writer.ts'
+import { type SegmentEnvironment, segmentEnvironment } from './storage/segment/environment.ts'
+import { temporarySuffix } from './storage/segment/publish.ts'
+import { readSegmentMeta, segmentSeries } from './storage/segment/recover.ts'
+import { openSegment, type Segment } from './storage/segment/segment.ts'
+import type { Lsn, SegmentMeta } from './storage/types.ts'
+import { Versions } from './storage/versions.ts'
+import { decodeRowBatches } from './storage/wal/row-frame.ts'
+import { openWal, type Wal, type WalRecovery, walDefaults, walFrameTypes } from './storage/wal/wal.ts'
+import { writeSegments } from './storage/write-segments.ts'
+import type { EngineEvent } from './types.ts'
+
+export interface Storage {
+  readonly kernels: Kernels
+  readonly catalog: Catalog
+  readonly versions: Versions
+  readonly wal: Wal
+  readonly rowWriter: RowWriter
+  readonly duplicates: 'last' | 'first'
+  readonly flushedLsn: Lsn
+  /** Segments that could not be read when opening, with the reason. */
+  readonly quarantined: readonly { readonly path: string; readonly message: string }[]
+  writeSegments(frozen: FrozenMemtable): Promise<readonly SegmentMeta[]>
+  /** Makes catalog and manifest durable, in this order. */
+  commitFlush(frozen: FrozenMemtable, segments: readonly SegmentMeta[]): Promise<void>
+  openSegments(segments: readonly SegmentMeta[]): Segment[]
+  /** Makes new series durable beside the WAL as well. */
+  appendCatalogLog(): Promise<void>
+  close(): Promise<void>
+}
+
+type Emit = (event: EngineEvent) => void
+
+export async function openStorage(settings: Settings, ports: Ports, emit: Emit): Promise<Storage> {
+  const directory = settings.dataDir
+  const opened: (() => void | Promise<void>)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+  try {
+    const startedMs = ports.clock.monotonicMs()
+    ports.files.makeDirectory(directory)
+    const lock = await acquireLock(ports, directory)
+    opened.push(() => lock.release())
+
+    const kernels = createWasmKernels()
+    const environment = segmentEnvironment(ports, kernels, { directory })
+    const manifest = await manifestOf(settings, ports, environment)
+    opened.push(() => manifest.close())
+    const { flushedLsn, duplicates } = manifest.state
+
+    const recovery = openWal(ports, `${directory}/wal`, flushedLsn, walDefaults, emit)
+    const catalogStore = await catalogOf(settings, ports, environment, manifest, recovery)
+    opened.push(() => catalogStore.close())
+    const { catalog } = catalogStore
+
+    removeUnfinished(ports, environment, manifest)
+    const quarantined: { path: string; message: string }[] = []
+    const segments: Segment[] = []
+    for (const meta of manifest.state.segments) {
+      const damage = damageOf(environment, meta)
+      if (damage === undefined) segments.push(openSegment(environment, meta, catalog))
+      else {
+        quarantined.push({ path: meta.path, message: damage })
+        emit({ kind: 'segment-quarantined', path: meta.path, message: damage })
+      }
+    }
+
+    const memtable = new Memtable({ duplicates })
+    const walFrames = replay(recovery, catalog, memtable, emit)
+    const wal = await recovery.start()
+    opened.push(() => wal.close())
+
+    const versions = new Versions({
+      catalog,
+      newMemtable: () => new Memtable({ duplicates }),
+      segments,
+      memtable,
+      lsn: wal.lastLsn,
+    })
+    opened.push(() => versions.close())
+    emit({
+      kind: 'recovered',
+      walFrames,
+      rows: memtable.rowCount,
+      segments: segments.length,
+      elapsedMs: ports.clock.monotonicMs() - startedMs,
+    })
+
+    const newestUs = Math.max(memtable.maxTimeUs, ...manifest.state.segments.map(({ maxTimeUs }) => maxTimeUs))
+    return {
+      kernels,
+      catalog,
+      versions,
+      wal,
+      duplicates,
+      flushedLsn,
+      quarantined,
+      rowWriter: new RowWriter({
+        catalog,
+        scanner: createWasmScanner(new DataView(ports.random.bytes(new Uint8Array(8)).buffer).getBigUint64(0)),
+        clock: ports.clock,
+        lastServerTimeUs: Math.min(newestUs, ports.clock.nowUs()),
+      }),
+      writeSegments(frozen) {
+        const first = manifest.state.nextSegment
+        return writeSegments(frozen, { ports, environment, catalog, id: n => String(first + n).padStart(10, '0') })
+      },
+      async commitFlush(frozen, added) {
+        await catalogStore.appendLog()
+        const nextSegment = manifest.state.nextSegment + added.length
+        await manifest.apply({ add: added, flushedLsn: frozen.maxLsn, nextSegment })
+      },
+      openSegments: metas => metas.map(meta => openSegment(environment, meta, catalog)),
+      appendCatalogLog: () => catalogStore.appendLog(),
+      close: closeAll,
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+/** Opens the manifest, makes a new one, or rebuilds a lost one from what the segments say of themselves. */
+async function manifestOf(settings: Settings, ports: Ports, environment: SegmentEnvironment): Promise<Manifest> {
+  const directory = settings.dataDir
+  try {
+    const manifest = await openManifest(ports, directory)
+    if (manifest !== undefined) return manifest
+  } catch (error) {
+    if (toSydraError(error).code !== 'corrupt_manifest') throw error
+    ports.log('error', 'the manifest is damaged and will be rebuilt from the segments', { error: String(error) })
+    ports.files.rename(`${directory}/${manifestName}`, `${directory}/${manifestName}.damaged`)
+  }
+  const databaseId = ports.random.bytes(new Uint8Array(16))
+  const files = segmentFiles(ports, directory).filter(path => !path.endsWith(temporarySuffix))
+  if (files.length === 0) return createManifest(ports, directory, newManifestState(databaseId, settings.duplicates))
+
+  const found = []
+  for (const path of files) {
+    try {
+      const { meta, header } = readSegmentMeta(environment, path)
+      found.push({ ...meta, replaces: header.replaced })
+    } catch (error) {
+      ports.log('error', `${path} cannot be read and is left out`, { error: toSydraError(error).message })
+    }
+  }
+  const highest = Math.max(0, ...files.map(path => Number(/(\d+)\.seg$/.exec(path)?.[1] ?? 0)))
+  const walFirstLsn = openWal(ports, `${directory}/wal`, 0, walDefaults, () => {}).firstLsn
+  const state = rebuildManifest(found, {
+    databaseId,
+    duplicates: settings.duplicates,
+    incarnation: Math.floor(ports.clock.nowUs() / 1e6),
+    nextSegment: highest + 1,
+    walFirstLsn,
+  })
+  return createManifest(ports, directory, state)
+}
+
+/**
+ * Opens the catalog. A damaged one is rebuilt from the segments, unless rows in the WAL refer to its ordinals: then
+ * nothing but the old catalog can read them.
+ */
+async function catalogOf(
+  settings: Settings,
+  ports: Ports,
+  environment: SegmentEnvironment,
+  manifest: Manifest,
+  recovery: WalRecovery,
+): Promise<CatalogStore> {
+  const options = { ports, directory: settings.dataDir, seriesMax: settings.maxSeries }
+  try {
+    return await openCatalog(options)
+  } catch (error) {
+    if (toSydraError(error).code !== 'corrupt_catalog') throw error
+    if (!recovery.frames().next().done) {
+      throw new SydraError('corrupt_catalog', `${toSydraError(error).message}; rows in the WAL need it`, {
+        hint: 'restore catalog.ckpt and catalog.log from a backup, or move wal/ away to open without its rows',
+        cause: error,
+      })
+    }
+    ports.log('error', 'the catalog is damaged and will be rebuilt from the segments', { error: String(error) })
+    return rebuildFrom(options, evidence(environment, manifest))
+  }
+}
+
+function* evidence(environment: SegmentEnvironment, manifest: Manifest) {
+  for (const { path } of manifest.state.segments) yield* segmentSeries(environment, path)
+}
+
+function replay(recovery: WalRecovery, catalog: Catalog, memtable: Memtable, emit: Emit): number {
+  let frames = 0
+  for (const { lsn, type, payload } of recovery.frames()) {
+    frames++
+    if (type !== walFrameTypes.rows) throw new SydraError('corrupt_wal', `frame ${lsn} has the unknown type ${type}`)
+    try {
+      const metrics = () => catalog.metrics()
+      let known: ReadonlyMap<number, ReturnType<typeof metrics>[number]> | undefined
+      const lookup = (id: number) => (known ??= new Map(metrics().map(metric => [metric.id, metric]))).get(id)
+      for (const batch of decodeRowBatches(payload, records => catalog.applyRecords(records), lookup)) {
+        memtable.append(batch, lsn)
+      }
+    } catch (error) {
+      // A frame whose series were announced by a frame that is lost: it cannot be understood.
+      if (!['corrupt_catalog', 'corrupt_wal'].includes(toSydraError(error).code)) throw error
+      emit({ kind: 'wal-corruption', path: `frame ${lsn}`, offset: 0, lostFrom: lsn, lostTo: lsn })
+    }
+  }
+  return frames
+}
+
+/** Why a segment cannot be used, or undefined. */
+function damageOf(environment: SegmentEnvironment, meta: SegmentMeta): string | undefined {
+  try {
+    const found = readSegmentMeta(environment, meta.path).meta
+    return found.rows === meta.rows && found.bytes === meta.bytes && found.maxLsn === meta.maxLsn
+      ? undefined
+      : 'it is not the file that the manifest names'
+  } catch (error) {
+    return toSydraError(error).message
+  }
+}
+
+function removeUnfinished(ports: Ports, environment: SegmentEnvironment, manifest: Manifest): void {
+  const { segments, flushedLsn } = manifest.state
+  const named = new Set(segments.map(({ path }) => path))
+  for (const path of segmentFiles(ports, environment.directory)) {
+    if (named.has(path)) continue
+    if (!path.endsWith(temporarySuffix)) {
+      let minLsn = Number.POSITIVE_INFINITY
+      try {
+        minLsn = readSegmentMeta(environment, path).meta.minLsn
+      } catch (error) {
+        if (toSydraError(error).code !== 'corrupt_segment') throw error
+      }
+      if (minLsn <= flushedLsn) {
+        ports.log('warn', `${path} is not in the manifest and is left alone`)
+        continue
+      }
+    }
+    ports.files.remove(`${environment.directory}/${path}`)
+  }
+}
+
+/** Paths of all files under `segments/`, relative to the data directory. */
+function segmentFiles({ files }: Ports, directory: string): string[] {
+  if (!files.exists(`${directory}/segments`)) return []
+  return files
+    .list(`${directory}/segments`)
+    .flatMap(window => files.list(`${directory}/segments/${window}`).map(name => `segments/${window}/${name}`))
+}

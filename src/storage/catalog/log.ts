@@ -1,0 +1,191 @@
+/**
+ * The catalog log: record batches since the last checkpoint, each durable before the next is written.
+ *
+ *   header  magic (8) | version (u32) | incarnation (16) | salt (u32) | crc (u32)
+ *   frame   magic (u32) | length (u32) | crc (u32, seeded by the salt; covers length and batch) | batch
+ *
+ * Invariants:
+ * 1. A log appears under its name complete with header and durable; a bad header is damage, never a torn write.
+ * 2. A frame is written only when all before it are durable. So a bad frame with a good one behind it is damage, and a
+ *    bad end is a torn tail, which opening cuts.
+ * 3. After a failed sync the file is not written again: what is durable in it is unknown until it is reopened.
+ */
+import { assert } from '../../lib/assert.ts'
+import { SydraError } from '../../lib/errors.ts'
+import type { File, Ports } from '../../lib/ports.ts'
+import { fromHex, toHex } from '../../lib/text.ts'
+import { ByteReader, ByteWriter, DamageError } from './bytes.ts'
+
+export const logName = 'catalog.log'
+const logMagic = 'SYDRACLG'
+const logVersion = 1
+const headerBytes = 36
+const frameMagic = 0x4652_4353 // "SCRF"
+const frameHeaderBytes = 12
+
+export type LogPorts = Pick<Ports, 'files' | 'checksums' | 'random'>
+
+export interface CatalogLog {
+  readonly incarnation: string
+  /** Its size: where the next frame goes. */
+  readonly bytes: number
+  /** False once a sync failed, or a failed write could not be undone. */
+  readonly usable: boolean
+  /** Resolves when the batch is durable. */
+  append(batch: Uint8Array): Promise<void>
+  close(): void
+}
+
+/** Puts an empty log in place of the one there may be. */
+export async function createLog(ports: LogPorts, directory: string, incarnation: string): Promise<CatalogLog> {
+  const { files, checksums, random } = ports
+  const salt = new ByteReader(random.bytes(new Uint8Array(4))).u32()
+  const header = new ByteWriter(headerBytes)
+  header.raw(encoder.encode(logMagic))
+  header.u32(logVersion)
+  header.raw(fromHex(incarnation))
+  header.u32(salt)
+  header.u32(checksums.crc32(header.take()))
+  const path = `${directory}/${logName}`
+  const temporary = `${path}.tmp`
+  if (files.exists(temporary)) files.remove(temporary)
+  const file = files.open(temporary, 'create')
+  try {
+    file.write(header.take(), 0)
+    await file.dataSync()
+    files.rename(temporary, path)
+    await files.syncDirectory(directory)
+  } catch (error) {
+    file.close()
+    throw error
+  }
+  return openedLog(ports, file, incarnation, salt, headerBytes)
+}
+
+/**
+ * Opens the log, hands each batch to `apply`, and cuts a torn tail. Throws `corrupt_catalog` where it is damaged;
+ * `apply` reports a batch that does not fit by a `DamageError`.
+ */
+export function openLog(
+  ports: LogPorts,
+  directory: string,
+  apply: (batch: Uint8Array, incarnation: string) => void,
+): CatalogLog {
+  const path = `${directory}/${logName}`
+  const file = ports.files.open(path, 'open')
+  try {
+    const bytes = new Uint8Array(file.size())
+    const length = file.read(bytes, 0)
+    const { incarnation, salt } = readHeader(ports, path, bytes.subarray(0, length))
+    let at = headerBytes
+    for (;;) {
+      const batch = frameAt(ports, bytes, at, salt)
+      if (batch === undefined) break
+      try {
+        apply(batch, incarnation)
+      } catch (error) {
+        if (!(error instanceof DamageError)) throw error
+        throw corrupt(path, at + frameHeaderBytes + error.offset, error.message)
+      }
+      at += frameHeaderBytes + batch.length
+    }
+    if (at < bytes.length) {
+      for (let later = at + 1; later < bytes.length; later++)
+        if (frameAt(ports, bytes, later, salt) !== undefined)
+          throw corrupt(path, at, 'a frame before a good one is damaged')
+      file.truncate(at)
+    }
+    return openedLog(ports, file, incarnation, salt, at)
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
+
+/** The incarnation named in the header of the log. */
+export function readHeader(
+  { checksums }: Pick<Ports, 'checksums'>,
+  path: string,
+  bytes: Uint8Array,
+): { readonly incarnation: string; readonly salt: number } {
+  if (bytes.length < headerBytes) throw corrupt(path, 0, 'the header is incomplete')
+  const reader = new ByteReader(bytes)
+  if (String.fromCharCode(...reader.raw(8)) !== logMagic) throw corrupt(path, 0, 'this is no catalog log')
+  const version = reader.u32()
+  const incarnation = toHex(reader.raw(16))
+  const salt = reader.u32()
+  if (reader.u32() !== checksums.crc32(bytes.subarray(0, headerBytes - 4)))
+    throw corrupt(path, 0, 'the header is damaged')
+  if (version !== logVersion)
+    throw corrupt(path, 8, `the format version is ${version}, this program reads ${logVersion}`)
+  return { incarnation, salt }
+}
+
+function frameAt({ checksums }: LogPorts, bytes: Uint8Array, at: number, salt: number): Uint8Array | undefined {
+  if (bytes[at] !== (frameMagic & 0xff) || bytes.length - at < frameHeaderBytes) return undefined
+  const reader = new ByteReader(bytes, at)
+  if (reader.u32() !== frameMagic) return undefined
+  const length = reader.u32()
+  const crc = reader.u32()
+  if (length > bytes.length - reader.at) return undefined
+  const batch = reader.raw(length)
+  const seeded = checksums.crc32(bytes.subarray(at + 4, at + 8), salt)
+  return checksums.crc32(batch, seeded) === crc ? batch : undefined
+}
+
+function openedLog(ports: LogPorts, file: File, incarnation: string, salt: number, end: number): CatalogLog {
+  let usable = true
+  let bytes = end
+  return {
+    incarnation,
+    get bytes() {
+      return bytes
+    },
+    get usable() {
+      return usable
+    },
+    async append(batch) {
+      assert(usable, 'a log whose sync failed is not written again')
+      const frame = new ByteWriter(frameHeaderBytes + batch.length)
+      frame.u32(frameMagic)
+      frame.u32(batch.length)
+      const seeded = ports.checksums.crc32(frame.bytes.subarray(4, 8), salt)
+      frame.u32(ports.checksums.crc32(batch, seeded))
+      frame.raw(batch)
+      try {
+        file.write(frame.bytes.subarray(0, frame.length), bytes)
+      } catch (error) {
+        usable = cutBack(file, bytes)
+        throw error
+      }
+      usable = false
+      try {
+        await file.dataSync()
+      } catch (error) {
+        // The bytes may be readable and yet never reach the device: the next process must not build on them.
+        cutBack(file, bytes)
+        throw error
+      }
+      usable = true
+      bytes += frame.length
+    },
+    close: () => file.close(),
+  }
+}
+
+/** Removes what a failed append left. False when that failed too. */
+function cutBack(file: File, size: number): boolean {
+  try {
+    file.truncate(size)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export const corrupt = (path: string, offset: number, what: string): SydraError =>
+  new SydraError('corrupt_catalog', `${path}, offset ${offset}: ${what}`, {
+    hint: 'the catalog can be rebuilt from the segments',
+  })
+
+const encoder = new TextEncoder()

@@ -1,0 +1,154 @@
+/** The catalog as queries see it: lookups over `CatalogTables`, texts made on demand. */
+import type { Dictionary } from '../../columnar/batch.ts'
+import { compareUtf8 } from '../../lib/text.ts'
+import type { MetricInfo, Tags } from '../types.ts'
+import { TextCache } from './packed.ts'
+import { SeriesOrder } from './series-order.ts'
+import type { CatalogTables, KeyEntry, MetricEntry } from './tables.ts'
+import type { CatalogReader, TagColumn } from './types.ts'
+
+/** Printed series and ids kept as strings: the ones in use by a query with that many groups. */
+const cachedPrintedMax = 8192
+
+const noSeries = new Uint32Array(0)
+
+export class TablesReader implements CatalogReader {
+  protected readonly tables: CatalogTables
+  protected readonly order: SeriesOrder
+  readonly printed: Dictionary
+  readonly ids: Dictionary
+  #byName: readonly MetricInfo[] = []
+  readonly #columns = new Map<KeyEntry, TagColumn>()
+
+  constructor(tables: CatalogTables) {
+    this.tables = tables
+    this.order = new SeriesOrder(tables)
+    const seriesCount = (): number => tables.series.size
+    this.printed = textDictionary(seriesCount, ordinal => print(tables, ordinal))
+    this.ids = textDictionary(seriesCount, ordinal => {
+      const { idLow, idHigh } = tables.series
+      return ((BigInt(idHigh.data[ordinal]!) << 32n) | BigInt(idLow.data[ordinal]!)).toString()
+    })
+  }
+
+  get version(): number {
+    return this.tables.version
+  }
+  get seriesCount(): number {
+    return this.tables.series.size
+  }
+  /** Bytes of the packed tables, orders included. */
+  get byteLength(): number {
+    return this.tables.byteLength + this.order.byteLength
+  }
+
+  metric(name: string): MetricInfo | undefined {
+    return this.tables.metricsByName.get(name)?.info
+  }
+
+  metrics(): readonly MetricInfo[] {
+    const { metrics } = this.tables
+    if (this.#byName.length !== metrics.length)
+      this.#byName = metrics.map(metric => metric.info).sort((a, b) => compareUtf8(a.name, b.name))
+    return this.#byName
+  }
+
+  tagKeys(metric: number): readonly string[] {
+    return this.#entry(metric).keyNames
+  }
+
+  tag(name: string): TagColumn | undefined {
+    const key = this.tables.keysByName.get(name)
+    if (key === undefined) return undefined
+    let column = this.#columns.get(key)
+    if (column === undefined) this.#columns.set(key, (column = tagColumn(this.tables, key)))
+    return column
+  }
+
+  seriesOf(metric: number): Uint32Array {
+    return this.#entry(metric).series.view()
+  }
+
+  seriesWithTag(metric: number, name: string, value: string): Uint32Array {
+    const key = this.tables.keysByName.get(name)
+    const code = key?.values.find(value) ?? -1
+    if (key === undefined || code < 0) return noSeries
+    const posting = this.tables.postings.find(metric, key.code, code)
+    return posting < 0 ? noSeries : this.tables.series.withPosting(posting)
+  }
+
+  seriesById(id: string): number | undefined {
+    if (!/^(?:0|[1-9]\d{0,19})$/.test(id)) return undefined
+    const value = BigInt(id)
+    if (value >= 1n << 64n) return undefined
+    const ordinal = this.tables.series.find(Number(value & 0xffff_ffffn), Number(value >> 32n))
+    return ordinal < 0 ? undefined : ordinal
+  }
+
+  metricOf(series: number): MetricInfo {
+    return this.#entry(this.tables.series.metric.data[series]!).info
+  }
+
+  tagsOf(ordinal: number): Tags {
+    const { series, postings } = this.tables
+    const tags: [string, string][] = []
+    for (let at = series.tagsStart(ordinal); at < series.tagsEnd.data[ordinal]!; at++) {
+      const posting = series.tagPosting.data[at]!
+      const key = this.tables.keyOf(posting)
+      tags.push([key.name, key.values.at(postings.value.data[posting]!)])
+    }
+    return tags
+  }
+
+  ranks(metric: number): Uint32Array {
+    return this.order.ranks(this.#entry(metric))
+  }
+
+  #entry(metric: number): MetricEntry {
+    return this.tables.metrics[metric]!
+  }
+}
+
+function print(tables: CatalogTables, ordinal: number): string {
+  const { series, postings } = tables
+  const metric = tables.metrics[series.metric.data[ordinal]!]!
+  const from = series.tagsStart(ordinal)
+  const to = series.tagsEnd.data[ordinal]!
+  if (from === to) return metric.printed
+  let text = metric.printed
+  for (let at = from; at < to; at++) {
+    const posting = series.tagPosting.data[at]!
+    const key = tables.keyOf(posting)
+    const value = JSON.stringify(key.values.at(postings.value.data[posting]!))
+    text += (at === from ? '{' : ',') + key.printed + value.slice(1)
+  }
+  return `${text}}`
+}
+
+function tagColumn(tables: CatalogTables, key: KeyEntry): TagColumn {
+  const { series, postings } = tables
+  return {
+    key: key.name,
+    dictionary: key.values,
+    code(ordinal) {
+      const tags = series.tagPosting.data
+      const keys = postings.key.data
+      const to = series.tagsEnd.data[ordinal]!
+      for (let at = series.tagsStart(ordinal); at < to; at++) {
+        const posting = tags[at]!
+        if (keys[posting] === key.code) return postings.value.data[posting]!
+      }
+      return -1
+    },
+  }
+}
+
+function textDictionary(size: () => number, make: (ordinal: number) => string): Dictionary {
+  const cache = new TextCache(make, cachedPrintedMax)
+  return {
+    get size() {
+      return size()
+    },
+    at: ordinal => cache.at(ordinal),
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Records: the catalog's history, one per addition, numbered from 0. WAL frames and the catalog log carry them in batches.
+ *
+ *   batch   incarnation (16 bytes) | first (varint) | count (varint) | records
+ *   record  kind (u8) | number within its kind (varint) | …      docs/format/catalog.md has every byte
+ *
+ * Invariants:
+ * 1. Numbers are dense per kind, so a record that is applied again can be told from a new one, and compared.
+ * 2. A record names only what earlier records added.
+ */
+import type { FieldType } from '../types.ts'
+import { type ByteReader, ByteWriter, DamageError } from './bytes.ts'
+
+export const recordKind = { metric: 1, field: 2, key: 3, value: 4, series: 5 } as const
+
+export const fieldTypes: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
+
+export type CatalogRecord =
+  | { readonly kind: 'metric'; readonly metric: number; readonly name: string }
+  | {
+      readonly kind: 'field'
+      readonly metric: number
+      readonly field: number
+      readonly type: FieldType
+      readonly name: string
+    }
+  | { readonly kind: 'key'; readonly key: number; readonly name: string }
+  | { readonly kind: 'value'; readonly key: number; readonly value: number; readonly text: string }
+  | {
+      readonly kind: 'series'
+      readonly series: number
+      readonly metric: number
+      readonly idLow: number
+      readonly idHigh: number
+      /** Key code, value code, key code, … */
+      readonly tags: Uint32Array
+    }
+
+export function writeRecord(out: ByteWriter, record: CatalogRecord): void {
+  out.u8(recordKind[record.kind])
+  switch (record.kind) {
+    case 'metric':
+      out.varint(record.metric)
+      out.text(record.name)
+      break
+    case 'field':
+      out.varint(record.field)
+      out.varint(record.metric)
+      out.u8(fieldTypes.indexOf(record.type))
+      out.text(record.name)
+      break
+    case 'key':
+      out.varint(record.key)
+      out.text(record.name)
+      break
+    case 'value':
+      out.varint(record.value)
+      out.varint(record.key)
+      out.text(record.text)
+      break
+    case 'series':
+      out.varint(record.series)
+      out.varint(record.metric)
+      out.u32(record.idLow)
+      out.u32(record.idHigh)
+      out.varint(record.tags.length / 2)
+      for (let i = 0; i < record.tags.length; i++) out.varint(record.tags[i]!)
+  }
+}
+
+export function readRecord(from: ByteReader): CatalogRecord {
+  const at = from.at
+  switch (from.u8()) {
+    case recordKind.metric:
+      return { kind: 'metric', metric: from.varint(), name: from.text() }
+    case recordKind.field: {
+      const field = from.varint()
+      const metric = from.varint()
+      const type = fieldTypes[from.u8()]
+      if (type === undefined) throw new DamageError('unknown field type', at)
+      return { kind: 'field', metric, field, type, name: from.text() }
+    }
+    case recordKind.key:
+      return { kind: 'key', key: from.varint(), name: from.text() }
+    case recordKind.value:
+      return { kind: 'value', value: from.varint(), key: from.varint(), text: from.text() }
+    case recordKind.series: {
+      const series = from.varint()
+      const metric = from.varint()
+      const idLow = from.u32()
+      const idHigh = from.u32()
+      const count = from.varint()
+      if (count > from.bytes.length - from.at) throw new DamageError('more tags than bytes', at)
+      const tags = new Uint32Array(count * 2)
+      for (let i = 0; i < tags.length; i++) tags[i] = from.varint()
+      return { kind: 'series', series, metric, idLow, idHigh, tags }
+    }
+    default:
+      throw new DamageError('unknown record kind', at)
+  }
+}
+
+/**
+ * Encoded records [first, next) that are not yet both in a durable WAL frame and in the catalog log, back to back.
+ *
+ * What bounds it is the flush, which logs them: some 40 bytes for each series that is new since the last one.
+ */
+export class RecordJournal {
+  #out = new ByteWriter(1024)
+  /** End of each kept record in `#out`. */
+  #ends: number[] = []
+  #first: number
+
+  constructor(first = 0) {
+    this.#first = first
+  }
+
+  /** The number of the next record. */
+  get next(): number {
+    return this.#first + this.#ends.length
+  }
+  get byteLength(): number {
+    return this.#out.length
+  }
+
+  append(record: CatalogRecord): void {
+    writeRecord(this.#out, record)
+    this.#ends.push(this.#out.length)
+  }
+
+  /** The records from number `from` on, back to back; borrowed. */
+  since(from: number): Uint8Array {
+    const index = from - this.#first
+    const start = index === 0 ? 0 : (this.#ends[index - 1] ?? 0)
+    return this.#out.bytes.subarray(start, this.#out.length)
+  }
+
+  get first(): number {
+    return this.#first
+  }
+
+  /** Forgets the records below number `upTo`. */
+  trim(upTo: number): void {
+    const count = upTo - this.#first
+    if (count <= 0) return
+    const cut = this.#ends[count - 1]!
+    const kept = this.#out.bytes.subarray(cut, this.#out.length)
+    const out = new ByteWriter(Math.max(1024, kept.length))
+    out.raw(kept)
+    this.#out = out
+    this.#ends = this.#ends.slice(count).map(end => end - cut)
+    this.#first = upTo
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The catalog on disk: opening it, logging what is new at each flush, and checkpointing when the log grows long.
+ *
+ *   open:   catalog.ckpt -> catalog.log -> (WAL records, by the engine through `catalog.applyRecords`)
+ *   flush:  appendLog = records since the last one -> catalog.log -> fdatasync [-> checkpoint -> new empty log]
+ *
+ * Invariants:
+ * 1. `appendLog` resolves only when every record that existed at the call is durable, in the log or a checkpoint.
+ * 2. The log is replaced only after the checkpoint that covers it is durable. A crash in between leaves a log whose
+ *    records the checkpoint holds already: applying them is a no-op.
+ * 3. Appends and checkpoints run one at a time, in the order of the calls.
+ * 4. After a failed sync the log is given up: the next append writes a checkpoint and a new log in its place.
+ */
+
+import { SydraError } from '../../lib/errors.ts'
+import { isFileSystemError, type Ports } from '../../lib/ports.ts'
+import { toHex } from '../../lib/text.ts'
+import type { FieldType, Tags } from '../types.ts'
+import { Catalog } from './catalog.ts'
+import { type CheckpointPorts, checkpointName, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
+import { loadSeriesHasher, type SeriesHasher } from './identity.ts'
+import { type CatalogLog, corrupt, createLog, logName, openLog } from './log.ts'
+
+/** A log longer than this, and than half the last checkpoint, is followed by a checkpoint. */
+export const logBytesMaxDefault = 8 << 20
+
+export type CatalogPorts = CheckpointPorts & Pick<Ports, 'random' | 'log'>
+
+export interface CatalogStoreOptions {
+  readonly ports: CatalogPorts
+  /** Holds `catalog.ckpt` and `catalog.log`; made when absent. */
+  readonly directory: string
+  readonly seriesMax: number
+  readonly logBytesMax?: number
+  /** xxHash64 by default; tests inject one that collides. */
+  readonly hash?: SeriesHasher
+}
+
+export interface CatalogStore {
+  readonly catalog: Catalog
+  /** Resolves when all records so far are durable outside the WAL. Throws `disk_full` or `io_error`; may be tried again. */
+  appendLog(): Promise<void>
+  /** Writes `catalog.ckpt` and starts an empty log. */
+  checkpoint(): Promise<void>
+  /** Waits for what is under way and closes the log; appends nothing. */
+  close(): Promise<void>
+}
+
+/** Opens the catalog of a directory, or starts one with a new incarnation. Throws `corrupt_catalog` with file and offset. */
+export async function openCatalog(options: CatalogStoreOptions): Promise<CatalogStore> {
+  const { ports, directory } = options
+  const { files } = ports
+  const hash = options.hash ?? (await loadSeriesHasher())
+  const { seriesMax } = options
+  files.makeDirectory(directory)
+  for (const name of files.list(directory)) if (isTemporary(name)) files.remove(`${directory}/${name}`)
+
+  const checkpoint = files.exists(`${directory}/${checkpointName}`) ? readCheckpoint(ports, directory) : undefined
+  if (!files.exists(`${directory}/${logName}`)) {
+    if (checkpoint !== undefined) throw corrupt(`${directory}/${logName}`, 0, 'the log of the checkpoint is missing')
+    const incarnation = toHex(ports.random.bytes(new Uint8Array(16)))
+    const log = await createLog(ports, directory, incarnation)
+    // The directory may be as new as the log in it.
+    await files.syncDirectory(directory.slice(0, Math.max(0, directory.lastIndexOf('/'))) || rootOf(directory))
+    return new FileCatalogStore(options, new Catalog({ incarnation, hash, seriesMax }), log, 0)
+  }
+  let catalog = checkpoint && new Catalog({ incarnation: checkpoint.incarnation, hash, seriesMax }, checkpoint.state)
+  const log = openLog(ports, directory, (batch, incarnation) => {
+    catalog ??= new Catalog({ incarnation, hash, seriesMax })
+    catalog.applyBatch(batch)
+  })
+  catalog ??= new Catalog({ incarnation: log.incarnation, hash, seriesMax })
+  if (catalog.incarnation !== log.incarnation) {
+    log.close()
+    throw corrupt(`${directory}/${logName}`, 12, 'the log belongs to another catalog than the checkpoint')
+  }
+  catalog.markLogged(catalog.sequence)
+  return new FileCatalogStore(options, catalog, log, checkpoint?.bytes ?? 0)
+}
+
+const rootOf = (path: string): string => (path.startsWith('/') ? '/' : '.')
+
+const isTemporary = (name: string): boolean => name === `${checkpointName}.tmp` || name === `${logName}.tmp`
+
+class FileCatalogStore implements CatalogStore {
+  readonly catalog: Catalog
+  readonly #ports: CatalogPorts
+  readonly #directory: string
+  readonly #logBytesMax: number
+  /** undefined once a sync failed, until a checkpoint has replaced it. */
+  #log: CatalogLog | undefined
+  #checkpointBytes: number
+  #last: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor(options: CatalogStoreOptions, catalog: Catalog, log: CatalogLog, checkpointBytes: number) {
+    this.catalog = catalog
+    this.#ports = options.ports
+    this.#directory = options.directory
+    this.#logBytesMax = options.logBytesMax ?? logBytesMaxDefault
+    this.#log = log
+    this.#checkpointBytes = checkpointBytes
+  }
+
+  appendLog(): Promise<void> {
+    return this.#inTurn(() => this.#append())
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#inTurn(() => this.#checkpoint())
+  }
+
+  close(): Promise<void> {
+    const closed = this.#last.then(() => {
+      this.#closed = true
+      this.#log?.close()
+    })
+    this.#last = closed
+    return closed
+  }
+
+  #inTurn(task: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(async () => {
+      if (this.#closed) throw new SydraError('shutting_down', 'the catalog is closed')
+      try {
+        await task()
+      } catch (error) {
+        throw fileError(error, this.#directory)
+      }
+    })
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+
+  async #append(): Promise<void> {
+    if (this.#log === undefined) return this.#checkpoint()
+    const upTo = this.catalog.sequence
+    if (upTo > this.catalog.logged) {
+      try {
+        await this.#log.append(this.catalog.pendingSince(this.catalog.logged))
+      } catch (error) {
+        if (!this.#log.usable) this.#dropLog()
+        throw error
+      }
+      this.catalog.markLogged(upTo)
+    }
+    if (this.#log.bytes <= Math.max(this.#logBytesMax, this.#checkpointBytes / 2)) return
+    try {
+      await this.#checkpoint()
+    } catch (error) {
+      // The records are durable in the log or in the checkpoint: the next flush tries again.
+      this.#ports.log('warn', 'the catalog checkpoint failed', { error: String(error) })
+    }
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { catalog } = this
+    const { sequence } = catalog.state
+    this.#checkpointBytes = await writeCheckpoint(this.#ports, this.#directory, catalog.incarnation, catalog.state)
+    catalog.markLogged(sequence)
+    this.#dropLog()
+    this.#log = await createLog(this.#ports, this.#directory, catalog.incarnation)
+  }
+
+  #dropLog(): void {
+    this.#log?.close()
+    this.#log = undefined
+  }
+}
+
+function fileError(error: unknown, directory: string): unknown {
+  if (!isFileSystemError(error)) return error
+  const code = error.code === 'ENOSPC' ? 'disk_full' : 'io_error'
+  return new SydraError(code, `the catalog in ${directory} could not be written: ${error.message}`, { cause: error })
+}
+
+// ---- rebuilding ---------------------------------------------------------------------------------------------------
+
+/** What one segment's dictionary says of one metric. Repetitions, across segments too, are welcome. */
+export interface CatalogEvidence {
+  readonly metric: string
+  readonly fields: Iterable<{ readonly name: string; readonly type: FieldType }>
+  readonly series: Iterable<Tags>
+}
+
+/**
+ * Makes a new catalog from what the segments say, with a new incarnation and new ordinals. What was there before is
+ * set aside as `catalog.ckpt.damaged` and `catalog.log.damaged`. The result is durable.
+ */
+export async function rebuildFrom(
+  options: CatalogStoreOptions,
+  evidence: Iterable<CatalogEvidence> | AsyncIterable<CatalogEvidence>,
+): Promise<CatalogStore> {
+  const { files } = options.ports
+  for (const name of [checkpointName, logName]) {
+    const path = `${options.directory}/${name}`
+    if (files.exists(path)) files.rename(path, `${path}.damaged`)
+  }
+  // A limit on new series is no reason to lose old ones.
+  const store = await openCatalog({ ...options, seriesMax: Number.POSITIVE_INFINITY })
+  for await (const { metric, fields, series } of evidence) {
+    const info = store.catalog.useMetric(metric)
+    for (const { name, type } of fields) store.catalog.useField(info, name, type)
+    for (const tags of series) store.catalog.useSeries(info, tags)
+  }
+  await store.checkpoint()
+  await store.close()
+  return openCatalog(options)
+}

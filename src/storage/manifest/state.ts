@@ -1,0 +1,128 @@
+/**
+ * The manifest's state: what the database consists of, as immutable values that edits turn into the next.
+ *
+ *   state + edit -> state
+ *
+ * Invariants:
+ * 1. Rows with an LSN up to `flushedLsn` are in `segments`; it never decreases.
+ * 2. Segment ids are unique, and `segments` is in write order: by highest LSN, then by id.
+ * 3. `nextSegment` is above the number of every segment ever named, and `incarnation` never decreases.
+ */
+import { assert } from '../../lib/assert.ts'
+import type { Lsn, SegmentMeta } from '../types.ts'
+
+/** Which of two rows with one (series, time) wins a field. Fixed when the database is made. */
+export type Duplicates = 'last' | 'first'
+
+export interface ManifestState {
+  /** 32 hexadecimal digits. */
+  readonly databaseId: string
+  /** Grows when LSNs begin to mean something else: after a cut log, a restore. */
+  readonly incarnation: number
+  readonly duplicates: Duplicates
+  readonly flushedLsn: Lsn
+  readonly nextSegment: number
+  readonly segments: readonly SegmentMeta[]
+}
+
+/** What changes; absent parts stay. */
+export interface ManifestEdit {
+  readonly add?: readonly SegmentMeta[]
+  /** Ids of segments. */
+  readonly remove?: readonly string[]
+  readonly flushedLsn?: Lsn
+  readonly nextSegment?: number
+  readonly incarnation?: number
+}
+
+/** @param id 16 random bytes. */
+export function newManifestState(id: Uint8Array, duplicates: Duplicates): ManifestState {
+  return {
+    databaseId: Array.from(id, byte => byte.toString(16).padStart(2, '0')).join(''),
+    incarnation: 1,
+    duplicates,
+    flushedLsn: 0,
+    nextSegment: 1,
+    segments: [],
+  }
+}
+
+export function applyEdit(state: ManifestState, edit: ManifestEdit): ManifestState {
+  const { add = [], remove = [], ...rest } = edit
+  const next = { ...state, ...rest, segments: state.segments }
+  assert(next.flushedLsn >= state.flushedLsn, 'flushedLsn never decreases')
+  assert(next.nextSegment >= state.nextSegment, 'nextSegment never decreases')
+  assert(next.incarnation >= state.incarnation, 'the incarnation never decreases')
+  if (add.length === 0 && remove.length === 0) return next
+  const segments = new Map(state.segments.map(segment => [segment.id, segment]))
+  for (const id of remove) assert(segments.delete(id), `segment ${id} is there to be removed`)
+  for (const segment of add) {
+    assert(!segments.has(segment.id), `segment ${segment.id} is new`)
+    segments.set(segment.id, segment)
+  }
+  return { ...next, segments: inWriteOrder([...segments.values()]) }
+}
+
+const inWriteOrder = (segments: SegmentMeta[]): SegmentMeta[] =>
+  segments.sort((a, b) => a.maxLsn - b.maxLsn || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+
+/** A segment as its own header tells it. */
+export interface FoundSegment extends SegmentMeta {
+  /** Ids of the segments that were merged into it. */
+  readonly replaces?: readonly string[]
+}
+
+export interface RebuildSources {
+  readonly databaseId: Uint8Array
+  readonly duplicates: Duplicates
+  /** The incarnation to begin, above any that was ever published. */
+  readonly incarnation: number
+  readonly nextSegment: number
+  /** Where the log begins; what is before it was flushed. */
+  readonly walFirstLsn: Lsn
+}
+
+/**
+ * The state from the segments that are there, when the manifest is lost.
+ *
+ * - A segment is left out when one that replaces it covers its times and LSNs. A merge that was not finished, so that
+ *   only part of what replaces it is there, keeps both: reading merges them to the same rows.
+ * - The newest flush may be incomplete: its edit was perhaps never written. Its LSNs count as not flushed, so that the log
+ *   is replayed over it, which merges to the same rows as well. Earlier flushes were complete, for they go one at a time.
+ */
+export function rebuildManifest(found: readonly FoundSegment[], sources: RebuildSources): ManifestState {
+  const byId = new Map(found.map(segment => [segment.id, segment]))
+  for (const segment of found) {
+    for (const id of segment.replaces ?? []) {
+      const input = byId.get(id)
+      if (input !== undefined && covers(segment, input)) byId.delete(id)
+    }
+  }
+  const segments = inWriteOrder([...byId.values()].map(({ replaces: _, ...meta }) => meta))
+  return {
+    ...newManifestState(sources.databaseId, sources.duplicates),
+    incarnation: sources.incarnation,
+    flushedLsn: Math.max(sources.walFirstLsn - 1, flushedFor(found)),
+    nextSegment: sources.nextSegment,
+    segments,
+  }
+}
+
+const covers = (outer: SegmentMeta, inner: SegmentMeta): boolean =>
+  outer !== inner &&
+  outer.minLsn <= inner.minLsn &&
+  outer.maxLsn >= inner.maxLsn &&
+  outer.minTimeUs <= inner.minTimeUs &&
+  outer.maxTimeUs >= inner.maxTimeUs
+
+/** The LSN below the newest flush; segments that replace others were made from complete ones. */
+function flushedFor(found: readonly FoundSegment[]): Lsn {
+  const merged = found.filter(segment => (segment.replaces?.length ?? 0) > 0)
+  const complete = merged.reduce((max, segment) => Math.max(max, segment.maxLsn), 0)
+  const flushes = found.filter(segment => segment.maxLsn > complete && !merged.includes(segment))
+  let newestFrom = Math.max(0, ...flushes.map(segment => segment.maxLsn))
+  for (const segment of flushes.toSorted((a, b) => b.maxLsn - a.maxLsn)) {
+    if (segment.maxLsn >= newestFrom) newestFrom = Math.min(newestFrom, segment.minLsn)
+  }
+  return Math.max(complete, newestFrom - 1)
+}

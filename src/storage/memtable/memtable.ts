@@ -1,0 +1,136 @@
+/**
+ * Memtable: the newest rows, in memory, readable while they are appended.
+ *
+ *   append ─> metric tables (chunks in arrival order)
+ *                ├─ view     row counts as of a moment ─> pieces for scans
+ *                └─ freeze   no more rows ─> per metric sorted and merged, for the segment writer
+ *
+ * Invariants:
+ * 1. Rows become visible in LSN order, batch by batch: a view sees all rows of a batch or none.
+ * 2. A view is one row count per metric. What is appended later — rows, strings, fields — does not show in it.
+ * 3. A frozen memtable never changes again; views taken before stay valid.
+ */
+import { assert } from '../../lib/assert.ts'
+import type { CatalogReader } from '../catalog/types.ts'
+import { type Duplicates, sortRows } from '../merge.ts'
+import { RowBuffer } from '../row-buffer.ts'
+import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch } from '../types.ts'
+import { chunkRowsMax, type MemoryAccount } from './chunk.ts'
+import { gatherRows } from './gather.ts'
+import { tablePieces } from './pieces.ts'
+import { SeriesRows } from './series-rows.ts'
+import { MetricTable } from './table.ts'
+
+export interface MemtableOptions {
+  /** Which of two rows of one (series, time) wins, field by field. */
+  readonly duplicates: Duplicates
+}
+
+export interface MemtableView {
+  /** Rows it sees, duplicates counted. */
+  readonly rowCount: number
+  /** Pieces that may hold rows of the request, in write order. */
+  pieces(request: ReadRequest, catalog: CatalogReader): Piece[]
+}
+
+/** The rows of one metric by (series rank, time), merged. */
+export interface SortedMetric {
+  readonly metric: MetricInfo
+  /** With the fields that any row has, in the order of their ids. */
+  readonly rows: RowBuffer
+}
+
+export interface FrozenMemtable {
+  /** Rows appended, duplicates counted. */
+  readonly rowCount: number
+  readonly byteLength: number
+  readonly minLsn: Lsn
+  readonly maxLsn: Lsn
+  readonly minTimeUs: number
+  readonly maxTimeUs: number
+  view(): MemtableView
+  /** One metric at a time, in the order of metric ids; each buffer is the caller's, made when it is asked for. */
+  metrics(catalog: CatalogReader): Generator<SortedMetric, void, undefined>
+}
+
+export class Memtable implements FrozenMemtable {
+  readonly #duplicates: Duplicates
+  /** By metric id. */
+  readonly #tables: (MetricTable | undefined)[] = []
+  readonly #newest = new SeriesRows()
+  readonly #account: MemoryAccount = { bytes: 0 }
+  #frozen = false
+  #view: MemtableView | undefined
+  rowCount = 0
+  /** Infinity and 0 while it is empty. */
+  minLsn: Lsn = Number.POSITIVE_INFINITY
+  maxLsn: Lsn = 0
+  minTimeUs = Number.POSITIVE_INFINITY
+  maxTimeUs = Number.NEGATIVE_INFINITY
+
+  constructor({ duplicates }: MemtableOptions) {
+    this.#duplicates = duplicates
+  }
+
+  /** Memory of its arrays and strings. */
+  get byteLength(): number {
+    return this.#account.bytes + this.#newest.byteLength
+  }
+
+  /** Copies the rows of one commit; LSNs ascend. */
+  append(batch: RowBatch, lsn: Lsn): void {
+    assert(!this.#frozen, 'a frozen memtable takes no rows')
+    assert(lsn >= this.maxLsn, 'rows are appended in LSN order')
+    for (const rows of batch.metrics) {
+      if (rows.length === 0) continue
+      const table = (this.#tables[rows.metric.id] ??= new MetricTable(rows.metric, this.#account))
+      table.append(rows, this.#newest)
+      this.rowCount += rows.length
+      const latest = table.chunks.at(-1)!
+      for (let at = table.chunks.length - 1, left = rows.length; left > 0; at--) {
+        const chunk = table.chunks[at]!
+        this.minTimeUs = Math.min(this.minTimeUs, chunk.minTimeUs)
+        this.maxTimeUs = Math.max(this.maxTimeUs, chunk.maxTimeUs)
+        left -= chunk === latest ? chunk.rows : chunkRowsMax
+      }
+    }
+    this.minLsn = Math.min(this.minLsn, lsn)
+    this.maxLsn = lsn
+    this.#view = undefined
+  }
+
+  /** The rows appended so far. */
+  view(): MemtableView {
+    return (this.#view ??= this.#takeView())
+  }
+
+  #takeView(): MemtableView {
+    const tables = this.#tables
+    const rowCounts = Float64Array.from(tables, table => table?.rows ?? 0)
+    const context = { newest: this.#newest, duplicates: this.#duplicates }
+    return {
+      rowCount: this.rowCount,
+      pieces(request, catalog) {
+        const table = tables[request.metric.id]
+        const rows = rowCounts[request.metric.id] ?? 0
+        return table === undefined || rows === 0 ? [] : tablePieces(table, rows, request, catalog, context)
+      },
+    }
+  }
+
+  freeze(): FrozenMemtable {
+    this.#frozen = true
+    return this
+  }
+
+  *metrics(catalog: CatalogReader): Generator<SortedMetric, void, undefined> {
+    assert(this.#frozen, 'only a frozen memtable is flushed')
+    for (const table of this.#tables) {
+      if (table === undefined) continue
+      const rows = new RowBuffer(table.presentFields(), table.rows)
+      for (const chunk of table.chunks) gatherRows(chunk, undefined, 0, chunk.rows, rows, table.dictionary)
+      sortRows(rows, 'series-time', catalog.ranks(table.metric.id), this.#duplicates)
+      yield { metric: table.metric, rows }
+    }
+  }
+}

@@ -1,0 +1,21 @@
+/** What a row, a line and a batch may be at most. Limits of names, tags and the number of fields are the catalog's. */
+
+/** A longer line ends the body it is in: nothing says where the next would begin. */
+export const lineBytesMax = 1 << 20
+export const stringValueBytesMax = 64 << 10
+/** Bad lines that are reported one by one; the others are counted. */
+export const ingestErrorsMax = 100
+
+export const batchRowsMax = 64 << 10
+/** Column memory a `RowBatch` aims to stay under; a single row may exceed it. */
+export const batchBytesMax = 4 << 20
+/** UTF-16 units of string values that wait in one batch, beside those the scanner holds. */
+export const batchTextUnitsMax = 2 << 20
+
+/** Series remembered by the text of metric and tags as they were given. */
+export const seriesAliasesMax = 64 << 10
+export const layoutsMax = 4096
+/** Templates the scanner had no place for before no more are tried. */
+export const refusedTemplatesMax = 16
+/** Lines of that kind after which the scanner forgets all templates and learns anew. */
+export const untemplatedLinesMax = 256 << 10

@@ -1,0 +1,220 @@
+/**
+ * NdjsonReader: one body of NDJSON, in chunks cut anywhere, to row batches.
+ *
+ *   chunk -> carried tail + complete lines -> scanner (templates) -> staged rows -> RowBatch[]
+ *                                          \-> JSON.parse + row rules, for lines the scanner does not know /
+ *
+ * Invariants:
+ * 1. Each call settles every complete line it holds; only the unfinished last line is carried, at most `lineBytesMax`.
+ * 2. The result does not depend on where the chunks are cut.
+ * 3. After a line that is too long, or a bad one with `onError: "abort"`, nothing more is read; what came before stands.
+ */
+import type { TimeUnit } from '../../kernels/scan.ts'
+import { type ErrorCode, SydraError } from '../../lib/errors.ts'
+import type { RowBatch } from '../types.ts'
+import { decodeUtf8, parseJson } from './json-text.ts'
+import { ingestErrorsMax, lineBytesMax } from './limits.ts'
+import type { RowWriter } from './row-writer.ts'
+import { TimeSettings } from './timestamp.ts'
+
+export interface BadRow {
+  /** Counts from 1; blank lines count too. */
+  readonly line: number
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export interface ReaderOptions {
+  /** Unit of integer timestamps; without it the first one settles it by magnitude. */
+  readonly precision?: TimeUnit | undefined
+  /** Default `skip`. */
+  readonly onError?: 'skip' | 'abort' | undefined
+}
+
+const newline = 10
+const byteOrderMark = [0xef, 0xbb, 0xbf]
+
+/**
+ * @example
+ * const reader = new NdjsonReader(writer)
+ * for await (const chunk of body) commit(reader.push(chunk))
+ * commit(reader.end(true))
+ */
+export class NdjsonReader {
+  readonly #writer: RowWriter
+  readonly #times: TimeSettings
+  readonly #abort: boolean
+  readonly #errors: BadRow[] = []
+  #carry: Uint8Array = new Uint8Array(0)
+  #carried = 0
+  #lines = 0
+  #accepted = 0
+  #rejected = 0
+  #bytes = 0
+  #atStart = true
+  #stopped: SydraError | undefined
+
+  constructor(writer: RowWriter, options: ReaderOptions = {}) {
+    this.#writer = writer
+    this.#times = new TimeSettings(options.precision)
+    this.#abort = options.onError === 'abort'
+  }
+
+  /** Lines passed, blank and bad ones too. */
+  get lines(): number {
+    return this.#lines
+  }
+  get accepted(): number {
+    return this.#accepted
+  }
+  get rejected(): number {
+    return this.#rejected
+  }
+  /** Bytes given to `push`. */
+  get bytes(): number {
+    return this.#bytes
+  }
+  /** The first `ingestErrorsMax` bad lines. */
+  get errors(): readonly BadRow[] {
+    return this.#errors
+  }
+  /** Why nothing more is read: `line_too_long`, or the bad line's error with `abort`. */
+  get stopped(): SydraError | undefined {
+    return this.#stopped
+  }
+
+  /** Settles the complete lines. The chunk may be reused after the call. */
+  push(chunk: Uint8Array): RowBatch[] {
+    this.#bytes += chunk.length
+    const batches: RowBatch[] = []
+    if (this.#stopped !== undefined || chunk.length === 0) return batches
+    let from = 0
+    if (this.#carried > 0) {
+      const first = chunk.indexOf(newline)
+      from = first < 0 ? chunk.length : first + 1
+      this.#carryMore(chunk, 0, from)
+      if (first >= 0) {
+        const line = this.#carry.subarray(0, this.#carried)
+        this.#carried = 0
+        this.#read(line, batches)
+      }
+    }
+    const end = chunk.lastIndexOf(newline) + 1
+    if (end > from) this.#read(chunk.subarray(from, end), batches)
+    if (end >= from) this.#carryMore(chunk, Math.max(end, from), chunk.length)
+    this.#writer.drain(batches)
+    return batches
+  }
+
+  /** The body ended; a last line without newline counts only if it ended cleanly. */
+  end(clean: boolean): RowBatch[] {
+    const batches: RowBatch[] = []
+    if (this.#stopped === undefined && clean && this.#carried > 0) {
+      const line = new Uint8Array(this.#carried + 1)
+      line.set(this.#carry.subarray(0, this.#carried))
+      line[this.#carried] = newline
+      this.#read(line, batches)
+      this.#writer.drain(batches)
+    }
+    this.#carry = new Uint8Array(0)
+    this.#carried = 0
+    return batches
+  }
+
+  #carryMore(chunk: Uint8Array, from: number, to: number): void {
+    if (this.#stopped !== undefined) return
+    const length = this.#carried + to - from
+    // a newline is not part of the line
+    if (length - (chunk[to - 1] === newline ? 1 : 0) > lineBytesMax + (this.#atStart ? byteOrderMark.length : 0)) {
+      this.#carried = 0
+      this.#lineTooLong()
+      return
+    }
+    if (length > this.#carry.length) {
+      const grown = new Uint8Array(Math.max(length, Math.min(this.#carry.length * 2, lineBytesMax)))
+      grown.set(this.#carry.subarray(0, this.#carried))
+      this.#carry = grown
+    }
+    this.#carry.set(chunk.subarray(from, to), this.#carried)
+    this.#carried = length
+  }
+
+  /** Settles complete lines: the last byte is a newline. */
+  #read(bytes: Uint8Array, batches: RowBatch[]): void {
+    const { scanner } = this.#writer
+    let from = 0
+    if (this.#atStart) {
+      this.#atStart = false
+      if (byteOrderMark.every((byte, i) => bytes[i] === byte)) from = byteOrderMark.length
+    }
+    scanner.setTimeScale(this.#times.scale)
+    while (from < bytes.length && this.#stopped === undefined) {
+      const end = scanner.load(bytes, from, bytes.length)
+      if (end > from) this.#scan(bytes, from, batches)
+      else this.#settleLine(bytes.subarray(from, bytes.indexOf(newline, from)), false, batches)
+      from = end > from ? end : bytes.indexOf(newline, from) + 1
+    }
+  }
+
+  /** Stages the loaded lines, which begin at `bytes[from]`. */
+  #scan(bytes: Uint8Array, from: number, batches: RowBatch[]): void {
+    const { scanner } = this.#writer
+    for (;;) {
+      const rowsBefore = scanner.rowCount()
+      const linesBefore = scanner.lineCount()
+      const status = scanner.scan()
+      this.#accepted += scanner.rowCount() - rowsBefore
+      this.#lines += scanner.lineCount() - linesBefore
+      if (status === 'done') return
+      if (status === 'full') {
+        this.#writer.drain(batches)
+        continue
+      }
+      const start = from + scanner.position()
+      const end = bytes.indexOf(newline, start)
+      this.#settleLine(bytes.subarray(start, end), status === 'candidate', batches)
+      if (this.#stopped !== undefined) return
+      scanner.skipLine(end + 1 - from)
+    }
+  }
+
+  /** The general path: one line, without its newline. */
+  #settleLine(line: Uint8Array, candidate: boolean, batches: RowBatch[]): void {
+    const writer = this.#writer
+    this.#lines++
+    if (line.length > lineBytesMax) {
+      this.#lines--
+      this.#lineTooLong()
+      return
+    }
+    const unsettled = this.#times.scale === undefined
+    try {
+      const text = decodeUtf8(line)
+      if (isBlank(text)) return
+      const draft = writer.rules.settle(parseJson(text), this.#times)
+      if (candidate) writer.addTemplate(line, draft)
+      writer.stage(draft, batches)
+      this.#accepted++
+    } catch (error) {
+      if (!(error instanceof SydraError)) throw error
+      this.#reject(error)
+    }
+    if (unsettled) writer.scanner.setTimeScale(this.#times.scale)
+  }
+
+  #reject(error: SydraError): void {
+    this.#rejected++
+    if (this.#errors.length < ingestErrorsMax)
+      this.#errors.push({ line: this.#lines, code: error.code, message: error.message })
+    if (this.#abort) this.#stopped = error
+  }
+
+  #lineTooLong(): void {
+    this.#lines++
+    const error = new SydraError('line_too_long', `line ${this.#lines} is over ${lineBytesMax} bytes`)
+    this.#reject(error)
+    this.#stopped = error
+  }
+}
+
+const isBlank = (text: string): boolean => /^[ \t\r]*$/.test(text)

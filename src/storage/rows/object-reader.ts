@@ -1,0 +1,86 @@
+/**
+ * ObjectReader: rows that are JavaScript values to row batches, by the same rules as NDJSON.
+ *
+ * A row given as an object is a `RowObject`: `ts` may also be a Date or a bigint. A row that is an element of a JSON
+ * array should come as its source text (`pushText`): objects have lost the digits of integers beyond 2^53.
+ */
+import { SydraError } from '../../lib/errors.ts'
+import type { RowBatch } from '../types.ts'
+import { parseJson } from './json-text.ts'
+import { ingestErrorsMax } from './limits.ts'
+import type { BadRow, ReaderOptions } from './ndjson-reader.ts'
+import type { RowWriter } from './row-writer.ts'
+import { TimeSettings } from './timestamp.ts'
+
+/** @example commit(new ObjectReader(writer).push([{ series: 'cpu', ts: Date.now(), value: 0.5 }])) */
+export class ObjectReader {
+  readonly #writer: RowWriter
+  readonly #times: TimeSettings
+  readonly #abort: boolean
+  readonly #errors: BadRow[] = []
+  #rows = 0
+  #rejected = 0
+  #stopped: SydraError | undefined
+
+  constructor(writer: RowWriter, options: ReaderOptions = {}) {
+    this.#writer = writer
+    this.#times = new TimeSettings(options.precision)
+    this.#abort = options.onError === 'abort'
+  }
+
+  /** Rows passed, bad ones too. */
+  get lines(): number {
+    return this.#rows
+  }
+  get accepted(): number {
+    return this.#rows - this.#rejected
+  }
+  get rejected(): number {
+    return this.#rejected
+  }
+  /** The first `ingestErrorsMax` bad rows; `line` is the row's index + 1. */
+  get errors(): readonly BadRow[] {
+    return this.#errors
+  }
+  /** The bad row's error that ended reading with `abort`. */
+  get stopped(): SydraError | undefined {
+    return this.#stopped
+  }
+
+  /** Settles rows given as objects. */
+  push(rows: Iterable<unknown>): RowBatch[] {
+    const batches: RowBatch[] = []
+    for (const row of rows) {
+      this.#settle(row, batches)
+      if (this.#stopped !== undefined) break
+    }
+    this.#writer.drain(batches)
+    return batches
+  }
+
+  /** Settles rows given as JSON texts, one row each. */
+  pushText(texts: Iterable<string>): RowBatch[] {
+    const batches: RowBatch[] = []
+    for (const text of texts) {
+      this.#settle(undefined, batches, text)
+      if (this.#stopped !== undefined) break
+    }
+    this.#writer.drain(batches)
+    return batches
+  }
+
+  #settle(row: unknown, batches: RowBatch[], text?: string): void {
+    if (this.#stopped !== undefined) return
+    this.#rows++
+    try {
+      const draft = this.#writer.rules.settle(text === undefined ? row : parseJson(text), this.#times)
+      this.#writer.stage(draft, batches)
+    } catch (error) {
+      if (!(error instanceof SydraError)) throw error
+      this.#rejected++
+      if (this.#errors.length < ingestErrorsMax)
+        this.#errors.push({ line: this.#rows, code: error.code, message: error.message })
+      if (this.#abort) this.#stopped = error
+    }
+  }
+}

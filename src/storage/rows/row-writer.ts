@@ -1,0 +1,172 @@
+/**
+ * RowWriter: what all readers of one database share — the scanner with its templates, the staged rows, the server's time.
+ *
+ * Readers stage rows one after another within a synchronous call and take them as batches before it returns, so that
+ * staged rows never belong to two readers.
+ *
+ * Invariants:
+ * 1. Whatever was staged can no longer fail, and leaves in the order it was staged.
+ * 2. A template's meaning never changes: series and fields keep their ordinals and types for the catalog's life.
+ * 3. Templates are only forgotten while nothing is staged.
+ */
+import type { Scanner } from '../../kernels/scan.ts'
+import { assert } from '../../lib/assert.ts'
+import type { Clock } from '../../lib/ports.ts'
+import type { CatalogWriter } from '../catalog/types.ts'
+import type { RowBatch } from '../types.ts'
+import { BatchBuilder } from './batch-builder.ts'
+import { type Layout, Layouts } from './layout.ts'
+import { batchTextUnitsMax, refusedTemplatesMax, untemplatedLinesMax } from './limits.ts'
+import { type Draft, RowRules } from './row-rules.ts'
+import { interpretTemplate } from './template.ts'
+
+export interface RowWriterOptions {
+  readonly catalog: CatalogWriter
+  /** Owned by the writer from now on. */
+  readonly scanner: Scanner
+  readonly clock: Clock
+  /** Server times are greater than this one, in µs. */
+  readonly lastServerTimeUs?: number
+}
+
+/** How lines were settled, since the writer was made. */
+export interface ScanStatistics {
+  /** Rows that matched a template, without a JavaScript value for any part of them. */
+  readonly templateRows: number
+  /** Rows that were parsed by `JSON.parse` or came as objects. */
+  readonly generalRows: number
+  readonly templates: number
+  /** Times all templates were forgotten because there were too many. */
+  readonly templateResets: number
+}
+
+export class RowWriter {
+  readonly rules: RowRules
+  readonly scanner: Scanner
+  readonly #clock: Clock
+  readonly #layouts = new Layouts()
+  readonly #builder: BatchBuilder
+  /** By template id. */
+  #templateLayouts: Layout[] = []
+  #templateSeries: number[] = []
+  /** Of rows that were appended, by template id less `templatesMax`. */
+  #appendedLayouts: Layout[] = []
+  #appendedSeries: number[] = []
+  #appendedTextUnits = 0
+  readonly #values: number[] = []
+  #lastServerTimeUs: number
+  #refusedTemplates = 0
+  #untemplatedLines = 0
+  #generalRows = 0
+  #rows = 0
+  #templateResets = 0
+
+  constructor({ catalog, scanner, clock, lastServerTimeUs = Number.NEGATIVE_INFINITY }: RowWriterOptions) {
+    this.rules = new RowRules(catalog)
+    this.scanner = scanner
+    this.#clock = clock
+    this.#lastServerTimeUs = lastServerTimeUs
+    const { templatesMax } = scanner
+    this.#builder = new BatchBuilder(scanner, {
+      layoutOf: id => (id < templatesMax ? this.#templateLayouts[id]! : this.#appendedLayouts[id - templatesMax]!),
+      seriesOf: id => (id < templatesMax ? this.#templateSeries[id]! : this.#appendedSeries[id - templatesMax]!),
+      serverTimeUs: () => this.#serverTimeUs(),
+    })
+  }
+
+  statistics(): ScanStatistics {
+    return {
+      templateRows: this.#rows - this.#generalRows,
+      generalRows: this.#generalRows,
+      templates: this.#templateLayouts.length,
+      templateResets: this.#templateResets,
+    }
+  }
+
+  /** Stages a settled row; when there is no room, what is staged goes to `batches` first. */
+  stage(draft: Draft, batches: RowBatch[]): void {
+    const { scanner } = this
+    const { values } = draft
+    if (!scanner.hasRoom(values.length) || this.#appendedTextUnits > batchTextUnitsMax) this.drain(batches)
+    if (!this.#encodeValues(values)) {
+      this.drain(batches)
+      assert(this.#encodeValues(values), 'a row fits an empty stage')
+    }
+    const id = scanner.templatesMax + this.#appendedLayouts.length
+    this.#appendedLayouts.push(this.#layouts.plain(draft.metric, draft.fields))
+    this.#appendedSeries.push(draft.series)
+    scanner.append(id, draft.timeUs, this.#values)
+    this.#generalRows++
+  }
+
+  /** Values as they are staged; false when the scanner has no room for a string. */
+  #encodeValues(values: Draft['values']): boolean {
+    const encoded = this.#values
+    encoded.length = values.length
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!
+      if (typeof value === 'string') {
+        const code = this.scanner.addString(value)
+        if (code < 0) return false
+        encoded[i] = code
+        this.#appendedTextUnits += value.length
+      } else encoded[i] = typeof value === 'boolean' ? Number(value) : value
+    }
+    return true
+  }
+
+  /** Makes the line, at which the scanner stopped as a candidate and which was settled as `draft`, a template. */
+  addTemplate(line: Uint8Array, draft: Draft): void {
+    if (this.#refusedTemplates >= refusedTemplatesMax) {
+      this.#untemplatedLines++
+      return
+    }
+    const template = interpretTemplate(line, this.scanner.lineSlots(), draft)
+    if (template === undefined) return
+    const id = this.scanner.register(template.ops)
+    if (id < 0) {
+      this.#refusedTemplates++
+      return
+    }
+    assert(id === this.#templateLayouts.length, 'template ids count from 0')
+    this.#templateLayouts.push(this.#layouts.of(draft.metric, template.columns))
+    this.#templateSeries.push(draft.series)
+  }
+
+  /** Moves what is staged into batches. */
+  drain(batches: RowBatch[]): void {
+    const { scanner } = this
+    const rows = scanner.rowCount()
+    for (let from = 0; from < rows; ) {
+      const { batch, next } = this.#builder.build(from)
+      batches.push(batch)
+      from = next
+    }
+    this.#rows += rows
+    this.discard()
+    if (this.#untemplatedLines >= untemplatedLinesMax) this.#forgetTemplates()
+  }
+
+  /** Forgets what is staged: a caller failed in the middle of a call. */
+  discard(): void {
+    this.scanner.clearRows()
+    this.#appendedLayouts = []
+    this.#appendedSeries = []
+    this.#appendedTextUnits = 0
+  }
+
+  #forgetTemplates(): void {
+    this.scanner.clearTemplates()
+    this.#templateLayouts = []
+    this.#templateSeries = []
+    this.#refusedTemplates = 0
+    this.#untemplatedLines = 0
+    this.#templateResets++
+  }
+
+  #serverTimeUs(): number {
+    const now = Math.floor(this.#clock.nowUs())
+    this.#lastServerTimeUs = now > this.#lastServerTimeUs ? now : this.#lastServerTimeUs + 1
+    return this.#lastServerTimeUs
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What was read from segments and may be wanted again: footers, group heads, chunks — checked and parsed.
+ *
+ * Invariants:
+ * 1. Entries together hold at most `bytesMax`, by what their owners say they take; the least recently used go first.
+ * 2. Keys are never used again for something else: nothing has to be removed when a segment goes.
+ */
+
+interface Entry {
+  readonly value: object
+  readonly bytes: number
+}
+
+export class ChunkCache {
+  readonly #bytesMax: number
+  /** Least recently used first. */
+  readonly #entries = new Map<number, Entry>()
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The caller knows what it put under the key. */
+  get<T extends object>(key: number): T | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return undefined
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry.value as T
+  }
+
+  set(key: number, value: object, bytes: number): void {
+    if (bytes > this.#bytesMax / 4) return
+    const before = this.#entries.get(key)
+    if (before !== undefined) this.#remove(key, before)
+    this.#entries.set(key, { value, bytes })
+    this.#bytes += bytes
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#bytes <= this.#bytesMax) break
+      this.#remove(oldest, entry)
+    }
+  }
+
+  #remove(key: number, entry: Entry): void {
+    this.#entries.delete(key)
+    this.#bytes -= entry.bytes
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What the segments of one database share: ports, kernels, open handles, cache, scratch.
+ *
+ * @example const environment = segmentEnvironment(ports, createWasmKernels(), { directory: dataDir })
+ */
+import type { Kernels } from '../../kernels/kernels.ts'
+import type { Ports } from '../../lib/ports.ts'
+import { ChunkCache } from './chunk-cache.ts'
+import { LimitedFiles } from './limited-files.ts'
+import { GroupReader } from './read-group.ts'
+import { newScratch } from './scratch.ts'
+
+export interface SegmentOptions {
+  /** The data directory; paths of segments are relative to it. */
+  readonly directory: string
+  /** Handles kept open. Default 128. */
+  readonly openFilesMax?: number
+  /** Memory for footers, run tables and column chunks. Default 64 MiB. */
+  readonly cacheBytesMax?: number
+}
+
+export type SegmentPorts = Pick<Ports, 'files' | 'checksums' | 'zstd'>
+
+export interface SegmentEnvironment {
+  readonly ports: SegmentPorts
+  readonly kernels: Kernels
+  readonly directory: string
+  readonly files: LimitedFiles
+  readonly cache: ChunkCache
+  readonly groups: GroupReader
+  /** A number no segment of this environment had before. */
+  nextNumber(): number
+}
+
+export function segmentEnvironment(
+  ports: SegmentPorts,
+  kernels: Kernels,
+  { directory, openFilesMax = 128, cacheBytesMax = 64 * 1024 * 1024 }: SegmentOptions,
+): SegmentEnvironment {
+  let number = 0
+  return {
+    ports,
+    kernels,
+    directory,
+    files: new LimitedFiles(ports.files, openFilesMax),
+    cache: new ChunkCache(cacheBytesMax),
+    groups: new GroupReader(kernels, ports.zstd, newScratch()),
+    nextNumber: () => number++,
+  }
+}

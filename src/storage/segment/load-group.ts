@@ -1,0 +1,67 @@
+/**
+ * Loading what a read of a row group needs: head, times and the wanted fields, from the cache or the file.
+ *
+ * Invariants:
+ * 1. What is missing and lies side by side is read at once; what lies between wanted chunks is not read.
+ */
+import { type FieldChunk, parseField, parseTimes, type TimeChunk } from './decode-column.ts'
+import type { SegmentEnvironment } from './environment.ts'
+import type { ChunkEntry, ColumnEntry, FooterMetric, GroupEntry } from './footer.ts'
+import { decodeHead, type GroupHead, headBytes } from './group-head.ts'
+import type { LoadedField, LoadedGroup } from './read-group.ts'
+import type { SegmentFile } from './segment-file.ts'
+
+/** What an entry of the cache takes beside its bytes. */
+const entryBytes = 256
+
+/** `columns`: the wanted ones in any order, undefined for a field no row has. `onRead` is told the bytes read. */
+export function loadGroup(
+  { cache, kernels, ports }: SegmentEnvironment,
+  file: SegmentFile,
+  firstKey: number,
+  metric: FooterMetric,
+  group: GroupEntry,
+  columns: readonly (ColumnEntry | undefined)[],
+  onRead: (bytes: number) => void,
+): LoadedGroup {
+  const headKey = firstKey + group.firstChunk
+  let head = cache.get<GroupHead>(headKey)
+  let time = cache.get<TimeChunk>(headKey + 1)
+  const chunks = new Map<ColumnEntry, FieldChunk | undefined>()
+  for (const column of columns)
+    if (column !== undefined) chunks.set(column, cache.get<FieldChunk>(headKey + 2 + column.index))
+
+  const missing = [...chunks.keys()].filter(column => chunks.get(column) === undefined).sort((a, b) => a.at - b.at)
+  const wanted: ChunkEntry[] = []
+  if (head === undefined && group.head !== undefined) wanted.push(group.head)
+  if (time === undefined) wanted.push(group.time)
+  wanted.push(...missing)
+  const bytes = file.chunks(wanted, onRead)
+
+  let next = 0
+  if (head === undefined) {
+    const chunk = group.head === undefined ? undefined : bytes[next++]
+    head = file.guard(group.head?.at ?? group.time.at, 'group head', () => decodeHead(chunk, group, kernels))
+    cache.set(headKey, head, headBytes(head) + entryBytes)
+  }
+  const shape = head
+  if (time === undefined) {
+    const chunk = bytes[next++]!
+    time = file.guard(group.time.at, 'time column', () => parseTimes(chunk, group, kernels))
+    cache.set(headKey + 1, time, chunk.length + group.blockCount * 20 + entryBytes)
+  }
+  for (const column of missing) {
+    const chunk = bytes[next++]!
+    const { type } = metric.fields[column.field]!
+    const { count } = column.statistics
+    const parsed = file.guard(column.at, 'column', () => parseField(chunk, type, shape, count, kernels, ports.zstd))
+    cache.set(headKey + 2 + column.index, parsed, chunk.length + group.blockCount * 32 + entryBytes)
+    chunks.set(column, parsed)
+  }
+  const fields = columns.map((column): LoadedField | undefined => {
+    const chunk = column && chunks.get(column)
+    if (column === undefined || chunk === undefined) return undefined
+    return { chunk, statistics: column.statistics.kind === 'number' ? column.statistics : undefined }
+  })
+  return { head, time, fields }
+}

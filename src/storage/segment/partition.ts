@@ -1,0 +1,167 @@
+/**
+ * Which time windows the rows of a flush go to: each window that is worth a file gets one, the rest goes together.
+ *
+ *   hours with 1 MiB or more -> a segment each; what is left of a day, if 1 MiB -> a segment; week; 4 weeks; the
+ *   remainder -> one segment in the finest window that holds all of it
+ *
+ * So a decade backfilled in one go makes few files, a day's traffic one or two, and old data is dropped by whole files.
+ *
+ * Invariants:
+ * 1. Every row is in exactly one window, in the order it had; windows come in time order within a level, finest first.
+ * 2. A flush makes at most `total / windowBytesMin + 1` segments.
+ * 3. Sizes are estimates of encoded bytes: a few per value, text at its length.
+ */
+import type { RowBuffer } from '../row-buffer.ts'
+import type { SegmentMetric } from './encode.ts'
+
+export interface PartitionPolicy {
+  /** Encoded bytes that make a window worth a segment of its own. */
+  readonly windowBytesMin: number
+}
+export const defaultPartitionPolicy: PartitionPolicy = { windowBytesMin: 1024 * 1024 }
+
+export interface SegmentWindow {
+  /** Directory under `segments/`: `h-2024-03-01T05`, `d-2024-03-01`, `w-2024-02-26`, `4w-2024-02-26`, `all`. */
+  readonly name: string
+  readonly metrics: readonly SegmentMetric[]
+}
+
+const hourUs = 3_600_000_000
+const dayUs = 24 * hourUs
+const weekUs = 7 * dayUs
+/** Weeks begin on Mondays: 1970-01-05. */
+const mondayUs = 4 * dayUs
+
+interface Level {
+  readonly prefix: string
+  readonly widthUs: number
+  readonly originUs: number
+  /** Characters of the ISO 8601 text that name a window. */
+  readonly nameLength: number
+}
+const levels: readonly Level[] = [
+  { prefix: 'h', widthUs: hourUs, originUs: 0, nameLength: 13 },
+  { prefix: 'd', widthUs: dayUs, originUs: 0, nameLength: 10 },
+  { prefix: 'w', widthUs: weekUs, originUs: mondayUs, nameLength: 10 },
+  { prefix: '4w', widthUs: 4 * weekUs, originUs: mondayUs, nameLength: 10 },
+]
+
+const startOf = ({ widthUs, originUs }: Level, timeUs: number): number =>
+  Math.floor((timeUs - originUs) / widthUs) * widthUs + originUs
+
+const nameOf = ({ prefix, nameLength }: Level, startUs: number): string =>
+  `${prefix}-${new Date(startUs / 1000).toISOString().slice(0, nameLength)}`
+
+/** @example for (const { name, metrics } of partition(frozen)) publish(`segments/${name}/${id}.seg`, encode(metrics)) */
+export function partition(
+  metrics: readonly { readonly metric: SegmentMetric['metric']; readonly rows: RowBuffer }[],
+  { windowBytesMin }: PartitionPolicy = defaultPartitionPolicy,
+): SegmentWindow[] {
+  const present = metrics.filter(({ rows }) => rows.length > 0)
+  if (present.length === 0) return []
+  const hours = bytesByHour(present.map(({ rows }) => rows))
+  const windows = assignHours(hours, windowBytesMin)
+  const names = [...new Set(windows.values())]
+  if (names.length === 1)
+    return [{ name: names[0]!, metrics: present.map(({ metric, rows }) => ({ metric, rows, selection: undefined })) }]
+
+  const split = present.map(({ metric, rows }) => ({ metric, rows, selections: selectByWindow(rows, windows, names) }))
+  return names.map((name, window) => ({
+    name,
+    metrics: split.flatMap(({ metric, rows, selections }) => {
+      const selection = selections[window]!
+      return selection.length === 0 ? [] : [{ metric, rows, selection }]
+    }),
+  }))
+}
+
+/** Estimated bytes by the start of the hour. */
+function bytesByHour(buffers: readonly RowBuffer[]): Map<number, number> {
+  const hours = new Map<number, number>()
+  for (const rows of buffers) {
+    const rowBytes = bytesPerRow(rows)
+    forEachStretch(rows, (startUs, from, to) => hours.set(startUs, (hours.get(startUs) ?? 0) + (to - from) * rowBytes))
+  }
+  return hours
+}
+
+/** Calls for each stretch of rows that lie in one hour. */
+function forEachStretch(
+  { timeUs, length }: RowBuffer,
+  visit: (hourStartUs: number, from: number, to: number) => void,
+): void {
+  for (let from = 0; from < length; ) {
+    const startUs = startOf(levels[0]!, timeUs[from]!)
+    const endUs = startUs + hourUs
+    let to = from + 1
+    while (to < length && timeUs[to]! >= startUs && timeUs[to]! < endUs) to++
+    visit(startUs, from, to)
+    from = to
+  }
+}
+
+/** Encoded bytes a row takes on average, from a sample. */
+function bytesPerRow(rows: RowBuffer): number {
+  const step = Math.max(1, Math.floor(rows.length / 1024))
+  let bytes = 0
+  let sampled = 0
+  for (let row = 0; row < rows.length; row += step) {
+    sampled++
+    bytes += 0.25
+    for (const { field, values, valid, nulls, dictionary } of rows.fields) {
+      if (nulls && valid[row] === 0) continue
+      if (field.type === 'boolean') bytes += 0.125
+      else if (field.type === 'string') bytes += 1 + dictionary!.at(values[row]!).length / 4
+      else bytes += 1.5
+    }
+  }
+  return bytes / sampled
+}
+
+/** Hour start -> name of the window its rows go to. */
+function assignHours(hours: ReadonlyMap<number, number>, windowBytesMin: number): Map<number, string> {
+  const assigned = new Map<number, string>()
+  let left = [...hours.keys()].sort((a, b) => a - b)
+  for (const level of levels) {
+    const sizes = new Map<number, number>()
+    for (const hour of left) {
+      const start = startOf(level, hour)
+      sizes.set(start, (sizes.get(start) ?? 0) + hours.get(hour)!)
+    }
+    left = left.filter(hour => {
+      const start = startOf(level, hour)
+      if (sizes.get(start)! < windowBytesMin) return true
+      assigned.set(hour, nameOf(level, start))
+      return false
+    })
+  }
+  if (left.length === 0) return assigned
+  const holds = (level: Level): boolean => startOf(level, left[0]!) === startOf(level, left.at(-1)!)
+  const finest = levels.find(holds)
+  const name = finest === undefined ? 'all' : nameOf(finest, startOf(finest, left[0]!))
+  for (const hour of left) assigned.set(hour, name)
+  return assigned
+}
+
+/** Row indexes by window, in the order of `names`. */
+function selectByWindow(
+  rows: RowBuffer,
+  windows: ReadonlyMap<number, string>,
+  names: readonly string[],
+): Uint32Array[] {
+  const indexes = new Map(names.map((name, i) => [name, i]))
+  const windowOf = (hourStartUs: number): number => indexes.get(windows.get(hourStartUs)!)!
+  const counts = new Uint32Array(names.length)
+  forEachStretch(rows, (hour, from, to) => {
+    counts[windowOf(hour)]! += to - from
+  })
+  const selections = names.map((_, window) => new Uint32Array(counts[window]!))
+  counts.fill(0)
+  forEachStretch(rows, (hour, from, to) => {
+    const window = windowOf(hour)
+    const selection = selections[window]!
+    for (let row = from, at = counts[window]!; row < to; row++, at++) selection[at] = row
+    counts[window]! += to - from
+  })
+  return selections
+}

@@ -1,0 +1,321 @@
+/**
+ * Reading a row group: block by block, straight into the columns of a row buffer.
+ *
+ *   block wanted whole     kernels decode into the buffer's arrays, no copy
+ *   block wanted in part   decoded to scratch, the wanted ranges copied
+ *
+ * Invariants:
+ * 1. Rows come out in (series rank, time) order: the order they lie in.
+ * 2. A block is decoded only if it overlaps the wanted series, times and bounds; its times only if the run table and
+ *    the block's own time range leave open which rows are wanted.
+ */
+import type { Kernels } from '../../kernels/kernels.ts'
+import { assert } from '../../lib/assert.ts'
+import type { Compression } from '../../lib/ports.ts'
+import { unpackBits } from '../codecs/bits.ts'
+import { ByteReader, DamageError } from '../codecs/bytes.ts'
+import { EncodedStrings } from '../codecs/strings.ts'
+import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
+import type { FieldBound, ReadStatistics } from '../types.ts'
+import type { BooleanChunk, FieldChunk, NumberChunk, StringChunk, TimeChunk } from './decode-column.ts'
+import type { NumberStatistics } from './footer.ts'
+import { blockRowsMax } from './format.ts'
+import type { GroupHead } from './group-head.ts'
+import { readValueBlock, type Scratch } from './scratch.ts'
+
+export interface LoadedField {
+  readonly chunk: FieldChunk
+  /** Of the group, for numbers. */
+  readonly statistics: NumberStatistics | undefined
+}
+export interface LoadedGroup {
+  readonly head: GroupHead
+  readonly time: TimeChunk
+  /** In the order of the request's fields; undefined where no row has the field. */
+  readonly fields: readonly (LoadedField | undefined)[]
+}
+
+export interface RowsWanted {
+  /** Ascending indexes of the runs to read; undefined: all. */
+  readonly runs: Uint32Array | undefined
+  /** Catalog ordinal of a run's series. */
+  readonly ordinal: (run: number) => number
+  readonly fromUs: number
+  readonly toUs: number
+  readonly bounds: readonly FieldBound[]
+}
+
+export class GroupReader {
+  readonly #kernels: Kernels
+  readonly #zstd: Compression
+  readonly #scratch: Scratch
+  /** Wanted ranges of the block at hand: from, to, from, to, … within the block, none adjacent. */
+  readonly #ranges = new Uint32Array(2 * blockRowsMax)
+  #rangeCount = 0
+
+  constructor(kernels: Kernels, zstd: Compression, scratch: Scratch) {
+    this.#kernels = kernels
+    this.#zstd = zstd
+    this.#scratch = scratch
+  }
+
+  /** Appends the wanted rows. `progress` says which field is at work (-1: times) when an error is thrown. */
+  read(group: LoadedGroup, wanted: RowsWanted, into: RowBuffer, statistics: ReadStatistics, progress: Progress): void {
+    const { head, time } = group
+    const { blockStarts, runStarts } = head
+    const runs = wanted.runs ?? allRuns(runStarts.length - 1)
+    const translations = group.fields.map((field, i) => translation(field?.chunk, into.fields[i]!))
+    const blockCount = blockStarts.length - 1
+    let next = 0
+    for (let block = 0; block < blockCount; block++) {
+      const rowFrom = blockStarts[block]!
+      const rowTo = blockStarts[block + 1]!
+      while (next < runs.length && runStarts[runs[next]! + 1]! <= rowFrom) next++
+      const none =
+        next === runs.length ||
+        runStarts[runs[next]!]! >= rowTo ||
+        time.maxUs[block]! < wanted.fromUs ||
+        time.minUs[block]! >= wanted.toUs ||
+        wanted.bounds.some(bound => excludes(group.fields[bound.field], block, bound))
+      if (none) {
+        statistics.blocksPruned++
+        continue
+      }
+      statistics.blocksScanned++
+      progress.field = -1
+      const rows = this.#findRanges(group, wanted, runs, next, block, into)
+      if (rows === 0) continue
+      for (let i = 0; i < group.fields.length; i++) {
+        progress.field = i
+        this.#readField(group.fields[i]?.chunk, head, block, rows, into.fields[i]!, into.length, translations[i])
+      }
+      into.length += rows
+      statistics.rowsScanned += rows
+    }
+  }
+
+  /** Finds the wanted ranges of a block, writes their series and times past the buffer's end; returns their rows. */
+  #findRanges(
+    { head, time }: LoadedGroup,
+    { fromUs, toUs, ordinal }: RowsWanted,
+    runs: Uint32Array,
+    firstRun: number,
+    block: number,
+    into: RowBuffer,
+  ): number {
+    const { runStarts, runMinUs, runMaxUs, blockStarts } = head
+    const rowFrom = blockStarts[block]!
+    const blockRows = blockStarts[block + 1]! - rowFrom
+    const allTimes = time.minUs[block]! >= fromUs && time.maxUs[block]! < toUs
+    const times = this.#scratch.times
+    const ranges = this.#ranges
+    into.reserve(blockRows)
+    const { series, length } = into
+    let decoded = false
+    let count = 0
+    let rows = 0
+    for (let i = firstRun; i < runs.length; i++) {
+      const run = runs[i]!
+      let from = Math.max(runStarts[run]! - rowFrom, 0)
+      if (from >= blockRows) break
+      let to = Math.min(runStarts[run + 1]! - rowFrom, blockRows)
+      if (!allTimes && (runMinUs[run]! < fromUs || runMaxUs[run]! >= toUs)) {
+        if (!decoded) this.#decodeTimes(time, block, blockRows, times, 0)
+        decoded = true
+        from = lowerBound(times, fromUs, from, to)
+        to = lowerBound(times, toUs, from, to)
+        if (from === to) continue
+      }
+      series.fill(ordinal(run), length + rows, length + rows + to - from)
+      rows += to - from
+      if (count > 0 && ranges[2 * count - 1] === from) ranges[2 * count - 1] = to
+      else {
+        ranges[2 * count] = from
+        ranges[2 * count + 1] = to
+        count++
+      }
+    }
+    this.#rangeCount = count
+    if (rows === 0) return 0
+    if (rows === blockRows && !decoded) this.#decodeTimes(time, block, blockRows, into.timeUs, length)
+    else {
+      if (!decoded) this.#decodeTimes(time, block, blockRows, times, 0)
+      this.#copyRanges(times, into.timeUs, length)
+    }
+    return rows
+  }
+
+  #decodeTimes(time: TimeChunk, block: number, rows: number, out: Float64Array, outAt: number): void {
+    const at = time.starts[block]!
+    const length = time.starts[block + 1]! - at
+    if (this.#kernels.decodeTimes(time.bytes, at, length, out, outAt) !== rows)
+      throw new DamageError('a block holds another number of times', at)
+  }
+
+  /** Writes the wanted rows of a block of one field at `at`; `rows` of them. */
+  #readField(
+    chunk: FieldChunk | undefined,
+    { blockStarts }: GroupHead,
+    block: number,
+    rows: number,
+    buffer: FieldBuffer,
+    at: number,
+    codes: Int32Array | undefined,
+  ): void {
+    const { valid } = buffer
+    const denseFrom = chunk?.denseStarts[block] ?? 0
+    const count = chunk === undefined ? 0 : chunk.denseStarts[block + 1]! - denseFrom
+    if (chunk === undefined || count === 0) {
+      valid.fill(0, at, at + rows)
+      buffer.nulls = true
+      return
+    }
+    const rowFrom = blockStarts[block]!
+    const blockRows = blockStarts[block + 1]! - rowFrom
+    if (count === blockRows) {
+      valid.fill(1, at, at + rows)
+      if (chunk.kind === 'number' && rows === blockRows)
+        return this.#decodeNumbers(chunk, block, count, buffer.values as Float64Array, at)
+    } else {
+      assert(chunk.nulls !== undefined, 'fewer values than rows: there is a bitmap')
+      const ones = unpackBits(chunk.nulls, rowFrom, rowFrom + blockRows, this.#scratch.flags, 0)
+      if (ones !== count) throw new DamageError('null bitmap', 1)
+      this.#copyRanges(this.#scratch.flags, valid, at)
+      buffer.nulls = true
+    }
+    const present = count === blockRows ? undefined : this.#scratch.flags
+    switch (chunk.kind) {
+      case 'number':
+        this.#decodeNumbers(chunk, block, count, this.#scratch.values, 0)
+        return this.#place(this.#scratch.values, present, buffer.values as Float64Array, at)
+      case 'boolean':
+        unpackBits(chunk.bits, denseFrom, denseFrom + count, this.#scratch.bits, 0)
+        return this.#place(this.#scratch.bits, present, buffer.values as Uint8Array, at)
+      case 'string':
+        this.#decodeCodes(chunk, block, count, present, buffer, codes)
+        return this.#place(this.#scratch.codes, present, buffer.values as Uint32Array, at)
+    }
+  }
+
+  #decodeNumbers(chunk: NumberChunk, block: number, count: number, out: Float64Array, outAt: number): void {
+    const at = chunk.starts[block]!
+    readValueBlock(chunk.bytes, at, chunk.starts[block + 1]! - at, count, this.#kernels, out, outAt)
+  }
+
+  /** Fills `scratch.codes` with the buffer's codes of the wanted present values: only those are made strings. */
+  #decodeCodes(
+    chunk: StringChunk,
+    block: number,
+    count: number,
+    present: Uint8Array | undefined,
+    buffer: FieldBuffer,
+    translated: Int32Array | undefined,
+  ): void {
+    const { codes, values } = this.#scratch
+    const at = chunk.starts[block]!
+    const end = chunk.starts[block + 1]!
+    const into = buffer.dictionary
+    assert(into !== undefined, 'a string field has a dictionary')
+    const { dictionary } = chunk
+    let plain: EncodedStrings | undefined
+    if (dictionary === undefined) plain = new EncodedStrings(new ByteReader(chunk.bytes, at, end), count, this.#zstd)
+    else readValueBlock(chunk.bytes, at, end - at, count, this.#kernels, values, 0)
+
+    let row = 0
+    let dense = 0
+    for (let i = 0; i < this.#rangeCount; i++) {
+      const from = this.#ranges[2 * i]!
+      const to = this.#ranges[2 * i + 1]!
+      if (present === undefined) dense = from
+      else for (; row < from; row++) dense += present[row]!
+      for (row = from; row < to; row++) {
+        if (present !== undefined && present[row] === 0) continue
+        if (plain !== undefined) codes[dense] = into.code(plain.at(dense))
+        else {
+          const local = values[dense]!
+          let code = translated![local]
+          if (code === undefined) throw new DamageError('code of a string', at)
+          if (code < 0) {
+            code = into.code(dictionary!.at(local))
+            translated![local] = code
+          }
+          codes[dense] = code
+        }
+        dense++
+      }
+    }
+  }
+
+  /** Copies the wanted ranges of a block's rows. */
+  #copyRanges<A extends Float64Array | Uint8Array | Uint32Array>(rows: A, to: A, at: number): void {
+    let out = at
+    for (let i = 0; i < this.#rangeCount; i++) {
+      const from = this.#ranges[2 * i]!
+      const end = this.#ranges[2 * i + 1]!
+      if (end - from < 16) for (let row = from; row < end; row++) to[out++] = rows[row]!
+      else {
+        to.set(rows.subarray(from, end) as never, out)
+        out += end - from
+      }
+    }
+  }
+
+  /** Copies the wanted ranges of a block whose present values are dense; rows without one are left as they are. */
+  #place<A extends Float64Array | Uint8Array | Uint32Array>(
+    dense: A,
+    present: Uint8Array | undefined,
+    to: A,
+    at: number,
+  ): void {
+    if (present === undefined) return this.#copyRanges(dense, to, at)
+    let out = at
+    let row = 0
+    let next = 0
+    for (let i = 0; i < this.#rangeCount; i++) {
+      const from = this.#ranges[2 * i]!
+      const end = this.#ranges[2 * i + 1]!
+      for (; row < from; row++) next += present[row]!
+      for (; row < end; row++, out++) if (present[row] === 1) to[out] = dense[next++]!
+    }
+  }
+}
+
+/** Which field was at work when reading failed; -1 for the times. */
+export interface Progress {
+  field: number
+}
+
+/** Per code of the chunk's dictionary the code in the buffer's, or -1 while it is not known. */
+function translation(chunk: FieldChunk | undefined, { dictionary }: FieldBuffer): Int32Array | undefined {
+  if (chunk?.kind !== 'string' || chunk.dictionary === undefined || dictionary === undefined) return undefined
+  return new Int32Array(chunk.dictionary.count).fill(-1)
+}
+
+/** Whether no row of the block can satisfy the bound. */
+function excludes(field: LoadedField | undefined, block: number, { min, max, nan }: FieldBound): boolean {
+  if (field === undefined) return true
+  const { chunk, statistics } = field
+  if (chunk.denseStarts[block] === chunk.denseStarts[block + 1]) return true
+  if (chunk.kind !== 'number' || statistics === undefined) return false
+  const { bounds } = chunk
+  const nanCount = bounds === undefined ? statistics.nanCount : (bounds.nanCounts?.[block] ?? 0)
+  if (nan && nanCount > 0) return false
+  const blockMin = bounds === undefined ? statistics.min : bounds.mins[block]!
+  const blockMax = bounds === undefined ? statistics.max : bounds.maxs[block]!
+  return !(blockMax >= min && blockMin <= max)
+}
+
+/** First index in the ascending `times[from, to)` that is not below `timeUs`. */
+function lowerBound(times: Float64Array, timeUs: number, from: number, to: number): number {
+  let low = from
+  let high = to
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (times[middle]! < timeUs) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const counting = Uint32Array.from({ length: 8192 }, (_, i) => i)
+const allRuns = (count: number): Uint32Array => counting.subarray(0, count)

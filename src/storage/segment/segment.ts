@@ -1,0 +1,145 @@
+/**
+ * Segment: an immutable file of sorted rows, open for reading.
+ *
+ *   openSegment(environment, meta, catalog) -> pieces(request), one per row group -> read, statistics
+ *
+ * Nothing is read before the first request. The footer and what queries touch stay in the environment's cache.
+ *
+ * Invariants:
+ * 1. Any damage is `corrupt_segment` naming file and offset; a wrong answer is never given for it.
+ * 2. Series ordinals in what leaves are those of the given catalog: the stored ones are trusted only if they are of the
+ *    same incarnation, else each series is found (or registered) by its full key.
+ * 3. `close` gives back the handle. Pieces made before go on working while the file exists: whoever removes it makes
+ *    sure that nobody reads it (versions.ts pins).
+ */
+import { assert } from '../../lib/assert.ts'
+import { SydraError } from '../../lib/errors.ts'
+import { toHex } from '../../lib/text.ts'
+import type { MetricInfo, Piece, ReadRequest, SegmentMeta, Tags } from '../types.ts'
+import { decodePage } from './dictionary.ts'
+import type { SegmentEnvironment } from './environment.ts'
+import type { Footer } from './footer.ts'
+import { heapBytes, type OpenFooter, type OpenMetric, openFooter, runsOf, wantedSeries } from './open-footer.ts'
+import { GroupPiece } from './piece.ts'
+import { SegmentFile } from './segment-file.ts'
+
+/** What a segment asks of the catalog. */
+export interface SegmentCatalog {
+  /** 32 hexadecimal digits. */
+  readonly incarnation: string
+  readonly seriesCount: number
+  useMetric(name: string): MetricInfo
+  useSeries(metric: MetricInfo, tags: Tags): number
+}
+
+export interface Segment {
+  readonly meta: SegmentMeta
+  /** One piece per row group that may hold rows of the request. */
+  pieces(request: ReadRequest): Piece[]
+  close(): void
+}
+
+export function openSegment(environment: SegmentEnvironment, meta: SegmentMeta, catalog: SegmentCatalog): Segment {
+  return new OpenSegment(environment, meta, catalog)
+}
+
+class OpenSegment implements Segment {
+  readonly meta: SegmentMeta
+  readonly #environment: SegmentEnvironment
+  readonly #catalog: SegmentCatalog
+  readonly #file: SegmentFile
+  /** The footer's key in the cache; its chunks follow. */
+  readonly #firstKey: number
+
+  constructor(environment: SegmentEnvironment, meta: SegmentMeta, catalog: SegmentCatalog) {
+    this.meta = meta
+    this.#environment = environment
+    this.#catalog = catalog
+    this.#file = new SegmentFile(environment, meta.path)
+    this.#firstKey = environment.nextNumber() * 2 ** 32
+  }
+
+  pieces(request: ReadRequest): Piece[] {
+    const { statistics, fromUs, toUs } = request
+    const pieces: Piece[] = []
+    if (this.meta.maxTimeUs >= fromUs && this.meta.minTimeUs < toUs) this.#collect(request, pieces)
+    if (pieces.length > 0) statistics.segmentsScanned++
+    else statistics.segmentsPruned++
+    return pieces
+  }
+
+  #collect(request: ReadRequest, pieces: Piece[]): void {
+    const open = this.#footer(request)
+    const found = open.metrics.get(request.metric.name)
+    if (found === undefined) return
+    const { metric } = found
+    const fields = this.#fieldsOf(request, found)
+    let wanted: Uint32Array | undefined
+    if (request.series !== undefined) {
+      wanted = wantedSeries(found, open.ordinals, request.series)
+      if (wanted?.length === 0) return
+    }
+    const { fromUs, toUs, statistics } = request
+    for (const group of metric.groups) {
+      const runs = wanted === undefined ? undefined : runsOf(group, wanted)
+      if (group.maxTimeUs < fromUs || group.minTimeUs >= toUs || runs?.length === 0) {
+        statistics.blocksPruned += group.blockCount
+        continue
+      }
+      pieces.push(
+        new GroupPiece(this.#environment, this.#file, this.#firstKey, open, metric, group, request, fields, runs),
+      )
+    }
+  }
+
+  /** Indexes of the requested fields in the segment's metric, -1 where it lacks them. */
+  #fieldsOf(request: ReadRequest, { metric, fields }: OpenMetric): number[] {
+    return request.fields.map(field => {
+      const index = fields.get(field.name) ?? -1
+      const type = metric.fields[index]?.type
+      if (type !== undefined && type !== field.type)
+        throw new SydraError(
+          'corrupt_segment',
+          `segment ${this.meta.path} has field ${field.name} of ${metric.name} as ${type}, the catalog as ${field.type}`,
+        )
+      return index
+    })
+  }
+
+  #footer(request: ReadRequest): OpenFooter {
+    const cached = this.#environment.cache.get<OpenFooter>(this.#firstKey)
+    if (cached !== undefined) return cached
+    const { header, footer } = this.#file.readFooter()
+    request.statistics.bytesRead += footer.bytes.length
+    const open = openFooter(footer, this.#mapSeries(footer, toHex(header.incarnation), request))
+    this.#environment.cache.set(this.#firstKey, open, heapBytes(open))
+    return open
+  }
+
+  #mapSeries(footer: Footer, incarnation: string, request: ReadRequest): Uint32Array {
+    const catalog = this.#catalog
+    const known = incarnation === catalog.incarnation && footer.ordinals.every(ordinal => ordinal < catalog.seriesCount)
+    if (known) return footer.ordinals
+    const ordinals = new Uint32Array(footer.ordinals.length)
+    let local = 0
+    let metricAt = 0
+    for (const page of footer.pages) {
+      const [bytes] = this.#file.chunks([page], read => {
+        request.statistics.bytesRead += read
+      })
+      const keys = this.#file.guard(page.at, 'dictionary', () =>
+        decodePage(bytes!, page.seriesCount, this.#environment.ports.zstd),
+      )
+      for (const { tags } of keys) {
+        while (local >= footer.metrics[metricAt]!.firstSeries + footer.metrics[metricAt]!.seriesCount) metricAt++
+        ordinals[local++] = catalog.useSeries(catalog.useMetric(footer.metrics[metricAt]!.name), tags)
+      }
+    }
+    assert(local === ordinals.length, 'pages hold every series')
+    return ordinals
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+}

@@ -1,0 +1,93 @@
+/** What Prometheus scrapes: the database's statistics, this process, and the requests served. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Database, DatabaseStatistics } from '../../types.ts'
+
+type Reading = readonly [name: string, help: string, read: (stats: DatabaseStatistics) => number]
+
+const gauges: readonly Reading[] = [
+  ['sydradb_lsn', 'Log sequence number of the last commit', stats => stats.lsn],
+  ['sydradb_metrics', 'Metrics known', stats => stats.metrics],
+  ['sydradb_series', 'Series known', stats => stats.series],
+  ['sydradb_segments', 'Segment files', stats => stats.segments.count],
+  ['sydradb_segment_rows', 'Rows in segments', stats => stats.segments.rows],
+  ['sydradb_segment_bytes', 'Bytes of segments', stats => stats.segments.bytes],
+  ['sydradb_segments_quarantined', 'Damaged segments set aside', stats => stats.segments.quarantined],
+  ['sydradb_memtable_rows', 'Rows in memtables', stats => stats.memtable.rows],
+  ['sydradb_memtable_bytes', 'Bytes of memtables', stats => stats.memtable.bytes],
+  ['sydradb_memtables_frozen', 'Memtables waiting for their flush', stats => stats.memtable.frozen],
+  ['sydradb_wal_bytes', 'Bytes of WAL files', stats => stats.wal.bytes],
+  ['sydradb_wal_files', 'WAL files', stats => stats.wal.files],
+  ['sydradb_ingest_in_flight_bytes', 'Rows not yet acknowledged', stats => stats.ingest.inFlightBytes],
+  ['sydradb_ingest_in_flight_max_bytes', 'Their limit', stats => stats.ingest.inFlightMaxBytes],
+  ['sydradb_queries_running', 'Queries running', stats => stats.queries.running],
+  ['sydradb_read_only', '1 when no rows are taken', stats => Number(stats.readOnly)],
+]
+const counters: readonly Reading[] = [
+  ['sydradb_ingest_rows_total', 'Rows stored', stats => stats.ingest.rows],
+  ['sydradb_ingest_rejected_total', 'Rows refused', stats => stats.ingest.rejected],
+  ['sydradb_ingest_bytes_total', 'Bytes of rows read', stats => stats.ingest.bytes],
+  ['sydradb_commits_total', 'Commits', stats => stats.commits],
+  ['sydradb_flushes_total', 'Flushes', stats => stats.flushes],
+  ['sydradb_wal_frames_total', 'WAL frames written', stats => stats.wal.frames],
+  ['sydradb_wal_syncs_total', 'WAL syncs', stats => stats.wal.syncs],
+  ['sydradb_queries_total', 'Queries started', stats => stats.queries.started],
+  ['sydradb_queries_failed_total', 'Queries that ended with an error', stats => stats.queries.failed],
+  ['sydradb_queries_cancelled_total', 'Queries cancelled', stats => stats.queries.cancelled],
+  ['sydradb_rows_scanned_total', 'Rows read by queries', stats => stats.queries.rowsScanned],
+  ['sydradb_rows_emitted_total', 'Rows given by queries', stats => stats.queries.rowsEmitted],
+]
+
+export interface Metrics {
+  /** `route` is the pattern, never the path: the number of label values is the number of routes. */
+  observe(method: string, route: string, status: number, seconds: number): void
+  /** The exposition and its content type. */
+  expose(): Promise<{ readonly text: string; readonly contentType: string }>
+}
+
+export function createMetrics(db: Database): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  for (const [name, help, read] of gauges) {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read(db.stats()))
+      },
+    })
+  }
+  for (const [name, help, read] of counters) {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset()
+        this.inc(read(db.stats()))
+      },
+    })
+  }
+  const requests = new Counter({
+    name: 'sydradb_http_requests_total',
+    help: 'HTTP requests answered',
+    labelNames: ['method', 'route', 'status'],
+    registers: [registry],
+  })
+  const durations = new Histogram({
+    name: 'sydradb_http_request_duration_seconds',
+    help: 'Time from a request’s head to the end of its response',
+    labelNames: ['method', 'route'],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
+    registers: [registry],
+  })
+  return {
+    observe(method, route, status, seconds) {
+      requests.inc({ method, route, status })
+      durations.observe({ method, route }, seconds)
+    },
+    async expose() {
+      return { text: await registry.metrics(), contentType: registry.contentType }
+    },
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * A plan for people (`explain`) and programs (`explain json`).
+ *
+ *   limit 10
+ *     project time, usage * 2 as "double"
+ *       scan cpu time in [2024-03-01T00:00:00Z, ∞) where series tag.host = 'a' order time: time, field.usage
+ *   rules: time-range, series-predicate, prune-columns
+ */
+import type { Schema } from '../columnar/batch.ts'
+import type { Bound } from './bind.ts'
+import { formatExpr, formatName } from './format.ts'
+import type { AggregateCall, FillMode, LogicalPlan, ScanNode, SortKey, TimeRange, ValuesNode } from './plan.ts'
+import { explainSchema } from './prepare.ts'
+import { inputOf } from './rules/rule.ts'
+import { formatDuration, formatTimestamp } from './times.ts'
+
+/** The rows of `explain`: a line each as text, one row as JSON. */
+export function explained(bound: Bound, format: 'text' | 'json'): ValuesNode {
+  const texts = format === 'json' ? [explainJson(bound)] : explainText(bound).split('\n')
+  return { kind: 'values', rows: texts.map(text => [text]), schema: explainSchema }
+}
+
+export function explainText({ plan, firedRules }: Bound): string {
+  const lines: string[] = []
+  let indent = ''
+  for (let node: LogicalPlan | undefined = plan; node !== undefined; node = inputOf(node)) {
+    lines.push(indent + describe(node))
+    indent += '  '
+  }
+  lines.push(`rules: ${firedRules.join(', ') || 'none'}`)
+  return lines.join('\n')
+}
+
+/** The plan as JSON: expressions as sydraQL, infinite bounds as null. */
+export function explainJson({ plan, firedRules }: Bound): string {
+  return JSON.stringify({ plan: toJson(plan), rules: firedRules })
+}
+
+function describe(plan: LogicalPlan): string {
+  switch (plan.kind) {
+    case 'scan':
+      return describeScan(plan)
+    case 'filter':
+      return `filter ${formatExpr(plan.predicate)}`
+    case 'project':
+      return `project ${plan.items.map(({ name, expr }) => named(formatExpr(expr), name)).join(', ')}`
+    case 'aggregate': {
+      const by = plan.keys.map(key => formatExpr(key.expr)).join(', ')
+      const values = plan.aggregates.map(formatAggregate).join(', ')
+      return ['aggregate', values, by && `by ${by}`].filter(part => part).join(' ')
+    }
+    case 'fill':
+      return `fill ${formatFill(plan.mode)} over ${plan.bucketColumn}${rangeText(plan.range)}`
+    case 'sort':
+      return `sort ${plan.keys.map(formatKey).join(', ')}${plan.limit === undefined ? '' : `, first ${plan.limit}`}`
+    case 'limit':
+      return `limit ${plan.limit ?? 'all'}${plan.offset === 0 ? '' : ` offset ${plan.offset}`}`
+    case 'values':
+      return `values ${plan.rows.length} ${plan.rows.length === 1 ? 'row' : 'rows'}`
+    case 'show':
+      return `show ${plan.subject}${plan.metric === undefined ? '' : ` from ${formatName(plan.metric)}`}`
+  }
+}
+
+function describeScan(scan: ScanNode): string {
+  const { metric, seriesIds, range, seriesPredicate, rowPredicate, order, limit, schema } = scan
+  const parts = [`scan ${metric}${rangeText(range)}`]
+  if (seriesIds !== undefined) parts.push(`series ${seriesIds.join(', ')}`)
+  if (seriesPredicate !== undefined) parts.push(`series where ${formatExpr(seriesPredicate)}`)
+  if (rowPredicate !== undefined) parts.push(`rows where ${formatExpr(rowPredicate)}`)
+  if (order !== 'none') parts.push(`order ${order}`)
+  if (limit !== undefined) parts.push(`first ${limit}`)
+  return `${parts.join(' ')}: ${columnNames(schema)}`
+}
+
+const columnNames = (schema: Schema): string => schema.map(column => column.name).join(', ') || 'no columns'
+const named = (text: string, name: string): string => (text === name ? text : `${text} as ${formatName(name)}`)
+
+const formatAggregate = ({ function: name, args, distinct }: AggregateCall): string =>
+  `${name}(${distinct ? 'distinct ' : ''}${args.length === 0 ? '*' : args.map(formatExpr).join(', ')})`
+
+/** The direction, and nulls where they are not where the direction puts them. */
+function formatKey({ expr, descending, nulls }: SortKey): string {
+  const usual = descending ? 'first' : 'last'
+  return `${formatExpr(expr)}${descending ? ' desc' : ''}${nulls === usual ? '' : ` nulls ${nulls}`}`
+}
+
+function formatFill(mode: FillMode): string {
+  if (mode.kind === 'constant') return String(mode.value)
+  return mode.kind === 'previous' && mode.lookbackUs !== undefined
+    ? `previous within ${formatDuration(mode.lookbackUs)}`
+    : mode.kind
+}
+
+function rangeText({ fromUs, toUs }: TimeRange): string {
+  if (fromUs === -Infinity && toUs === Infinity) return ''
+  return ` time in ${fromUs === -Infinity ? '(-∞' : `[${timeText(fromUs)}`}, ${toUs === Infinity ? '∞' : timeText(toUs)})`
+}
+
+/** Bounds may lie beyond what a Date can hold. */
+const timeText = (us: number): string => (Math.abs(us) <= 8.64e18 ? formatTimestamp(us) : String(us))
+
+function toJson(plan: LogicalPlan): Record<string, unknown> {
+  const columns = plan.schema.map(({ name, type, nullable }) => ({ name, type, nullable }))
+  const input = inputOf(plan)
+  return { ...properties(plan), columns, ...(input === undefined ? {} : { input: toJson(input) }) }
+}
+
+const rangeJson = ({ fromUs, toUs }: TimeRange) => ({
+  from_us: Number.isFinite(fromUs) ? fromUs : null,
+  to_us: Number.isFinite(toUs) ? toUs : null,
+})
+
+function properties(plan: LogicalPlan): Record<string, unknown> {
+  const { kind } = plan
+  switch (plan.kind) {
+    case 'scan':
+      return {
+        kind,
+        metric: plan.metric,
+        series_ids: plan.seriesIds ?? null,
+        range: rangeJson(plan.range),
+        series_predicate: plan.seriesPredicate === undefined ? null : formatExpr(plan.seriesPredicate),
+        row_predicate: plan.rowPredicate === undefined ? null : formatExpr(plan.rowPredicate),
+        order: plan.order,
+        limit: plan.limit ?? null,
+      }
+    case 'filter':
+      return { kind, predicate: formatExpr(plan.predicate) }
+    case 'project':
+      return { kind, items: plan.items.map(({ name, expr }) => ({ name, expr: formatExpr(expr) })) }
+    case 'aggregate':
+      return {
+        kind,
+        keys: plan.keys.map(key => ({ name: key.name, expr: formatExpr(key.expr), bucket: key.bucket ?? null })),
+        aggregates: plan.aggregates.map(formatAggregate),
+      }
+    case 'fill':
+      return { kind, mode: plan.mode, bucket_column: plan.bucketColumn, range: rangeJson(plan.range) }
+    case 'sort':
+      return { kind, keys: plan.keys.map(formatKey), limit: plan.limit ?? null }
+    case 'limit':
+      return { kind, limit: plan.limit ?? null, offset: plan.offset }
+    case 'values':
+      return { kind, rows: plan.rows }
+    case 'show':
+      return { kind, subject: plan.subject, metric: plan.metric ?? null }
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Rules that bring conditions to the scan, where they save reading.
+ *
+ *   filter over scan  →  range (time), seriesPredicate (tags and series), rowPredicate (the rest)
+ */
+import { assert } from '../../lib/assert.ts'
+import type { Expr } from '../expression.ts'
+import type { FilterNode, LogicalPlan, ScanNode } from '../plan.ts'
+import { conjuncts, joined, someNode, substituteColumns } from '../rewrite.ts'
+import { intersection, timeCondition } from '../time-range.ts'
+import { bottomUp, type Rule, withInput } from './rule.ts'
+
+/** Filters sink through sorts, and through projections by taking the place of the names they read. */
+export const pushFilterDown: Rule = {
+  name: 'push-filter-down',
+  apply: plan => bottomUp(plan, node => (node.kind === 'filter' ? sink(node) : node)),
+}
+
+function sink(filter: FilterNode): LogicalPlan {
+  const { input } = filter
+  if (input.kind === 'sort' && input.limit === undefined) {
+    return withInput(input, sink({ ...filter, input: input.input, schema: input.input.schema }))
+  }
+  if (input.kind !== 'project') return filter
+  const predicate = substituteColumns(filter.predicate, column => {
+    const item = input.items.find(({ name }) => name === column.name)
+    assert(item !== undefined, `the projection has a column ${column.name}`)
+    return item.expr
+  })
+  return withInput(input, sink({ kind: 'filter', input: input.input, predicate, schema: input.input.schema }))
+}
+
+/** Bounds of `time` become the scan's range; of a condition that is more than bounds, what it implies. */
+export const timeRange: Rule = {
+  name: 'time-range',
+  apply: plan =>
+    overScans(plan, (parts, scan) => {
+      const conditions = parts.map(timeCondition)
+      const range = conditions.reduce((all, { range }) => intersection(all, range), scan.range)
+      const rest = parts.filter((_, index) => !conditions[index]!.exact)
+      const isSame = range.fromUs === scan.range.fromUs && range.toUs === scan.range.toUs
+      return isSame && rest.length === parts.length ? undefined : { rest, scan: { ...scan, range } }
+    }),
+}
+
+const isSeriesColumn = (name: string): boolean => name === 'series' || name === 'series_id' || name.startsWith('tag.')
+
+/** Conditions on tags and series choose the series to read. */
+export const seriesPredicate: Rule = {
+  name: 'series-predicate',
+  apply: plan =>
+    overScans(plan, (parts, scan) => {
+      const chosen = parts.filter(part => !someNode(part, node => node.kind === 'column' && !isSeriesColumn(node.name)))
+      if (chosen.length === 0) return undefined
+      const all = scan.seriesPredicate === undefined ? chosen : [scan.seriesPredicate, ...chosen]
+      return {
+        rest: parts.filter(part => !chosen.includes(part)),
+        scan: { ...scan, seriesPredicate: joined('and', all) },
+      }
+    }),
+}
+
+/** Everything else is tested on rows as they leave the scan, where block statistics may help. */
+export const rowPredicate: Rule = {
+  name: 'row-predicate',
+  apply: plan =>
+    overScans(plan, (parts, scan) => {
+      const all = scan.rowPredicate === undefined ? parts : [scan.rowPredicate, ...parts]
+      return { rest: [], scan: { ...scan, rowPredicate: joined('and', all) } }
+    }),
+}
+
+type Taken = { readonly rest: readonly Expr[]; readonly scan: ScanNode } | undefined
+
+/** Offers the parts of each filter that stands on a scan; what is taken leaves the filter. */
+function overScans(plan: LogicalPlan, take: (parts: readonly Expr[], scan: ScanNode) => Taken): LogicalPlan {
+  return bottomUp(plan, node => {
+    if (node.kind !== 'filter' || node.input.kind !== 'scan') return node
+    const parts = conjuncts(node.predicate)
+    const taken = take(parts, node.input)
+    if (taken === undefined) return node
+    if (taken.rest.length === 0) return taken.scan
+    const predicate = taken.rest.length === parts.length ? node.predicate : joined('and', taken.rest)!
+    return { ...node, input: taken.scan, predicate }
+  })
+}

@@ -1,0 +1,423 @@
+/**
+ * SimulatedDisk: a file system that forgets what was never synced, and fails when it is told to.
+ *
+ *   inode   live bytes (what processes read)    durable bytes    pending writes and truncations since the last sync
+ *   names   live path -> inode                  durable names    pending links, renames and removals per directory
+ *
+ * Invariants:
+ * 1. `dataSync` makes durable what was written to the inode when it was called; `syncDirectory` what was named in the
+ *    directory then. Nothing else is ever sure to survive.
+ * 2. A crash keeps of each unsynced write nothing, all, a prefix cut at any byte, or a scatter of 512-byte sectors, and of
+ *    the unsynced changes to names any set in which no change survives an earlier, lost one to the same name.
+ *    A rename is all or nothing.
+ * 3. A failed `dataSync` makes some of the pending writes durable and loses the others for good: they stay readable, no
+ *    later sync brings them to the device ("fsyncgate"), only writing them again does.
+ * 4. Everything that is chance comes from the seed.
+ * 5. After `crash` the handles and the port of the process that died fail with `EIO`; nothing of it reaches the new disk.
+ */
+import { fileSystemError, MemoryBytes, namesIn, withParents } from '../../src/lib/memory-files.ts'
+import { normalPath, parentOf } from '../../src/lib/paths.ts'
+import type { File, FileSystem, OpenMode } from '../../src/lib/ports.ts'
+import { SeededRandom } from './random.ts'
+
+export type DiskCall =
+  | 'open'
+  | 'size'
+  | 'read'
+  | 'write'
+  | 'truncate'
+  | 'dataSync'
+  | 'rename'
+  | 'remove'
+  | 'makeDirectory'
+  | 'list'
+  | 'exists'
+  | 'syncDirectory'
+
+export interface Fault {
+  readonly call: DiskCall
+  /** Which matching call from now on fails: 1 is the next. Default 1. */
+  readonly nth?: number
+  /** How many in a row fail from there on. Default 1; Infinity for a broken device. */
+  readonly times?: number
+  /** Default EIO. */
+  readonly code?: string
+  /** For `write`: how many bytes still arrive before it throws. Default 0; `Infinity` for all of them. */
+  readonly writtenBytes?: number
+  /** Only calls on such paths count. */
+  readonly path?: (path: string) => boolean
+}
+
+interface ArmedFault {
+  readonly fault: Fault
+  seen: number
+}
+
+type PendingData = { readonly position: number; readonly bytes: Uint8Array } | { readonly size: number }
+
+interface Inode {
+  readonly id: number
+  live: MemoryBytes
+  durable: MemoryBytes
+  pending: PendingData[]
+}
+
+/** A change to names: `set` gives a path an inode (undefined: takes the name away). One entry changes all its paths at once. */
+interface PendingNames {
+  readonly directories: ReadonlySet<string>
+  readonly set: readonly (readonly [path: string, inode: Inode | 'directory' | undefined])[]
+}
+
+type Names = Map<string, Inode | 'directory'>
+
+export class SimulatedDisk {
+  readonly files: FileSystem
+  /** Called before every call takes effect: the place to look at `afterCrash` at every step. */
+  onCall: (call: DiskCall, path: string) => void = () => {}
+  /** Calls so far, of every kind. */
+  calls = 0
+
+  readonly #random: SeededRandom
+  #names: Names
+  #durableNames: Names
+  #pendingNames: PendingNames[] = []
+  #faults: ArmedFault[] = []
+  #heldSyncs: (() => void)[] | undefined
+  #nextInode = 1
+  #dead = false
+
+  constructor(seed = 1) {
+    this.#random = new SeededRandom(seed)
+    this.#names = new Map([
+      ['', 'directory'],
+      ['/', 'directory'],
+    ])
+    this.#durableNames = new Map(this.#names)
+    this.files = this.#fileSystem()
+  }
+
+  // ---- what a test can do ---------------------------------------------------------------------------------------
+
+  /** Arms a failure; returns a function that disarms it. */
+  fail(fault: Fault): () => void {
+    const armed = { fault, seen: 0 }
+    this.#faults.push(armed)
+    return () => {
+      this.#faults = this.#faults.filter(other => other !== armed)
+    }
+  }
+
+  /** From now on `dataSync` and `syncDirectory` wait for `releaseSyncs`. */
+  holdSyncs(): void {
+    this.#heldSyncs ??= []
+  }
+
+  get heldSyncs(): number {
+    return this.#heldSyncs?.length ?? 0
+  }
+
+  /** Lets the first `count` of the held syncs finish; without a count all of them, and holds no more. */
+  releaseSyncs(count?: number): void {
+    const held = this.#heldSyncs ?? []
+    if (count === undefined) this.#heldSyncs = undefined
+    for (const release of held.splice(0, count ?? held.length)) release()
+  }
+
+  /** The disk a machine finds that lost power now. This one goes on unharmed. */
+  afterCrash(seed: number): SimulatedDisk {
+    const random = new SeededRandom(seed)
+    const after = new SimulatedDisk(random.next32())
+    const inodes = new Map<Inode, Inode>()
+    const survivor = (inode: Inode): Inode => {
+      let found = inodes.get(inode)
+      if (found === undefined) inodes.set(inode, (found = after.#inode(tornContent(inode, random))))
+      return found
+    }
+    for (const [path, target] of tornNames(this.#durableNames, this.#pendingNames, random)) {
+      after.#names.set(path, target === 'directory' ? target : survivor(target))
+    }
+    after.#durableNames = new Map(after.#names)
+    after.#nextInode = this.#nextInode
+    return after
+  }
+
+  /** Power is lost: this disk's port is dead, the disk after the crash is returned. */
+  crash(seed: number = this.#random.next32()): SimulatedDisk {
+    const after = this.afterCrash(seed)
+    this.#dead = true
+    this.releaseSyncs()
+    return after
+  }
+
+  /** The process is killed, the machine goes on: nothing is lost, but its port is dead. */
+  killProcess(): SimulatedDisk {
+    const after = new SimulatedDisk(this.#random.next32())
+    after.#names = this.#names
+    after.#durableNames = this.#durableNames
+    after.#pendingNames = this.#pendingNames
+    after.#nextInode = this.#nextInode
+    this.#dead = true
+    this.releaseSyncs()
+    return after
+  }
+
+  /** The contents of a file as processes see it. */
+  contents(path: string): Uint8Array {
+    return this.#file(normalPath(path)).live.view().slice()
+  }
+
+  /** Rot: changes bytes on the device and in the cache, behind everyone's back. */
+  damage(path: string, position: number, change: (byte: number) => number = byte => byte ^ 1): void {
+    const inode = this.#file(normalPath(path))
+    for (const content of [inode.live, inode.durable]) {
+      if (position < content.length) content.write(Uint8Array.of(change(content.view()[position]!)), position)
+    }
+  }
+
+  /** Every file, in path order. */
+  paths(): string[] {
+    return [...this.#names]
+      .filter(([, target]) => target !== 'directory')
+      .map(([path]) => path)
+      .sort()
+  }
+
+  // ---- the port -------------------------------------------------------------------------------------------------
+
+  #fileSystem(): FileSystem {
+    return {
+      open: (given, mode) => this.#open(normalPath(given), mode),
+      rename: (givenFrom, givenTo) => {
+        const from = normalPath(givenFrom)
+        const to = normalPath(givenTo)
+        this.#enter('rename', from)
+        const inode = this.#file(from, 'rename')
+        this.#requireDirectory(parentOf(to), 'rename')
+        if (this.#names.get(to) === 'directory') throw fileSystemError('EISDIR', 'rename', to)
+        const moved = [[from, undefined] as const, [to, inode] as const]
+        if (from !== to) this.#rename(moved)
+      },
+      remove: given => {
+        const path = normalPath(given)
+        this.#enter('remove', path)
+        this.#file(path, 'unlink')
+        this.#rename([[path, undefined]])
+      },
+      makeDirectory: given => {
+        const path = normalPath(given)
+        this.#enter('makeDirectory', path)
+        for (const made of withParents(path).reverse()) {
+          const found = this.#names.get(made)
+          if (found === undefined) this.#rename([[made, 'directory']])
+          else if (found !== 'directory') throw fileSystemError('EEXIST', 'mkdir', made)
+        }
+      },
+      list: given => {
+        const path = normalPath(given)
+        this.#enter('list', path)
+        this.#requireDirectory(path, 'scandir')
+        return namesIn(path, this.#names.keys())
+      },
+      exists: given => {
+        const path = normalPath(given)
+        this.#enter('exists', path)
+        return this.#names.has(path)
+      },
+      syncDirectory: async given => {
+        const path = normalPath(given)
+        this.#enter('syncDirectory', path)
+        this.#requireDirectory(path, 'open')
+        const covered = changesBehind(path, this.#pendingNames)
+        await this.#deviceTurn(path)
+        for (const change of this.#pendingNames) if (covered.has(change)) applyNames(this.#durableNames, change)
+        this.#pendingNames = this.#pendingNames.filter(change => !covered.has(change))
+      },
+    }
+  }
+
+  #open(path: string, mode: OpenMode): File {
+    this.#enter('open', path)
+    const found = this.#names.get(path)
+    if (found === 'directory') throw fileSystemError('EISDIR', 'open', path)
+    if (found !== undefined) {
+      if (mode === 'create') throw fileSystemError('EEXIST', 'open', path)
+      return this.#handle(found, path, mode === 'open')
+    }
+    if (mode === 'read') throw fileSystemError('ENOENT', 'open', path)
+    this.#requireDirectory(parentOf(path), 'open')
+    const inode = this.#inode(new MemoryBytes())
+    this.#rename([[path, inode]])
+    return this.#handle(inode, path, true)
+  }
+
+  #handle(inode: Inode, path: string, writable: boolean): File {
+    let open = true
+    const enter = (call: DiskCall, writes = false): ArmedFault | undefined => {
+      if (!open || (writes && !writable)) throw fileSystemError('EBADF', call, path)
+      return this.#step(call, path)
+    }
+    const check = (armed: ArmedFault | undefined, call: DiskCall) => {
+      if (armed !== undefined) throw fileSystemError(armed.fault.code ?? 'EIO', call, path)
+    }
+    const writeNow = (bytes: Uint8Array, position: number) => {
+      if (bytes.length === 0) return
+      inode.live.write(bytes, position)
+      inode.pending.push({ position, bytes: bytes.slice() })
+    }
+    return {
+      size() {
+        check(enter('size'), 'size')
+        return inode.live.length
+      },
+      read(target, position) {
+        check(enter('read'), 'read')
+        return inode.live.read(target, position)
+      },
+      write(bytes, position) {
+        const armed = enter('write', true)
+        writeNow(armed === undefined ? bytes : bytes.subarray(0, armed.fault.writtenBytes ?? 0), position)
+        check(armed, 'write')
+      },
+      truncate(size) {
+        check(enter('truncate', true), 'truncate')
+        inode.live.truncate(size)
+        inode.pending.push({ size })
+      },
+      dataSync: async () => {
+        const armed = enter('dataSync')
+        const covered = inode.pending.length === 0 ? undefined : inode.pending.at(-1)
+        await this.#deviceTurn(path)
+        const reached = covered === undefined ? 0 : inode.pending.indexOf(covered) + 1
+        for (const change of inode.pending.splice(0, reached)) {
+          if (armed === undefined || this.#random.chance(0.5)) applyData(inode.durable, change)
+        }
+        check(armed, 'dataSync')
+      },
+      close() {
+        open = false
+      },
+    }
+  }
+
+  /** Counts the call and finds the fault that is due for it. */
+  #step(call: DiskCall, path: string): ArmedFault | undefined {
+    if (this.#dead) throw fileSystemError('EIO', call, path)
+    this.calls++
+    this.onCall(call, path)
+    let due: ArmedFault | undefined
+    for (const armed of this.#faults) {
+      const { fault } = armed
+      if (fault.call !== call || fault.path?.(path) === false) continue
+      armed.seen++
+      const first = fault.nth ?? 1
+      if (armed.seen >= first && armed.seen < first + (fault.times ?? 1)) due ??= armed
+    }
+    return due
+  }
+
+  #enter(call: DiskCall, path: string): void {
+    const armed = this.#step(call, path)
+    if (armed !== undefined) throw fileSystemError(armed.fault.code ?? 'EIO', call, path)
+  }
+
+  async #deviceTurn(path: string): Promise<void> {
+    const held = this.#heldSyncs
+    if (held !== undefined) await new Promise<void>(resolve => held.push(resolve))
+    if (this.#dead) throw fileSystemError('EIO', 'sync', path)
+  }
+
+  #rename(set: PendingNames['set']): void {
+    const change = { directories: new Set(set.map(([path]) => parentOf(path))), set }
+    applyNames(this.#names, change)
+    this.#pendingNames.push(change)
+  }
+
+  #inode(content: MemoryBytes): Inode {
+    return { id: this.#nextInode++, live: content, durable: content.copy(), pending: [] }
+  }
+
+  #file(path: string, call = 'open'): Inode {
+    const found = this.#names.get(path)
+    if (found === undefined || found === 'directory') throw fileSystemError('ENOENT', call, path)
+    return found
+  }
+
+  #requireDirectory(path: string, call: string): void {
+    if (this.#names.get(path) !== 'directory') throw fileSystemError('ENOENT', call, path)
+  }
+}
+
+/** The changes to names in a directory, with the earlier ones they build on. */
+function changesBehind(directory: string, pending: readonly PendingNames[]): Set<PendingNames> {
+  const covered = new Set<PendingNames>()
+  const touched = new Set<string>()
+  for (const change of pending.toReversed()) {
+    if (!change.directories.has(directory) && !change.set.some(([path]) => touched.has(path))) continue
+    covered.add(change)
+    for (const [path] of change.set) touched.add(path)
+  }
+  return covered
+}
+
+function applyNames(names: Names, change: PendingNames): void {
+  for (const [path, target] of change.set) {
+    if (target === undefined) names.delete(path)
+    else names.set(path, target)
+  }
+}
+
+function applyData(content: MemoryBytes, change: PendingData): void {
+  if ('size' in change) content.truncate(change.size)
+  else content.write(change.bytes, change.position)
+}
+
+const sectorBytes = 512
+
+/** What is left of an inode: its durable bytes, and of each later change what chance lets through (invariant 2). */
+function tornContent(inode: Inode, random: SeededRandom): MemoryBytes {
+  const content = inode.durable.copy()
+  // Rare among independent choices, so made likely: nothing survives, all does, all up to one torn write does.
+  const mood = (['nothing', 'all', 'prefix', 'scatter'] as const)[random.below(4)]!
+  const cut = random.below(inode.pending.length + 1)
+  inode.pending.forEach((change, index) => {
+    if (mood === 'nothing' || (mood === 'prefix' && index > cut)) return
+    const whole = mood === 'all' || (mood === 'prefix' && index < cut)
+    if (whole || ('size' in change && random.chance(0.5))) applyData(content, change)
+    else if ('bytes' in change) tearWrite(content, change.bytes, change.position, random)
+  })
+  return content
+}
+
+function tearWrite(content: MemoryBytes, bytes: Uint8Array, position: number, random: SeededRandom): void {
+  switch (random.below(4)) {
+    case 0:
+      return
+    case 1:
+      content.write(bytes, position)
+      return
+    case 2:
+      content.write(bytes.subarray(0, random.below(bytes.length + 1)), position)
+      return
+    default:
+      for (let from = 0; from < bytes.length; ) {
+        const to = Math.min(bytes.length, from + sectorBytes - ((position + from) % sectorBytes))
+        if (random.chance(0.5)) content.write(bytes.subarray(from, to), position + from)
+        from = to
+      }
+  }
+}
+
+function tornNames(durable: Names, pending: readonly PendingNames[], random: SeededRandom): Names {
+  const names: Names = new Map(durable)
+  const lost = new Set<string>()
+  const survival = [0, 0.5, 0.9, 1][random.below(4)]!
+  for (const change of pending) {
+    const paths = change.set.map(([path]) => path)
+    const orphaned = paths.some(path => lost.has(path) || lost.has(parentOf(path)))
+    if (orphaned || !random.chance(survival)) for (const path of paths) lost.add(path)
+    else applyNames(names, change)
+  }
+  // A name whose directory never became durable is gone with it.
+  for (const path of [...names.keys()].sort()) if (!names.has(parentOf(path))) names.delete(path)
+  return names
+}

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest'
+import { type FoundSegment, rebuildManifest } from '../../../src/storage/manifest/state.ts'
+
+const found = (id: string, lsns: [number, number], times: [number, number], replaces?: string[]): FoundSegment => ({
+  id,
+  path: `segments/${id}.seg`,
+  minLsn: lsns[0],
+  maxLsn: lsns[1],
+  minTimeUs: times[0],
+  maxTimeUs: times[1],
+  rows: 1,
+  bytes: 1,
+  ...(replaces === undefined ? {} : { replaces }),
+})
+const rebuilt = (segments: FoundSegment[], walFirstLsn = 1) =>
+  rebuildManifest(segments, {
+    databaseId: new Uint8Array(16),
+    duplicates: 'first',
+    incarnation: 7,
+    nextSegment: 90,
+    walFirstLsn,
+  })
+const ids = (segments: FoundSegment[]) => rebuilt(segments).segments.map(({ id }) => id)
+
+describe('a manifest rebuilt from segments', () => {
+  test('of nothing is empty', () => {
+    expect(rebuilt([])).toEqual({
+      databaseId: '0'.repeat(32),
+      incarnation: 7,
+      duplicates: 'first',
+      flushedLsn: 0,
+      nextSegment: 90,
+      segments: [],
+    })
+  })
+
+  test('lists segments in write order and distrusts the newest flush, which may lack files', () => {
+    const segments = [found('c', [11, 20], [0, 9]), found('b', [11, 20], [10, 19]), found('a', [1, 10], [0, 9])]
+    expect(ids(segments)).toEqual(['a', 'b', 'c'])
+    expect(rebuilt(segments).flushedLsn).toBe(10)
+  })
+
+  test('takes for flushed what the log no longer has', () => {
+    expect(rebuilt([found('a', [1, 10], [0, 9])], 8).flushedLsn).toBe(7)
+  })
+
+  test('leaves out what was merged, and trusts what came of it', () => {
+    const segments = [
+      found('a', [1, 10], [0, 9]),
+      found('b', [11, 20], [0, 9]),
+      found('m', [1, 20], [0, 9], ['a', 'b']),
+    ]
+    expect(ids(segments)).toEqual(['m'])
+    expect(rebuilt(segments).flushedLsn).toBe(20)
+  })
+
+  test('keeps the inputs of a merge of which a part is missing', () => {
+    expect(ids([found('a', [1, 10], [0, 99]), found('m', [1, 10], [0, 49], ['a'])])).toEqual(['a', 'm'])
+  })
+})
