@@ -1,8 +1,9 @@
 /** sydraQL: prepared and bound queries per second, on a small schema. `npx node bench/sydraql.ts` */
-import { demoSchema } from '../test/sydraql/demo-schema.ts'
+
 import { bind } from '../src/sydraql/bind.ts'
 import { parse } from '../src/sydraql/parse.ts'
 import { prepare } from '../src/sydraql/prepare.ts'
+import { demoSchema } from '../test/sydraql/demo-schema.ts'
 
 const nowUs = Date.UTC(2024, 2, 1) * 1000
 const typical =
@@ -22,7 +23,9 @@ function rate(name: string, run: () => void, budgetMs = 200): void {
     }
     best = Math.max(best, (runs / (performance.now() - startMs)) * 1000)
   }
-  console.log(`${name.padEnd(36)} ${Math.round(best).toLocaleString('en').padStart(10)} /s ${(1e6 / best).toFixed(1).padStart(8)} µs`)
+  console.log(
+    `${name.padEnd(36)} ${Math.round(best).toLocaleString('en').padStart(10)} /s ${(1e6 / best).toFixed(1).padStart(8)} µs`,
+  )
 }
 
 const startMs = performance.now()

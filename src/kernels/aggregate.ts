@@ -150,13 +150,19 @@ const oneNaN = (sum: number): number => (Number.isNaN(sum) ? Number.NaN : sum)
  */
 export function bucketStart(timeUs: number, originUs: number, widthUs: number): number {
   const distance = timeUs - originUs
-  if (Math.abs(distance) >= Number.MAX_SAFE_INTEGER) {
-    const intoBucket = (timeUs % widthUs) - (originUs % widthUs)
-    return timeUs - (intoBucket < 0 ? intoBucket + widthUs : intoBucket >= widthUs ? intoBucket - widthUs : intoBucket)
+  if (Math.abs(distance) + widthUs >= Number.MAX_SAFE_INTEGER) {
+    const intoBucket = floorRemainder(timeUs, widthUs) - floorRemainder(originUs, widthUs)
+    return timeUs - (intoBucket < 0 ? intoBucket + widthUs : intoBucket)
   }
   const startUs = originUs + Math.floor(distance / widthUs) * widthUs
   if (startUs > timeUs) return startUs - widthUs
   return startUs + widthUs <= timeUs ? startUs + widthUs : startUs
+}
+
+/** In [0, divisor). */
+function floorRemainder(value: number, divisor: number): number {
+  const remainder = value % divisor
+  return remainder < 0 ? remainder + divisor : remainder
 }
 
 /** The first row after `row` whose time is not below `limitUs`: gallops, then bisects. */

@@ -17,7 +17,10 @@ export class BlockError extends Error {
   override readonly name = 'BlockError'
 }
 
-/** Count of non-null values (NaN included), of NaNs, min and max without NaN (±Infinity when none), sum. */
+/**
+ * Count of non-null values (NaN included), of NaNs, min and max without NaN (±Infinity when none), sum. A zero among min
+ * and max is +0; the sum is NaN when a value is, or when infinities cancel. Validity masks hold 1 for valid, 0 for null.
+ */
 export interface Summary {
   count: number
   nanCount: number
@@ -37,7 +40,7 @@ export interface Kernels {
   decodeTimes(bytes: Uint8Array, at: number, length: number, out: Float64Array, outAt: number): number
   encodeValues(values: Float64Array, from: number, count: number, out: Uint8Array, at: number): number
   decodeValues(bytes: Uint8Array, at: number, length: number, out: Float64Array, outAt: number): number
-  /** Summary of an encoded value block, from its header or packed form where possible. */
+  /** Replaces `into` by the summary of an encoded value block, from its header or packed form where possible. */
   summarizeBlock(bytes: Uint8Array, at: number, length: number, into: Summary): void
 
   /** Adds `values[from, to)` where `valid` (undefined: all) to the summary. */

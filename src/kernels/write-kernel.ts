@@ -24,7 +24,6 @@ export const descriptorBytes = 32
 interface WriteExports {
   init(): void
   begin(quoted: boolean, suffixBytes: number, suffixCount: number): void
-  forgetTime(): void
   write(rows: number, columns: number): number
   readonly state: WebAssembly.Global
   readonly powers: WebAssembly.Global
@@ -59,7 +58,7 @@ export interface WriteKernel {
   readonly columnsMax: number
 }
 
-/** `pages` of the module: 2.5 MiB an instance. */
+/** 2.5 MiB: the layout in assembly/write.ts. */
 const memoryPages = 40
 /** Idle instances kept for the next result; how many are busy is bounded by the queries that run. */
 const idleKernelsMax = 4
@@ -75,7 +74,7 @@ export function releaseWriteKernel(kernel: WriteKernel): void {
 
 function newKernel(): WriteKernel {
   const { exports, memory } = instantiate<WriteExports>(writeWasm, memoryPages)
-  const address = (name: Exclude<keyof WriteExports, 'init' | 'begin' | 'forgetTime' | 'write'>): number =>
+  const address = (name: Exclude<keyof WriteExports, 'init' | 'begin' | 'write'>): number =>
     exports[name].value as number
   const bytes = new Uint8Array(memory.buffer)
   bytes.set(powersOfTen(), address('powers'))

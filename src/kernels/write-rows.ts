@@ -102,7 +102,6 @@ class KernelRowWriter implements RowWriter {
 
     const { exports, at } = kernel
     exports.begin(format !== 'csv', suffix[0]! | ((suffix[1] ?? 0) << 8), suffix.length)
-    exports.forgetTime()
     let prefixAt = at.prefixes
     for (const [i, { kind, prefix }] of this.#columns.entries()) {
       kernel.bytes.set(prefix, prefixAt)

@@ -34,6 +34,8 @@ export interface ExecutionContext {
   readonly signal: AbortSignal
   /** Rows an output batch aims at. */
   readonly batchRows: number
+  /** Rows a time window of a scan aims at: what a scan holds at once. Default 262,144. */
+  readonly windowRowsMax?: number | undefined
   /** Bytes the query may hold in sorts, groups and windows; beyond it `memory_limit`. */
   readonly memoryMaxBytes: number
   readonly duplicates: 'last' | 'first'

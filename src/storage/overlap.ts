@@ -7,8 +7,8 @@
  *   p2               [=== b ===]           {p2}       another series than p1, and p0 has ended
  *
  * Invariants:
- * 1. Two pieces are in one group if their time ranges (inclusive) intersect and their series may coincide, directly or
- *    through other pieces.
+ * 1. Two pieces are in one group if their time ranges (inclusive) intersect, their series may coincide and they are of
+ *    different sources, directly or through other pieces.
  * 2. Pieces of a group keep their order, so that merging them in turn is merging in write order.
  * 3. Groups come by the time they begin.
  */
@@ -28,8 +28,67 @@ interface Reach {
   endUs: number
 }
 
-/** A sweep over the starts: n log n for any number of series and overlaps. */
+/** n log n for any number of series and overlaps, times the number of sources that overlap others. */
 export function overlapGroups(pieces: readonly Piece[]): OverlapGroup[] {
+  const groups: OverlapGroup[] = []
+  const rest: Piece[] = []
+  const meets = foreignRanges(pieces)
+  for (const piece of pieces) {
+    if (meets(piece)) rest.push(piece)
+    else groups.push({ pieces: [piece], minTimeUs: piece.minTimeUs, maxTimeUs: piece.maxTimeUs })
+  }
+  if (rest.length > 0) groups.push(...uniteOverlaps(rest))
+  return groups.sort((a, b) => a.minTimeUs - b.minTimeUs)
+}
+
+interface SourceRange {
+  readonly source: object
+  minTimeUs: number
+  maxTimeUs: number
+}
+
+/** Tells whether a piece's time intersects that of any source but its own. */
+function foreignRanges(pieces: readonly Piece[]): (piece: Piece) => boolean {
+  const ranges = new Map<object, SourceRange>()
+  for (const piece of pieces) {
+    const source = piece.source ?? piece
+    const range = ranges.get(source)
+    if (range === undefined) ranges.set(source, { source, minTimeUs: piece.minTimeUs, maxTimeUs: piece.maxTimeUs })
+    else {
+      range.minTimeUs = Math.min(range.minTimeUs, piece.minTimeUs)
+      range.maxTimeUs = Math.max(range.maxTimeUs, piece.maxTimeUs)
+    }
+  }
+  if (ranges.size === 1) return () => false
+  // Only sources that meet another one matter; in-order data has few or none.
+  const byStart = [...ranges.values()].sort((a, b) => a.minTimeUs - b.minTimeUs)
+  const met = new Map<object, SourceRange[]>()
+  let open: SourceRange[] = []
+  for (const range of byStart) {
+    open = open.filter(other => other.maxTimeUs >= range.minTimeUs)
+    for (const other of open) {
+      listOf(met, range.source).push(other)
+      listOf(met, other.source).push(range)
+    }
+    open.push(range)
+  }
+  return piece =>
+    met
+      .get(piece.source ?? piece)
+      ?.some(range => range.minTimeUs <= piece.maxTimeUs && range.maxTimeUs >= piece.minTimeUs) ?? false
+}
+
+function listOf<K, V>(map: Map<K, V[]>, key: K): V[] {
+  let list = map.get(key)
+  if (list === undefined) map.set(key, (list = []))
+  return list
+}
+
+/**
+ * A sweep over the starts. It unites more than it must — pieces of one source too, through a third — which costs a merge
+ * that finds nothing, never an answer.
+ */
+function uniteOverlaps(pieces: readonly Piece[]): OverlapGroup[] {
   const parent = Uint32Array.from(pieces, (_, i) => i)
   const root = (piece: number): number => {
     while (parent[piece] !== piece) piece = parent[piece] = parent[parent[piece]!]!

@@ -125,6 +125,8 @@ export interface Piece {
   readonly maxTimeUs: number
   /** The one series it holds, or undefined when it may hold several. */
   readonly series: number | undefined
+  /** Pieces with one source never share a (series, time); undefined: it may with any other piece. */
+  readonly source?: object | undefined
   /** True when each of its rows belongs to the request's series and range (so that its statistics answer for it). */
   readonly whole: boolean
   /** Statistics of a numeric field over all rows of the piece; undefined when not kept. */

@@ -9,7 +9,7 @@ import { EmbeddedActionsParser, type IToken } from 'chevrotain'
 import type { CaseSyntax, SyntaxExpr } from './ast.ts'
 import type { Span } from './expression.ts'
 import { errorMessages } from './parse-messages.ts'
-import { infixOperator, levels, testLevel } from './precedence.ts'
+import { infixOperator, isSign, levelOf, levels } from './precedence.ts'
 import { SyntaxBuilder, spanFrom, spanOf } from './syntax-builder.ts'
 import * as t from './tokens.ts'
 
@@ -32,24 +32,33 @@ export class ExpressionParser extends EmbeddedActionsParser {
     })
   }
 
-  protected expression = this.RULE('expression', (): SyntaxExpr => {
-    this.ACTION(() => this.build.enter(this.LA(1)))
-    const found = this.SUBRULE(this.infix, { ARGS: [levels.or] })
-    this.build.leave()
-    return found
-  })
-
-  /** Operators that bind at least as tightly as `level`. */
-  private infix = this.RULE('infix', (level: number): SyntaxExpr => {
+  /**
+   * Operators that bind at least as tightly as `level`. Where one look at the next token decides, it is taken without
+   * chevrotain's general decisions: most expressions are a single operand.
+   */
+  protected expression = this.RULE('expression', (level: number = levels.or): SyntaxExpr => {
     /** What may follow binds no tighter than what stands: `a = b = c` and `not a = b = c` are errors. */
-    let levelMax: number = this.LA(1).tokenType === t.Not ? levels.not : levels.product
-    let left = this.SUBRULE(this.prefix, { ARGS: [level] })
+    let levelMax: number = levels.product
+    let left: SyntaxExpr
+    if (this.RECORDING_PHASE || this.LA(1).tokenType === t.Not) {
+      left = this.OR1({
+        DEF: [
+          { GATE: () => level <= levels.not, ALT: () => this.SUBRULE(this.negation) },
+          { ALT: () => this.SUBRULE(this.operand) },
+        ],
+        ERR_MSG: 'an expression',
+      })
+      levelMax = levels.not
+    } else {
+      left = this.SUBRULE(this.operand)
+    }
+    if (!this.RECORDING_PHASE && levelOf(this.LA(1)) === undefined) return left
     /** Arguments of the `and` or `or` that `left` is, while it grows. */
     let chain: SyntaxExpr[] | undefined
     let chained = ''
     this.MANY({
       GATE: () => {
-        const next = testLevel(this.LA(1)) ?? infixOperator(this.LA(1))?.level
+        const next = levelOf(this.LA(1))
         return next !== undefined && next >= level && next <= levelMax
       },
       DEF: () => {
@@ -62,7 +71,7 @@ export class ExpressionParser extends EmbeddedActionsParser {
                 level: levels.or,
                 negated: false,
               }
-              const right = this.SUBRULE1(this.infix, { ARGS: [operator.level + 1] })
+              const right = this.SUBRULE1(this.expression, { ARGS: [operator.level + 1] })
               this.ACTION(() => {
                 levelMax = operator.level === levels.comparison ? levels.comparison - 1 : operator.level
                 const { name } = operator
@@ -101,9 +110,9 @@ export class ExpressionParser extends EmbeddedActionsParser {
         {
           ALT: () => {
             this.CONSUME(t.Between)
-            args.push(this.SUBRULE1(this.infix, { ARGS: [levels.sum] }))
+            args.push(this.SUBRULE1(this.expression, { ARGS: [levels.sum] }))
             this.CONSUME(t.And)
-            args.push(this.SUBRULE2(this.infix, { ARGS: [levels.sum] }))
+            args.push(this.SUBRULE2(this.expression, { ARGS: [levels.sum] }))
             return 'between'
           },
         },
@@ -123,14 +132,14 @@ export class ExpressionParser extends EmbeddedActionsParser {
         {
           ALT: () => {
             this.CONSUME(t.Like)
-            args.push(this.SUBRULE3(this.infix, { ARGS: [levels.sum] }))
+            args.push(this.SUBRULE3(this.expression, { ARGS: [levels.sum] }))
             return 'like'
           },
         },
         {
           ALT: () => {
             this.CONSUME(t.Ilike)
-            args.push(this.SUBRULE4(this.infix, { ARGS: [levels.sum] }))
+            args.push(this.SUBRULE4(this.expression, { ARGS: [levels.sum] }))
             return 'ilike'
           },
         },
@@ -153,58 +162,57 @@ export class ExpressionParser extends EmbeddedActionsParser {
     })
   })
 
-  private prefix = this.RULE('prefix', (level: number): SyntaxExpr => {
+  private negation = this.RULE('negation', (): SyntaxExpr => {
     const starts: number[] = []
-    const found = this.OR({
-      DEF: [
-        {
-          GATE: () => level <= levels.not,
-          ALT: () => {
-            this.AT_LEAST_ONE(() => starts.push(this.CONSUME(t.Not).startOffset))
-            let inner = this.SUBRULE(this.infix, { ARGS: [levels.comparison] })
-            this.ACTION(() => {
-              while (starts.length > 0) inner = this.build.not(inner, starts.pop()!)
-            })
-            return inner
-          },
-        },
-        { ALT: () => this.SUBRULE(this.signed) },
-      ],
-      ERR_MSG: 'an expression',
-    })
-    return found
-  })
-
-  private signed = this.RULE('signed', (): SyntaxExpr => {
-    let starts: number[] | undefined
-    this.MANY1(() =>
-      this.OR1([
-        {
-          ALT: () => {
-            const token = this.CONSUME(t.Minus)
-            starts ??= []
-            starts.push(token.startOffset)
-          },
-        },
-        { ALT: () => this.CONSUME(t.Plus) },
-      ]),
-    )
-    let found = this.SUBRULE(this.primary)
-    this.MANY2(() => {
-      this.CONSUME(t.DoubleColon)
-      const type = this.CONSUME(t.Name)
-      this.ACTION(() => (found = this.build.cast(found, type)))
-    })
+    this.AT_LEAST_ONE(() => starts.push(this.CONSUME(t.Not).startOffset))
+    let inner = this.SUBRULE(this.expression, { ARGS: [levels.comparison] })
     this.ACTION(() => {
-      while (starts !== undefined && starts.length > 0) found = this.build.negative(found, starts.pop()!)
+      while (starts.length > 0) inner = this.build.not(inner, starts.pop()!)
     })
+    return inner
+  })
+
+  /** `[-] primary [:: type]` */
+  private operand = this.RULE('operand', (): SyntaxExpr => {
+    if (!this.RECORDING_PHASE) this.build.enter(this.LA(1))
+    let starts: number[] | undefined
+    if (this.RECORDING_PHASE || isSign(this.LA(1))) {
+      const minuses: number[] = []
+      starts = minuses
+      this.MANY1(() =>
+        this.OR1([{ ALT: () => minuses.push(this.CONSUME(t.Minus).startOffset) }, { ALT: () => this.CONSUME(t.Plus) }]),
+      )
+    }
+    this.#primaries ??= this.#primaryAlternatives()
+    let found: SyntaxExpr = this.OR({ DEF: this.#primaries, ERR_MSG: 'an expression' })
+    if (this.RECORDING_PHASE || this.LA(1).tokenType === t.DoubleColon) {
+      this.MANY2(() => {
+        this.CONSUME(t.DoubleColon)
+        const type = this.CONSUME(t.Name)
+        this.ACTION(() => (found = this.build.cast(found, type)))
+      })
+    }
+    while (!this.RECORDING_PHASE && starts !== undefined && starts.length > 0) {
+      found = this.build.negative(found, starts.pop()!)
+    }
+    this.build.leave()
     return found
   })
 
-  private primary = this.RULE('primary', (): SyntaxExpr => {
-    this.#primaries ??= [
+  #primaryAlternatives(): Alternative[] {
+    const atom = (token: IToken): SyntaxExpr => this.ACTION(() => this.build.atom(token))
+    return [
       { ALT: () => this.SUBRULE(this.nameOrCall) },
-      { ALT: () => this.SUBRULE(this.atom) },
+      { ALT: () => atom(this.CONSUME(t.Text)) },
+      { ALT: () => atom(this.CONSUME(t.Integer)) },
+      { ALT: () => atom(this.CONSUME(t.Decimal)) },
+      { ALT: () => atom(this.CONSUME(t.Duration)) },
+      { ALT: () => atom(this.CONSUME(t.Timestamp)) },
+      { ALT: () => atom(this.CONSUME(t.Parameter)) },
+      { ALT: () => atom(this.CONSUME(t.Null)) },
+      { ALT: () => atom(this.CONSUME(t.True)) },
+      { ALT: () => atom(this.CONSUME(t.False)) },
+      { ALT: () => atom(this.CONSUME(t.Regex)) },
       {
         ALT: () => {
           this.CONSUME(t.LeftParen)
@@ -215,27 +223,14 @@ export class ExpressionParser extends EmbeddedActionsParser {
       },
       { ALT: () => this.SUBRULE(this.caseExpression) },
     ]
-    return this.OR({ DEF: this.#primaries, ERR_MSG: 'an expression' })
-  })
-
-  private atom = this.RULE('atom', (): SyntaxExpr => {
-    const token = this.OR([
-      { ALT: () => this.CONSUME(t.Text) },
-      { ALT: () => this.CONSUME(t.Integer) },
-      { ALT: () => this.CONSUME(t.Decimal) },
-      { ALT: () => this.CONSUME(t.Duration) },
-      { ALT: () => this.CONSUME(t.Timestamp) },
-      { ALT: () => this.CONSUME(t.Parameter) },
-      { ALT: () => this.CONSUME(t.Null) },
-      { ALT: () => this.CONSUME(t.True) },
-      { ALT: () => this.CONSUME(t.False) },
-      { ALT: () => this.CONSUME(t.Regex) },
-    ])
-    return this.ACTION(() => this.build.atom(token))
-  })
+  }
 
   private nameOrCall = this.RULE('nameOrCall', (): SyntaxExpr => {
     const first = this.CONSUME(t.Name)
+    if (!this.RECORDING_PHASE) {
+      const next = this.LA(1).tokenType
+      if (next !== t.LeftParen && next !== t.Dot) return this.build.name([first])
+    }
     return this.OR([
       { ALT: () => this.SUBRULE(this.callArguments, { ARGS: [first] }) },
       {

@@ -37,11 +37,13 @@ for (const [type, operator] of infixes) byType[type.tokenTypeIdx!] = operator
 
 export const infixOperator = (token: IToken): InfixOperator | undefined => byType[token.tokenTypeIdx]
 
-const testTypes = new Set([t.Not, t.Between, t.In, t.Like, t.Ilike, t.Is].map(type => type.tokenTypeIdx!))
+/** How tightly the token binds as an infix operator, or as a test that is a word (`between`, `in`, `is null`, …). */
+export const levelOf = (token: IToken): number | undefined => levelByType[token.tokenTypeIdx]
 
-/** Level of the tests that are words: `between`, `in`, `like`, `is null`, also after `not`. */
-export const testLevel = (token: IToken): number | undefined =>
-  testTypes.has(token.tokenTypeIdx) ? levels.comparison : undefined
+const levelByType: (number | undefined)[] = byType.map(operator => operator?.level)
+for (const type of [t.Not, t.Between, t.In, t.Like, t.Ilike, t.Is]) levelByType[type.tokenTypeIdx!] = levels.comparison
+
+export const isSign = (token: IToken): boolean => token.tokenType === t.Minus || token.tokenType === t.Plus
 
 /** How an operator is written, for the printer. */
 export const symbols: Readonly<Record<string, { readonly symbol: string; readonly level: number }>> = {

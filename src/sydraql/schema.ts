@@ -19,6 +19,23 @@ const column = (name: string, type: ValueType, nullable: boolean): ColumnInfo =>
 
 /** Every column a scan of the metric can yield: `time`, `series`, `series_id`, tags by key, fields by name. */
 export function scanSchema(metric: MetricInfo, schema: QuerySchema): Schema {
+  let known = scanSchemas.get(schema)
+  if (known?.version !== schema.version) {
+    known = { version: schema.version, byMetric: new Map() }
+    scanSchemas.set(schema, known)
+  }
+  let found = known.byMetric.get(metric.id)
+  if (found === undefined) {
+    found = makeScanSchema(metric, schema)
+    known.byMetric.set(metric.id, found)
+  }
+  return found
+}
+
+/** A metric may have a thousand fields: its columns are listed once per version of the schema. */
+const scanSchemas = new WeakMap<QuerySchema, { readonly version: number; readonly byMetric: Map<number, Schema> }>()
+
+function makeScanSchema(metric: MetricInfo, schema: QuerySchema): Schema {
   return [
     column('time', 'timestamp', false),
     column('series', 'string', false),

@@ -75,15 +75,15 @@ const runs = (count: number) =>
 
 /** Series one after the other, each with a clock of its own: times fall where the next begins. */
 const clocks = (count: number) =>
-  fc.tuple(int(1, 300), fc.constantFrom(1, 1000, 1e6, 1e7, 86_400e6), int(0, 120), int(0, 2 ** 30)).map(
-    ([rows, step, jitter, seed]) => {
+  fc
+    .tuple(int(1, 300), fc.constantFrom(1, 1000, 1e6, 1e7, 86_400e6), int(0, 120), int(0, 2 ** 30))
+    .map(([rows, step, jitter, seed]) => {
       let state = seed
       return Float64Array.from({ length: count }, (_, i) => {
         state = (Math.imul(state, 1103515245) + 12345) >>> 0
         return 1.7e15 + (i % rows) * step + (jitter === 0 ? 0 : (state >>> 8) % jitter) * 1000
       })
-    },
-  )
+    })
 
 const kinds = (count: number): fc.Arbitrary<Float64Array>[] => [
   columnOfBits(anyBits, count),

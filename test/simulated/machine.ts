@@ -7,8 +7,8 @@
  *   machine.crash()     power loss: `ports` and `disk` are new ones afterwards, the old are dead
  *
  * Invariants:
- * 1. Virtual time stands still unless advanced; timers fire only in `advance`, each followed by a turn of the event
- *    loop, so that promises settle before the next.
+ * 1. Virtual time stands still unless advanced; timers fire only in `advance`, before and after each the event loop
+ *    has a turn, so that promises settle.
  * 2. A process that crashed or was killed has no live pid any more; the next one has another pid.
  */
 import { nodeChecksums, nodeZstd } from '../../src/lib/node/ports.ts'
@@ -50,6 +50,7 @@ export class SimulatedMachine {
   /** Moves time on; resolves when every timer due by then has fired and its promises have settled. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#monotonicMs + ms
+    await turn()
     for (;;) {
       const due = this.#timers
         .filter(timer => timer.dueMs <= untilMs)

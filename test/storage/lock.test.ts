@@ -77,16 +77,13 @@ describe('a directory on a real disk', () => {
     lock.release()
   })
 
-  test.each(['', '{"pid":', 'nonsense', '{"pid":1,"startToken":"x"}'])(
-    'with an unreadable lock (%j) is taken over',
-    async content => {
-      fs.writeFileSync(lockFile(), content)
-      const lock = await acquireLock(nodePorts(), directory)
-      expect(JSON.parse(fs.readFileSync(lockFile(), 'utf8')).pid).toBe(process.pid)
-      lock.release()
-      expect(files()).toEqual([])
-    },
-  )
+  test.each(['', '{"pid":1,"startToken":"x"}'])('with an unreadable lock (%j) is taken over', async content => {
+    fs.writeFileSync(lockFile(), content)
+    const lock = await acquireLock(nodePorts(), directory)
+    expect(JSON.parse(fs.readFileSync(lockFile(), 'utf8')).pid).toBe(process.pid)
+    lock.release()
+    expect(files()).toEqual([])
+  })
 
   test('that is not there is an error', async () => {
     await expect(acquireLock(nodePorts(), path.join(directory, 'none'))).rejects.toMatchObject({ code: 'io_error' })
@@ -94,7 +91,6 @@ describe('a directory on a real disk', () => {
 })
 
 describe('takeover', () => {
-  /** Ports of several processes on one disk that stop before a call of their choice. */
   test('by processes that die anywhere in it leaves at most one holder and never a dead end', async () => {
     for (let dyingCall = 1; dyingCall < 30; dyingCall++) {
       const machine = new SimulatedMachine(dyingCall)

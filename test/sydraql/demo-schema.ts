@@ -6,7 +6,11 @@ const fields = (types: Readonly<Record<string, FieldType>>): FieldInfo[] =>
   Object.entries(types).map(([name, type], id) => ({ id, name, type }))
 
 const metrics: readonly MetricInfo[] = [
-  { id: 0, name: 'cpu', fields: fields({ usage: 'float', value: 'float', up: 'boolean', note: 'string', cores: 'integer' }) },
+  {
+    id: 0,
+    name: 'cpu',
+    fields: fields({ usage: 'float', value: 'float', up: 'boolean', note: 'string', cores: 'integer' }),
+  },
   { id: 1, name: 'mem', fields: fields({ used: 'integer' }) },
   { id: 2, name: 'net', fields: fields({ received: 'integer', sent: 'integer', 'a.b': 'float' }) },
   { id: 3, name: 'weather.room1', fields: fields({ value: 'float' }) },

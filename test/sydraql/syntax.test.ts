@@ -132,7 +132,9 @@ const leaf: fc.Arbitrary<SyntaxExpr> = fc.oneof(
   fc.integer({ min: -1e12, max: 1e15 }).map(value => ({ kind: 'literal', type: 'duration', value, span }) as const),
   fc.integer({ min: 1, max: 99 }).map(value => ({ kind: 'literal', type: 'calendar', value, span }) as const),
   fc.integer({ min: -8e15, max: 8e15 }).map(value => ({ kind: 'literal', type: 'timestamp', value, span }) as const),
-  fc.array(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 3 }).map(parts => ({ kind: 'name', parts, span }) as const),
+  fc
+    .array(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 3 })
+    .map(parts => ({ kind: 'name', parts, span }) as const),
   fc.integer({ min: 1, max: 9 }).map(index => ({ kind: 'parameter', index, span }) as const),
 )
 const operatorNames = functions.filter(info => info.kind === 'operator').map(info => info.name)
@@ -145,7 +147,12 @@ const { tree } = fc.letrec<{ tree: SyntaxExpr }>(tie => ({
       .tuple(fc.constantFrom(...operatorNames, 'between'), fc.array(tie('tree'), { minLength: 3, maxLength: 4 }))
       .filter(([name, args]) => name !== 'neg' || args[0]!.kind !== 'literal')
       .map(([name, args]): SyntaxExpr => {
-        const count = name === 'between' ? 3 : name === 'in' || name === 'and' || name === 'or' ? args.length : functionInfo(name)!.parameters.length
+        const count =
+          name === 'between'
+            ? 3
+            : name === 'in' || name === 'and' || name === 'or'
+              ? args.length
+              : functionInfo(name)!.parameters.length
         return { kind: 'operator', name, args: args.slice(0, count), span }
       }),
     fc.tuple(fc.constantFrom('avg', 'first', 'f'), fc.array(tie('tree'), { maxLength: 3 }), fc.boolean()).map(
@@ -158,10 +165,23 @@ const { tree } = fc.letrec<{ tree: SyntaxExpr }>(tie => ({
         span,
       }),
     ),
-    fc.tuple(fc.option(tie('tree'), { nil: undefined }), tie('tree'), tie('tree'), fc.option(tie('tree'), { nil: undefined })).map(
-      // biome-ignore lint/suspicious/noThenProperty: the language's own word
-      ([subject, when, then, otherwise]): SyntaxExpr => ({ kind: 'case', subject, branches: [{ when, then }], otherwise, span }),
-    ),
+    fc
+      .tuple(
+        fc.option(tie('tree'), { nil: undefined }),
+        tie('tree'),
+        tie('tree'),
+        fc.option(tie('tree'), { nil: undefined }),
+      )
+      .map(
+        // biome-ignore lint/suspicious/noThenProperty: the language's own word
+        ([subject, when, then, otherwise]): SyntaxExpr => ({
+          kind: 'case',
+          subject,
+          branches: [{ when, then }],
+          otherwise,
+          span,
+        }),
+      ),
   ),
 }))
 

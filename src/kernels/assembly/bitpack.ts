@@ -111,6 +111,74 @@
   }
 }
 
+// A function for each width, so that compilers have small ones to work on, and the engine those alone that are used.
+
+function unpack1(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(1, mask, from, to, groups); }
+function unpack2(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(2, mask, from, to, groups); }
+function unpack3(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(3, mask, from, to, groups); }
+function unpack4(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(4, mask, from, to, groups); }
+function unpack5(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(5, mask, from, to, groups); }
+function unpack6(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(6, mask, from, to, groups); }
+function unpack7(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(7, mask, from, to, groups); }
+function unpack8(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(8, mask, from, to, groups); }
+function unpack9(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(9, mask, from, to, groups); }
+function unpack10(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(10, mask, from, to, groups); }
+function unpack11(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(11, mask, from, to, groups); }
+function unpack12(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(12, mask, from, to, groups); }
+function unpack13(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(13, mask, from, to, groups); }
+function unpack14(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(14, mask, from, to, groups); }
+function unpack15(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(15, mask, from, to, groups); }
+function unpack16(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(16, mask, from, to, groups); }
+function unpack17(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(17, mask, from, to, groups); }
+function unpack18(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(18, mask, from, to, groups); }
+function unpack19(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(19, mask, from, to, groups); }
+function unpack20(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(20, mask, from, to, groups); }
+function unpack21(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(21, mask, from, to, groups); }
+function unpack22(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(22, mask, from, to, groups); }
+function unpack23(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(23, mask, from, to, groups); }
+function unpack24(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(24, mask, from, to, groups); }
+function unpack25(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(25, mask, from, to, groups); }
+function unpack26(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(26, mask, from, to, groups); }
+function unpack27(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(27, mask, from, to, groups); }
+function unpack28(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(28, mask, from, to, groups); }
+function unpack29(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(29, mask, from, to, groups); }
+function unpack30(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(30, mask, from, to, groups); }
+function unpack31(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(31, mask, from, to, groups); }
+function unpack32(mask: v128, from: usize, to: usize, groups: i32): void { unpackGroups(32, mask, from, to, groups); }
+
+function pack1(from: usize, to: usize, groups: i32): void { packGroups(1, from, to, groups); }
+function pack2(from: usize, to: usize, groups: i32): void { packGroups(2, from, to, groups); }
+function pack3(from: usize, to: usize, groups: i32): void { packGroups(3, from, to, groups); }
+function pack4(from: usize, to: usize, groups: i32): void { packGroups(4, from, to, groups); }
+function pack5(from: usize, to: usize, groups: i32): void { packGroups(5, from, to, groups); }
+function pack6(from: usize, to: usize, groups: i32): void { packGroups(6, from, to, groups); }
+function pack7(from: usize, to: usize, groups: i32): void { packGroups(7, from, to, groups); }
+function pack8(from: usize, to: usize, groups: i32): void { packGroups(8, from, to, groups); }
+function pack9(from: usize, to: usize, groups: i32): void { packGroups(9, from, to, groups); }
+function pack10(from: usize, to: usize, groups: i32): void { packGroups(10, from, to, groups); }
+function pack11(from: usize, to: usize, groups: i32): void { packGroups(11, from, to, groups); }
+function pack12(from: usize, to: usize, groups: i32): void { packGroups(12, from, to, groups); }
+function pack13(from: usize, to: usize, groups: i32): void { packGroups(13, from, to, groups); }
+function pack14(from: usize, to: usize, groups: i32): void { packGroups(14, from, to, groups); }
+function pack15(from: usize, to: usize, groups: i32): void { packGroups(15, from, to, groups); }
+function pack16(from: usize, to: usize, groups: i32): void { packGroups(16, from, to, groups); }
+function pack17(from: usize, to: usize, groups: i32): void { packGroups(17, from, to, groups); }
+function pack18(from: usize, to: usize, groups: i32): void { packGroups(18, from, to, groups); }
+function pack19(from: usize, to: usize, groups: i32): void { packGroups(19, from, to, groups); }
+function pack20(from: usize, to: usize, groups: i32): void { packGroups(20, from, to, groups); }
+function pack21(from: usize, to: usize, groups: i32): void { packGroups(21, from, to, groups); }
+function pack22(from: usize, to: usize, groups: i32): void { packGroups(22, from, to, groups); }
+function pack23(from: usize, to: usize, groups: i32): void { packGroups(23, from, to, groups); }
+function pack24(from: usize, to: usize, groups: i32): void { packGroups(24, from, to, groups); }
+function pack25(from: usize, to: usize, groups: i32): void { packGroups(25, from, to, groups); }
+function pack26(from: usize, to: usize, groups: i32): void { packGroups(26, from, to, groups); }
+function pack27(from: usize, to: usize, groups: i32): void { packGroups(27, from, to, groups); }
+function pack28(from: usize, to: usize, groups: i32): void { packGroups(28, from, to, groups); }
+function pack29(from: usize, to: usize, groups: i32): void { packGroups(29, from, to, groups); }
+function pack30(from: usize, to: usize, groups: i32): void { packGroups(30, from, to, groups); }
+function pack31(from: usize, to: usize, groups: i32): void { packGroups(31, from, to, groups); }
+function pack32(from: usize, to: usize, groups: i32): void { packGroups(32, from, to, groups); }
+
 /** Bytes of a plane. */
 export function planeBytes(count: i32, width: i32): i32 {
   return (count >> 7) * width * 16 + (((count & 127) * width + 7) >> 3);
@@ -121,38 +189,38 @@ export function unpack(from: usize, to: usize, count: i32, width: i32): void {
   const mask = i32x4.splat(width == 32 ? -1 : (1 << width) - 1);
   switch (width) {
     case 0: memory.fill(to, 0, <usize>count << 2); return;
-    case 1: unpackGroups(1, mask, from, to, groups); break;
-    case 2: unpackGroups(2, mask, from, to, groups); break;
-    case 3: unpackGroups(3, mask, from, to, groups); break;
-    case 4: unpackGroups(4, mask, from, to, groups); break;
-    case 5: unpackGroups(5, mask, from, to, groups); break;
-    case 6: unpackGroups(6, mask, from, to, groups); break;
-    case 7: unpackGroups(7, mask, from, to, groups); break;
-    case 8: unpackGroups(8, mask, from, to, groups); break;
-    case 9: unpackGroups(9, mask, from, to, groups); break;
-    case 10: unpackGroups(10, mask, from, to, groups); break;
-    case 11: unpackGroups(11, mask, from, to, groups); break;
-    case 12: unpackGroups(12, mask, from, to, groups); break;
-    case 13: unpackGroups(13, mask, from, to, groups); break;
-    case 14: unpackGroups(14, mask, from, to, groups); break;
-    case 15: unpackGroups(15, mask, from, to, groups); break;
-    case 16: unpackGroups(16, mask, from, to, groups); break;
-    case 17: unpackGroups(17, mask, from, to, groups); break;
-    case 18: unpackGroups(18, mask, from, to, groups); break;
-    case 19: unpackGroups(19, mask, from, to, groups); break;
-    case 20: unpackGroups(20, mask, from, to, groups); break;
-    case 21: unpackGroups(21, mask, from, to, groups); break;
-    case 22: unpackGroups(22, mask, from, to, groups); break;
-    case 23: unpackGroups(23, mask, from, to, groups); break;
-    case 24: unpackGroups(24, mask, from, to, groups); break;
-    case 25: unpackGroups(25, mask, from, to, groups); break;
-    case 26: unpackGroups(26, mask, from, to, groups); break;
-    case 27: unpackGroups(27, mask, from, to, groups); break;
-    case 28: unpackGroups(28, mask, from, to, groups); break;
-    case 29: unpackGroups(29, mask, from, to, groups); break;
-    case 30: unpackGroups(30, mask, from, to, groups); break;
-    case 31: unpackGroups(31, mask, from, to, groups); break;
-    case 32: unpackGroups(32, mask, from, to, groups); break;
+    case 1: unpack1(mask, from, to, groups); break;
+    case 2: unpack2(mask, from, to, groups); break;
+    case 3: unpack3(mask, from, to, groups); break;
+    case 4: unpack4(mask, from, to, groups); break;
+    case 5: unpack5(mask, from, to, groups); break;
+    case 6: unpack6(mask, from, to, groups); break;
+    case 7: unpack7(mask, from, to, groups); break;
+    case 8: unpack8(mask, from, to, groups); break;
+    case 9: unpack9(mask, from, to, groups); break;
+    case 10: unpack10(mask, from, to, groups); break;
+    case 11: unpack11(mask, from, to, groups); break;
+    case 12: unpack12(mask, from, to, groups); break;
+    case 13: unpack13(mask, from, to, groups); break;
+    case 14: unpack14(mask, from, to, groups); break;
+    case 15: unpack15(mask, from, to, groups); break;
+    case 16: unpack16(mask, from, to, groups); break;
+    case 17: unpack17(mask, from, to, groups); break;
+    case 18: unpack18(mask, from, to, groups); break;
+    case 19: unpack19(mask, from, to, groups); break;
+    case 20: unpack20(mask, from, to, groups); break;
+    case 21: unpack21(mask, from, to, groups); break;
+    case 22: unpack22(mask, from, to, groups); break;
+    case 23: unpack23(mask, from, to, groups); break;
+    case 24: unpack24(mask, from, to, groups); break;
+    case 25: unpack25(mask, from, to, groups); break;
+    case 26: unpack26(mask, from, to, groups); break;
+    case 27: unpack27(mask, from, to, groups); break;
+    case 28: unpack28(mask, from, to, groups); break;
+    case 29: unpack29(mask, from, to, groups); break;
+    case 30: unpack30(mask, from, to, groups); break;
+    case 31: unpack31(mask, from, to, groups); break;
+    case 32: unpack32(mask, from, to, groups); break;
   }
   unpackStream(from + groups * width * 16, to + (<usize>groups << 9), count & 127, width);
 }
@@ -161,38 +229,38 @@ export function pack(from: usize, to: usize, count: i32, width: i32): void {
   const groups = count >> 7;
   switch (width) {
     case 0: return;
-    case 1: packGroups(1, from, to, groups); break;
-    case 2: packGroups(2, from, to, groups); break;
-    case 3: packGroups(3, from, to, groups); break;
-    case 4: packGroups(4, from, to, groups); break;
-    case 5: packGroups(5, from, to, groups); break;
-    case 6: packGroups(6, from, to, groups); break;
-    case 7: packGroups(7, from, to, groups); break;
-    case 8: packGroups(8, from, to, groups); break;
-    case 9: packGroups(9, from, to, groups); break;
-    case 10: packGroups(10, from, to, groups); break;
-    case 11: packGroups(11, from, to, groups); break;
-    case 12: packGroups(12, from, to, groups); break;
-    case 13: packGroups(13, from, to, groups); break;
-    case 14: packGroups(14, from, to, groups); break;
-    case 15: packGroups(15, from, to, groups); break;
-    case 16: packGroups(16, from, to, groups); break;
-    case 17: packGroups(17, from, to, groups); break;
-    case 18: packGroups(18, from, to, groups); break;
-    case 19: packGroups(19, from, to, groups); break;
-    case 20: packGroups(20, from, to, groups); break;
-    case 21: packGroups(21, from, to, groups); break;
-    case 22: packGroups(22, from, to, groups); break;
-    case 23: packGroups(23, from, to, groups); break;
-    case 24: packGroups(24, from, to, groups); break;
-    case 25: packGroups(25, from, to, groups); break;
-    case 26: packGroups(26, from, to, groups); break;
-    case 27: packGroups(27, from, to, groups); break;
-    case 28: packGroups(28, from, to, groups); break;
-    case 29: packGroups(29, from, to, groups); break;
-    case 30: packGroups(30, from, to, groups); break;
-    case 31: packGroups(31, from, to, groups); break;
-    case 32: packGroups(32, from, to, groups); break;
+    case 1: pack1(from, to, groups); break;
+    case 2: pack2(from, to, groups); break;
+    case 3: pack3(from, to, groups); break;
+    case 4: pack4(from, to, groups); break;
+    case 5: pack5(from, to, groups); break;
+    case 6: pack6(from, to, groups); break;
+    case 7: pack7(from, to, groups); break;
+    case 8: pack8(from, to, groups); break;
+    case 9: pack9(from, to, groups); break;
+    case 10: pack10(from, to, groups); break;
+    case 11: pack11(from, to, groups); break;
+    case 12: pack12(from, to, groups); break;
+    case 13: pack13(from, to, groups); break;
+    case 14: pack14(from, to, groups); break;
+    case 15: pack15(from, to, groups); break;
+    case 16: pack16(from, to, groups); break;
+    case 17: pack17(from, to, groups); break;
+    case 18: pack18(from, to, groups); break;
+    case 19: pack19(from, to, groups); break;
+    case 20: pack20(from, to, groups); break;
+    case 21: pack21(from, to, groups); break;
+    case 22: pack22(from, to, groups); break;
+    case 23: pack23(from, to, groups); break;
+    case 24: pack24(from, to, groups); break;
+    case 25: pack25(from, to, groups); break;
+    case 26: pack26(from, to, groups); break;
+    case 27: pack27(from, to, groups); break;
+    case 28: pack28(from, to, groups); break;
+    case 29: pack29(from, to, groups); break;
+    case 30: pack30(from, to, groups); break;
+    case 31: pack31(from, to, groups); break;
+    case 32: pack32(from, to, groups); break;
   }
   packStream(from + (<usize>groups << 9), to + groups * width * 16, count & 127, width);
 }

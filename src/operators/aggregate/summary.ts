@@ -25,8 +25,10 @@ export class SummaryState implements AggregateState {
   reserve(groups: number): void {
     const before = this.#cells.length
     if (before >= groups * width) return
-    this.#cells = grownNumbers(this.#cells, groups * width) as Float64Array<ArrayBuffer>
-    for (let at = before; at + width <= this.#cells.length; at += width) this.#cells.set(empty, at)
+    const larger = new Float64Array(width * Math.max(groups, (2 * before) / width, 4))
+    larger.set(this.#cells)
+    for (let at = before; at < larger.length; at += width) larger.set(empty, at)
+    this.#cells = larger
   }
 
   add(column: Column, rows: GroupedRows): void {

@@ -133,12 +133,9 @@ function extreme(
   ofNumbers: (a: number, b: number) => number,
 ): SpecialImplementation {
   return special((call, args) => {
-    if (
-      args.every(arg => isNumeric(arg.type)) &&
-      args.length === 2 &&
-      args.some(arg => typeof arg.constant?.value === 'number')
-    ) {
-      const [varying, bound] = args[1]!.constant === undefined ? [args[1]!, args[0]!] : [args[0]!, args[1]!]
+    const bound = args.find(arg => typeof arg.constant?.value === 'number')
+    if (args.length === 2 && bound !== undefined && args.every(arg => isNumeric(arg.type))) {
+      const varying = bound === args[0] ? args[1]! : args[0]!
       const both = numericEvaluator({ kind: 'numeric', apply: ofNumbers }, columnType(call.type), [varying, bound])
       return firstValid(columnType(call.type), [both, bound])
     }

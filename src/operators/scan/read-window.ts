@@ -10,8 +10,8 @@ import { type RowOrder, sortRows } from '../../storage/merge.ts'
 import type { RowBuffer } from '../../storage/row-buffer.ts'
 import type { FieldBound, MetricInfo, Piece } from '../../storage/types.ts'
 
-/** Rows a window aims at; one that turns out twice as large is split. */
-export const windowRowsMax = 262_144
+/** Rows a window aims at by default; one that turns out twice as large is split. */
+export const windowRowsDefault = 262_144
 /** The first window is small, so that the first row leaves early; then windows grow by `windowGrowth`. */
 export const firstWindowRows = 8192
 export const windowGrowth = 4
@@ -25,6 +25,7 @@ export interface WindowReader {
   readonly catalog: CatalogReader
   readonly duplicates: 'last' | 'first'
   readonly bounds: readonly FieldBound[]
+  readonly rowsMax: number
 }
 
 export interface ActivePiece {
@@ -34,7 +35,7 @@ export interface ActivePiece {
 
 /** False when the window holds too many rows and should be split; the buffer's contents are then meaningless. */
 export function readWindow(
-  { order, metric, catalog, duplicates, bounds }: WindowReader,
+  { order, metric, catalog, duplicates, bounds, rowsMax }: WindowReader,
   active: readonly ActivePiece[],
   fromUs: number,
   toUs: number,
@@ -48,7 +49,7 @@ export function readWindow(
       piece.read(fromUs, toUs, into)
       merging = true
     }
-    return into.length <= 2 * windowRowsMax || !divisible
+    return into.length <= 2 * rowsMax || !divisible
   }
 
   if (order === 'any') {

@@ -9,7 +9,7 @@
  *   series,time  one series (or several small ones) after another, each by time windows
  *
  * Invariants:
- * 1. Memory is one window of about `windowRowsMax` rows, whatever the range; the first window is small.
+ * 1. Memory is one window of about `rowsMax` rows, whatever the range; the first window is small.
  * 2. A (series, time) leaves once, merged by write order.
  * 3. In order `windows` a batch's `watermarkUs` is the end of its window.
  * 4. Nothing is read before the first pull, nor after the limit is reached.
@@ -31,7 +31,7 @@ import {
   type WindowOrder,
   type WindowReader,
   windowGrowth,
-  windowRowsMax,
+  windowRowsDefault,
 } from './read-window.ts'
 import { selectSeries, seriesSet } from './series.ts'
 import { type TimeSpan, WindowPlan } from './windows.ts'
@@ -89,6 +89,7 @@ export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: bool
         catalog,
         duplicates: execution.duplicates,
         bounds: blockBounds ? fieldBounds(node.rowPredicate, fields) : [],
+        rowsMax: execution.windowRowsMax ?? windowRowsDefault,
       }
       const reading: Reading = {
         execution,
@@ -142,7 +143,7 @@ function* byWindows(
   const descending = window.order === 'time-series desc'
   const active = activePieces(pieces, isolated, descending)
   let { fromUs, toUs } = extent
-  let rows = firstWindowRows
+  let rows = Math.min(firstWindowRows, window.rowsMax)
   while (fromUs < toUs && !emitter.ended) {
     let from = descending ? plan.beginBefore(toUs, rows) : fromUs
     let to = descending ? toUs : plan.endAfter(fromUs, rows)
@@ -154,25 +155,25 @@ function* byWindows(
     yield* reading.emitter.emit(reading.buffer, watermarks ? to : undefined)
     if (descending) toUs = from
     else fromUs = to
-    rows = Math.min(rows * windowGrowth, windowRowsMax)
+    rows = Math.min(rows * windowGrowth, window.rowsMax)
   }
 }
 
 /** Pieces that stand alone as they are; those that overlap by windows, where they merge. */
 function* inStorageOrder(reading: Reading, pieces: readonly Piece[], isolated: Uint8Array): Generator<Batch> {
-  const { buffer, emitter, execution, request } = reading
+  const { buffer, emitter, execution, request, window } = reading
   let ready = true
   for (let index = 0; index < pieces.length && !emitter.ended; index++) {
     if (isolated[index] === 0) continue
     const piece = pieces[index]!
     if (ready) buffer.clear()
-    if (piece.rows > windowRowsMax) {
+    if (piece.rows > window.rowsMax) {
       if (!ready) yield* emitAll(reading)
       yield* byWindows(reading, [piece], Uint8Array.of(1), request, false)
       ready = true
       continue
     }
-    piece.read(request.fromUs, request.toUs, buffer, reading.window.bounds)
+    piece.read(request.fromUs, request.toUs, buffer, window.bounds)
     ready = buffer.length >= execution.batchRows
     if (ready) yield* emitAll(reading)
   }
@@ -188,14 +189,14 @@ function* emitAll(reading: Reading): Generator<Batch> {
 
 /** Series in the order they print in; as many at once as a window holds, those with more by windows of time. */
 function* bySeries(reading: Reading, pieces: readonly Piece[]): Generator<Batch> {
-  const { execution, request, emitter } = reading
+  const { execution, request, emitter, window } = reading
   const { catalog } = execution
   const ordinals = request.series?.ordinals ?? catalog.seriesOf(request.metric.id)
   const ranks = catalog.ranks(request.metric.id)
   const ranked = Uint32Array.from(ordinals).sort((a, b) => ranks[a]! - ranks[b]!)
   let rows = 0
   for (const piece of pieces) rows += piece.rows
-  const together = Math.max(1, Math.floor((windowRowsMax * ranked.length) / Math.max(rows, 1)))
+  const together = Math.max(1, Math.floor((window.rowsMax * ranked.length) / Math.max(rows, 1)))
   const chunks: Uint32Array[] = []
   for (let from = 0; from < ranked.length; from += together) chunks.push(ranked.subarray(from, from + together))
   chunks.reverse()

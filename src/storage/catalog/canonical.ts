@@ -1,9 +1,10 @@
-/** The canonical form of a series as bytes, for hashing: what `printSeries` gives, without making the string. */
-import { writeUtf8 } from '../../lib/text.ts'
+/** The canonical form of a series as bytes: what `printSeries` gives, made from given tags or from the tables. */
+import { readUtf8, writeUtf8 } from '../../lib/text.ts'
 import type { Tags } from '../types.ts'
 import { checkText, printName, tagKeyBytesMax, tagValueBytesMax } from './identity.ts'
-import type { KeyEntry, MetricEntry } from './tables.ts'
+import type { CatalogTables, KeyEntry, MetricEntry } from './tables.ts'
 
+/** One series at a time is written here. */
 let scratch = new Uint8Array(4096)
 
 /** The canonical form as UTF-8, in one reused array: borrowed until the next call. */
@@ -15,7 +16,7 @@ export function canonicalBytes(metric: MetricEntry, tags: Tags, keys: ReadonlyMa
     if (value.length > tagValueBytesMax) checkText('tag value', value, tagValueBytesMax)
     needed += (key.length + value.length) * 6 + 8
   }
-  if (needed > scratch.length) scratch = new Uint8Array(needed * 2)
+  reserve(needed)
   scratch.set(metric.printedBytes)
   let at = metric.printedBytes.length
   for (let i = 0; i < tags.length; i++) {
@@ -32,6 +33,49 @@ export function canonicalBytes(metric: MetricEntry, tags: Tags, keys: ReadonlyMa
   }
   if (tags.length > 0) scratch[at++] = 0x7d
   return scratch.subarray(0, at)
+}
+
+/** The printed form of a registered series: its parts are copied as bytes and read as one text. */
+export function printedSeries(tables: CatalogTables, ordinal: number): string {
+  const { series, postings } = tables
+  const metric = tables.metrics[series.metric.data[ordinal]!]!
+  const from = series.tagsStart(ordinal)
+  const to = series.tagsEnd.data[ordinal]!
+  if (from === to) return metric.printed
+  reserve(metric.printedBytes.length + 1)
+  scratch.set(metric.printedBytes)
+  let at = metric.printedBytes.length
+  for (let tag = from; tag < to; tag++) {
+    const posting = series.tagPosting.data[tag]!
+    const key = tables.keyOf(posting)
+    const { bytes } = key.values
+    const value = postings.value.data[posting]!
+    const valueEnd = key.values.end(value)
+    reserve(at + key.printedBytes.length + (valueEnd - key.values.start(value)) * 6 + 8)
+    scratch[at++] = tag === from ? 0x7b : 0x2c // { or ,
+    scratch.set(key.printedBytes, at)
+    at += key.printedBytes.length
+    const valueAt = at
+    for (let i = key.values.start(value); i < valueEnd; i++) {
+      const byte = bytes[i]!
+      if (byte < 0x20 || byte === 0x22 || byte === 0x5c) {
+        at = writeEscaped(key.values.at(value), scratch, valueAt)
+        break
+      }
+      scratch[at++] = byte
+    }
+    scratch[at++] = 0x22
+  }
+  scratch[at++] = 0x7d
+  return readUtf8(scratch, 0, at)
+}
+
+/** Room for so many bytes; what is written stays. */
+function reserve(needed: number): void {
+  if (needed <= scratch.length) return
+  const larger = new Uint8Array(needed * 2)
+  larger.set(scratch)
+  scratch = larger
 }
 
 /** The text as JSON has it, without its quotes. */

@@ -26,10 +26,17 @@ export const fieldsMax = 1024
 export type SeriesHasher = (bytes: Uint8Array) => bigint
 
 /** The hasher is WebAssembly: load it once, before the catalog opens. */
-export async function loadSeriesHasher(): Promise<SeriesHasher> {
-  const { h64Raw } = await xxhash()
-  return bytes => h64Raw(bytes)
+export function loadSeriesHasher(): Promise<SeriesHasher> {
+  loaded ??= xxhash().then(
+    ({ h64Raw }) =>
+      bytes =>
+        h64Raw(bytes),
+  )
+  return loaded
 }
+
+/** One instance serves every catalog of the process: it keeps no state between calls. */
+let loaded: Promise<SeriesHasher> | undefined
 
 const dottedIdentifier = /^[A-Za-z_][A-Za-z0-9_.]*$/
 

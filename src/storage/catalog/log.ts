@@ -102,8 +102,7 @@ export function openLog(
   }
 }
 
-/** The incarnation named in the header of the log. */
-export function readHeader(
+function readHeader(
   { checksums }: Pick<Ports, 'checksums'>,
   path: string,
   bytes: Uint8Array,

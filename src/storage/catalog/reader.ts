@@ -2,6 +2,7 @@
 import type { Dictionary } from '../../columnar/batch.ts'
 import { compareUtf8 } from '../../lib/text.ts'
 import type { MetricInfo, Tags } from '../types.ts'
+import { printedSeries } from './canonical.ts'
 import { TextCache } from './packed.ts'
 import { SeriesOrder } from './series-order.ts'
 import type { CatalogTables, KeyEntry, MetricEntry } from './tables.ts'
@@ -24,7 +25,7 @@ export class TablesReader implements CatalogReader {
     this.tables = tables
     this.order = new SeriesOrder(tables)
     const seriesCount = (): number => tables.series.size
-    this.printed = textDictionary(seriesCount, ordinal => print(tables, ordinal))
+    this.printed = textDictionary(seriesCount, ordinal => printedSeries(tables, ordinal))
     this.ids = textDictionary(seriesCount, ordinal => {
       const { idLow, idHigh } = tables.series
       return ((BigInt(idHigh.data[ordinal]!) << 32n) | BigInt(idLow.data[ordinal]!)).toString()
@@ -107,22 +108,6 @@ export class TablesReader implements CatalogReader {
   #entry(metric: number): MetricEntry {
     return this.tables.metrics[metric]!
   }
-}
-
-function print(tables: CatalogTables, ordinal: number): string {
-  const { series, postings } = tables
-  const metric = tables.metrics[series.metric.data[ordinal]!]!
-  const from = series.tagsStart(ordinal)
-  const to = series.tagsEnd.data[ordinal]!
-  if (from === to) return metric.printed
-  let text = metric.printed
-  for (let at = from; at < to; at++) {
-    const posting = series.tagPosting.data[at]!
-    const key = tables.keyOf(posting)
-    const value = JSON.stringify(key.values.at(postings.value.data[posting]!))
-    text += (at === from ? '{' : ',') + key.printed + value.slice(1)
-  }
-  return `${text}}`
 }
 
 function tagColumn(tables: CatalogTables, key: KeyEntry): TagColumn {

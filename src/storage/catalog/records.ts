@@ -11,7 +11,7 @@
 import type { FieldType } from '../types.ts'
 import { type ByteReader, ByteWriter, DamageError } from './bytes.ts'
 
-export const recordKind = { metric: 1, field: 2, key: 3, value: 4, series: 5 } as const
+const recordKind = { metric: 1, field: 2, key: 3, value: 4, series: 5 } as const
 
 export const fieldTypes: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
 
@@ -36,7 +36,7 @@ export type CatalogRecord =
       readonly tags: Uint32Array
     }
 
-export function writeRecord(out: ByteWriter, record: CatalogRecord): void {
+function writeRecord(out: ByteWriter, record: CatalogRecord): void {
   out.u8(recordKind[record.kind])
   switch (record.kind) {
     case 'metric':

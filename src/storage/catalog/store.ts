@@ -22,7 +22,7 @@ import { loadSeriesHasher, type SeriesHasher } from './identity.ts'
 import { type CatalogLog, corrupt, createLog, logName, openLog } from './log.ts'
 
 /** A log longer than this, and than half the last checkpoint, is followed by a checkpoint. */
-export const logBytesMaxDefault = 8 << 20
+const logBytesMaxDefault = 8 << 20
 
 export type CatalogPorts = CheckpointPorts & Pick<Ports, 'random' | 'log'>
 

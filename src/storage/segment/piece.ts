@@ -30,6 +30,7 @@ export class GroupPiece implements Piece {
   readonly maxTimeUs: number
   readonly series: number | undefined
   readonly whole: boolean
+  readonly source: object
   readonly #environment: SegmentEnvironment
   readonly #file: SegmentFile
   readonly #firstKey: number
@@ -61,6 +62,7 @@ export class GroupPiece implements Piece {
     this.#request = request
     this.#fields = fields
     this.#runs = runs
+    this.source = file
     this.rows = group.rows
     this.minTimeUs = group.minTimeUs
     this.maxTimeUs = group.maxTimeUs

@@ -11,7 +11,7 @@
  *    a while, so that a client that is still sending gets to see the answer.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline, type Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { constants, createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
@@ -108,31 +108,41 @@ export function ingestRoute(context: HttpContext) {
     app.post<{ Querystring: IngestQuery }>(
       '/api/v1/ingest',
       { schema, config: { documentedBody } },
-      async (request, reply) => {
-        const format = bodyFormat(request.headers['content-type'])
-        const source = decoded(request.raw, request.headers['content-encoding'])
-        const { precision, on_error: onError, ack } = request.query
-        const acks = ack === 'stream' ? new AckStream(reply) : undefined
-        let report: IngestReport
-        try {
-          report = await context.ingests.run(signal =>
-            ingestBody(context.db, source, { format, precision, onError, signal, onCommit: acks?.commit }),
-          )
-        } catch (error) {
-          await refuse(request, reply, acks, toSydraError(error))
-          return
-        }
-        const { failure, ingested, rejected, errors } = report
-        const answer = {
-          ...(failure === undefined ? {} : { error: failure }),
-          ingested,
-          ...(rejected > 0 || failure !== undefined ? { rejected, errors } : {}),
-        }
-        if (acks === undefined) await respond(request, reply, failure, rejected > 0 ? 400 : 200, answer)
-        else await acks.end(answer, request.raw)
-      },
+      (request, reply) => ingest(context, request, reply),
     )
   }
+}
+
+type IngestRequest = FastifyRequest<{ Querystring: IngestQuery }>
+
+async function ingest(context: HttpContext, request: IngestRequest, reply: FastifyReply): Promise<void> {
+  const format = bodyFormat(request.headers['content-type'])
+  const source = decoded(request.raw, request.headers['content-encoding'])
+  const { precision, on_error: onError, ack } = request.query
+  const acks = ack === 'stream' ? new AckStream(reply) : undefined
+  let report: IngestReport
+  try {
+    report = await context.ingests.run(signal =>
+      ingestBody(context.db, source, { format, precision, onError, signal, onCommit: acks?.commit }),
+    )
+  } catch (error) {
+    // nothing was read: the database takes no rows now
+    const refusal = toSydraError(error)
+    await respond(request, reply, refusal, statusOf(refusal), { error: refusal })
+    return
+  } finally {
+    // lets go of the decoder, and of its hold on what is left of the body
+    if (source !== request.raw) source.destroy()
+  }
+  const { failure, ingested, rejected, errors } = report
+  const answer = {
+    ...(failure === undefined ? {} : { error: failure }),
+    ingested,
+    ...(rejected > 0 || failure !== undefined ? { rejected, errors } : {}),
+  }
+  if (acks === undefined || (failure !== undefined && !acks.started)) {
+    await respond(request, reply, failure, rejected > 0 ? 400 : 200, answer)
+  } else await acks.end(answer, request.raw)
 }
 
 function bodyFormat(contentType: string | undefined): 'ndjson' | 'json' {
@@ -149,8 +159,12 @@ function bodyFormat(contentType: string | undefined): 'ndjson' | 'json' {
 /** The body's bytes as they were before the client compressed them. */
 function decoded(raw: IncomingMessage, encoding: string | undefined): Readable {
   const decoder = decoderOf(encoding?.trim().toLowerCase() ?? '')
-  // errors of either side reach the decoder's reader
-  return decoder === undefined ? raw : pipeline(raw, decoder, () => {})
+  if (decoder === undefined) return raw
+  // not a `pipeline`: that would close the socket of a damaged body, and the answer with it
+  raw.once('close', () => {
+    if (!raw.readableEnded) decoder.destroy(new SydraError('truncated_body', 'the connection broke off'))
+  })
+  return raw.pipe(decoder)
 }
 
 function decoderOf(encoding: string) {
@@ -175,14 +189,9 @@ function decoderOf(encoding: string) {
   }
 }
 
-/** Nothing was read: the database takes no rows now. */
-async function refuse(request: FastifyRequest, reply: FastifyReply, acks: AckStream | undefined, error: SydraError) {
-  if (acks?.started === true) await acks.end({ error }, request.raw)
-  else await respond(request, reply, error, statusOf(error), { error })
-}
-
+/** Sends the answer whole, and to a client that is still sending right away. */
 async function respond(
-  request: FastifyRequest,
+  request: IngestRequest,
   reply: FastifyReply,
   failure: SydraError | undefined,
   status: number,

@@ -3,7 +3,12 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { SydraError } from '../../../src/lib/errors.ts'
 import { compareUtf8 } from '../../../src/lib/text.ts'
 import { Catalog } from '../../../src/storage/catalog/catalog.ts'
-import { canonicalTags, loadSeriesHasher, printSeries, type SeriesHasher } from '../../../src/storage/catalog/identity.ts'
+import {
+  canonicalTags,
+  loadSeriesHasher,
+  printSeries,
+  type SeriesHasher,
+} from '../../../src/storage/catalog/identity.ts'
 import type { Tags } from '../../../src/storage/types.ts'
 
 let hash: SeriesHasher
@@ -13,10 +18,28 @@ beforeAll(async () => {
 const incarnation = '000102030405060708090a0b0c0d0e0f'
 const newCatalog = (options: Partial<{ seriesMax: number; hash: SeriesHasher; incarnation: string }> = {}): Catalog =>
   new Catalog({ incarnation, hash, seriesMax: 1_000_000, ...options })
-const failure = (code: string, message: RegExp = /./) => expect.objectContaining({ code, message: expect.stringMatching(message) })
+const failure = (code: string, message: RegExp = /./) =>
+  expect.objectContaining({ code, message: expect.stringMatching(message) })
 
 /** Few and odd texts, so that series share tags, differ late, and need escapes. */
-const texts = ['a', 'b', 'ab', 'a b', 'a!', 'a"', 'a\\', 'a\n', 'a\u0001', 'A', 'é', '\uff5e', '\u{1f600}', 'a.b', 'a0', '0']
+const texts = [
+  'a',
+  'b',
+  'ab',
+  'a b',
+  'a!',
+  'a"',
+  'a\\',
+  'a\n',
+  'a\u0001',
+  'A',
+  'é',
+  '\uff5e',
+  '\u{1f600}',
+  'a.b',
+  'a0',
+  '0',
+]
 const someText = fc.oneof(fc.constantFrom(...texts), fc.string({ minLength: 1, maxLength: 6, unit: 'binary' }))
 const someMetric = fc.constantFrom('cpu', 'cpu.user', 'my metric', 'é')
 const someTags = fc
@@ -28,11 +51,22 @@ describe('catalog', () => {
     const catalog = newCatalog()
     const cpu = catalog.useMetric('cpu')
     expect(catalog.useMetric('cpu')).toBe(cpu)
-    const a = catalog.useSeries(cpu, [['dc', 'x'], ['host', 'a']])
-    const b = catalog.useSeries(cpu, [['dc', 'x'], ['host', 'b']])
+    const a = catalog.useSeries(cpu, [
+      ['dc', 'x'],
+      ['host', 'a'],
+    ])
+    const b = catalog.useSeries(cpu, [
+      ['dc', 'x'],
+      ['host', 'b'],
+    ])
     const bare = catalog.useSeries(cpu, [])
     expect([a, b, bare]).toEqual([0, 1, 2])
-    expect(catalog.useSeries(cpu, [['dc', 'x'], ['host', 'a']])).toBe(a)
+    expect(
+      catalog.useSeries(cpu, [
+        ['dc', 'x'],
+        ['host', 'a'],
+      ]),
+    ).toBe(a)
     expect(catalog.printed.at(a)).toBe('cpu{dc="x",host="a"}')
     expect(catalog.ids.at(a)).toBe(hash(new TextEncoder().encode('cpu{dc="x",host="a"}')).toString())
     expect(catalog.seriesById(catalog.ids.at(b))).toBe(b)
@@ -53,9 +87,17 @@ describe('catalog', () => {
   test('lists given out stay as they are when series are added', () => {
     const catalog = newCatalog()
     const cpu = catalog.useMetric('cpu')
-    for (let i = 0; i < 10; i++) catalog.useSeries(cpu, [['dc', 'x'], ['host', `${i}`]])
+    for (let i = 0; i < 10; i++)
+      catalog.useSeries(cpu, [
+        ['dc', 'x'],
+        ['host', `${i}`],
+      ])
     const [all, tagged] = [catalog.seriesOf(cpu.id), catalog.seriesWithTag(cpu.id, 'dc', 'x')]
-    for (let i = 10; i < 1000; i++) catalog.useSeries(cpu, [['dc', 'x'], ['host', `${i}`]])
+    for (let i = 10; i < 1000; i++)
+      catalog.useSeries(cpu, [
+        ['dc', 'x'],
+        ['host', `${i}`],
+      ])
     const ten = Array.from({ length: 10 }, (_, i) => i)
     expect([...all]).toEqual(ten)
     expect([...tagged]).toEqual(ten)
@@ -137,7 +179,15 @@ describe('catalog', () => {
     const cpu = catalog.useMetric('cpu')
     expect(catalog.useSeries(cpu, [['host', 'a']])).toBe(0)
     expect(catalog.useSeries(cpu, [['host', 'a']])).toBe(0)
-    for (const tags of [[], [['host', 'b']], [['hosu', 'a']], [['host', 'a'], ['x', 'y']]] as Tags[])
+    for (const tags of [
+      [],
+      [['host', 'b']],
+      [['hosu', 'a']],
+      [
+        ['host', 'a'],
+        ['x', 'y'],
+      ],
+    ] as Tags[])
       expect(() => catalog.useSeries(cpu, tags)).toThrow(failure('series_id_collision', /cpu\{host="a"\}/))
     expect(() => catalog.useSeries(catalog.useMetric('cpv'), [['host', 'a']])).toThrow(failure('series_id_collision'))
     expect(catalog.seriesCount).toBe(1)
@@ -193,12 +243,26 @@ describe('catalog', () => {
     const cpu = catalog.useMetric('cpu')
     const add = (from: number, to: number): void => {
       for (let i = from; i < to; i++)
-        catalog.useSeries(cpu, canonicalTags([['dc', `d${i % 7}`], ['host', `host_${(i * 7919) % 3001}`], [i % 3 ? 'x' : 'y', texts[i % 16]!]]))
+        catalog.useSeries(
+          cpu,
+          canonicalTags([
+            ['dc', `d${i % 7}`],
+            ['host', `host_${(i * 7919) % 3001}`],
+            [i % 3 ? 'x' : 'y', texts[i % 16]!],
+          ]),
+        )
     }
-    for (const [from, to] of [[0, 2000], [2000, 2001], [2001, 2100], [2100, 3000]] as const) {
+    for (const [from, to] of [
+      [0, 2000],
+      [2000, 2001],
+      [2001, 2100],
+      [2100, 3000],
+    ] as const) {
       add(from, to)
       const ranks = catalog.ranks(cpu.id)
-      const inOrder = [...catalog.seriesOf(cpu.id)].sort((a, b) => ranks[a]! - ranks[b]!).map(o => catalog.printed.at(o))
+      const inOrder = [...catalog.seriesOf(cpu.id)]
+        .sort((a, b) => ranks[a]! - ranks[b]!)
+        .map(o => catalog.printed.at(o))
       expect(inOrder).toEqual([...inOrder].sort(compareUtf8))
     }
   })
@@ -209,7 +273,10 @@ describe('catalog records', () => {
     for (let i = from; i < to; i++) {
       const metric = catalog.useMetric(`m${i % 3}`)
       catalog.useField(metric, `f${i % 5}`, 'float')
-      catalog.useSeries(metric, [['host', `h${i}`], ['os', i % 2 ? 'linux' : 'bsd']])
+      catalog.useSeries(metric, [
+        ['host', `h${i}`],
+        ['os', i % 2 ? 'linux' : 'bsd'],
+      ])
     }
   }
   const dump = (catalog: Catalog): unknown => ({
@@ -270,7 +337,9 @@ describe('catalog records', () => {
     const different = newCatalog()
     different.useMetric('something else')
     expect(() => different.applyRecords(head)).toThrow(failure('corrupt_catalog', /contradicts/))
-    expect(() => newCatalog().applyRecords(head.subarray(0, head.length - 1))).toThrow(failure('corrupt_catalog', /end early/))
+    expect(() => newCatalog().applyRecords(head.subarray(0, head.length - 1))).toThrow(
+      failure('corrupt_catalog', /end early/),
+    )
   })
 
   test('arbitrary bytes give a catalog or an error, never a crash', () => {

@@ -2,7 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalTags, loadSeriesHasher, parseSeries, printSeries } from '../../../src/storage/catalog/identity.ts'
 
-const name = fc.oneof(fc.constantFrom('cpu', 'a.b', 'a-b', 'with space', 'q"uote', '0', 'é'), fc.string({ minLength: 1, unit: 'binary' }))
+const name = fc.oneof(
+  fc.constantFrom('cpu', 'a.b', 'a-b', 'with space', 'q"uote', '0', 'é'),
+  fc.string({ minLength: 1, unit: 'binary' }),
+)
 const tags = fc
   .uniqueArray(fc.tuple(name, fc.string({ minLength: 1, unit: 'binary' })), { selector: ([key]) => key, maxLength: 5 })
   .map(canonicalTags)
@@ -10,15 +13,40 @@ const tags = fc
 describe('series identity', () => {
   test('prints as the language has it', () => {
     expect(printSeries('cpu', [])).toBe('cpu')
-    expect(printSeries('weather.room1', canonicalTags([['host', 'a'], ['dc', 'x']]))).toBe('weather.room1{dc="x",host="a"}')
+    expect(
+      printSeries(
+        'weather.room1',
+        canonicalTags([
+          ['host', 'a'],
+          ['dc', 'x'],
+        ]),
+      ),
+    ).toBe('weather.room1{dc="x",host="a"}')
     expect(printSeries('my metric', [['k', 'a"b\n']])).toBe('"my metric"{k="a\\"b\\n"}')
     expect(printSeries('0cpu', [['tag-key', 'é']])).toBe('"0cpu"{"tag-key"="é"}')
   })
 
   test('empty and missing tags are absent, order does not matter, a key given twice is refused', () => {
-    expect(canonicalTags([['b', '1'], ['a', ''], ['c', null], ['d', undefined]])).toEqual([['b', '1']])
-    expect(canonicalTags([['\u{1f600}', 'x'], ['\uff5e', 'y']]).map(([key]) => key)).toEqual(['\uff5e', '\u{1f600}'])
-    expect(() => canonicalTags([['a', '1'], ['a', '2']])).toThrow(expect.objectContaining({ code: 'invalid_row' }))
+    expect(
+      canonicalTags([
+        ['b', '1'],
+        ['a', ''],
+        ['c', null],
+        ['d', undefined],
+      ]),
+    ).toEqual([['b', '1']])
+    expect(
+      canonicalTags([
+        ['\u{1f600}', 'x'],
+        ['\uff5e', 'y'],
+      ]).map(([key]) => key),
+    ).toEqual(['\uff5e', '\u{1f600}'])
+    expect(() =>
+      canonicalTags([
+        ['a', '1'],
+        ['a', '2'],
+      ]),
+    ).toThrow(expect.objectContaining({ code: 'invalid_row' }))
   })
 
   test('invariants 1 and 2: the printed form is the identity, and is read back', () => {
@@ -30,7 +58,17 @@ describe('series identity', () => {
   })
 
   test('reads canonical forms only', () => {
-    for (const text of ['', 'cpu{}', 'cpu{a="1"', 'cpu{a=1}', 'cpu{b="1",a="2"}', 'cpu{a="1"} ', '"cpu"', 'cpu{a="\\u0041"}', 'cpu{a="1",}'])
+    for (const text of [
+      '',
+      'cpu{}',
+      'cpu{a="1"',
+      'cpu{a=1}',
+      'cpu{b="1",a="2"}',
+      'cpu{a="1"} ',
+      '"cpu"',
+      'cpu{a="\\u0041"}',
+      'cpu{a="1",}',
+    ])
       expect(parseSeries(text), text).toBeUndefined()
     fc.assert(
       fc.property(fc.string(), text => {

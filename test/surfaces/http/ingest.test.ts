@@ -155,6 +155,8 @@ describe('Content-Encoding', () => {
     expect(compress.headers.get('accept-encoding')).toBe('gzip, zstd, br')
     const garbage = await post('/api/v1/ingest', line(1), { 'content-encoding': 'gzip' })
     expect([garbage.status, garbage.json.error?.code, garbage.json.ingested]).toEqual([400, 'truncated_body', 0])
+    const long = await post('/api/v1/ingest', line(1).repeat(500_000), { 'content-encoding': 'gzip' })
+    expect([long.status, long.json.error?.code]).toEqual([400, 'truncated_body'])
   })
 
   test('a bomb is a line too long, not memory [1]', async () => {

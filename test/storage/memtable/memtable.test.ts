@@ -1,0 +1,329 @@
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { Catalog } from '../../../src/storage/catalog/catalog.ts'
+import { loadSeriesHasher, type SeriesHasher } from '../../../src/storage/catalog/identity.ts'
+import { Memtable, type MemtableView } from '../../../src/storage/memtable/memtable.ts'
+import { RowBuffer } from '../../../src/storage/row-buffer.ts'
+import type {
+  FieldInfo,
+  FieldRows,
+  FieldType,
+  MetricInfo,
+  ReadRequest,
+  RowBatch,
+  SeriesSet,
+} from '../../../src/storage/types.ts'
+
+let hash: SeriesHasher
+beforeAll(async () => {
+  hash = await loadSeriesHasher()
+})
+
+type Value = number | string
+interface Row {
+  readonly metric: string
+  readonly host: number
+  readonly timeUs: number
+  readonly values: ReadonlyMap<string, Value>
+}
+const types: Record<string, FieldType> = { f: 'float', i: 'integer', b: 'boolean', s: 'string' }
+
+class Harness {
+  readonly catalog = new Catalog({ incarnation: '00'.repeat(16), hash, seriesMax: 100_000 })
+  readonly memtable: Memtable
+  readonly duplicates: 'last' | 'first'
+  /** All rows in the order of appending, with what the catalog calls their series. */
+  readonly rows: (Row & { series: number })[] = []
+  lsn = 0
+
+  constructor(duplicates: 'last' | 'first') {
+    this.duplicates = duplicates
+    this.memtable = new Memtable({ duplicates })
+  }
+
+  append(rows: readonly Row[]): void {
+    this.memtable.append(this.batch(rows), ++this.lsn)
+  }
+
+  batch(rows: readonly Row[]): RowBatch {
+    const names = [...new Set(rows.map(row => row.metric))]
+    const metrics = names.map(name => {
+      const metric = this.catalog.useMetric(name)
+      const own = rows.filter(row => row.metric === name)
+      const series = Uint32Array.from(own, row => this.catalog.useSeries(metric, [['host', `h${row.host}`]]))
+      const fieldNames = [...new Set(own.flatMap(row => [...row.values.keys()]))]
+      return {
+        metric,
+        length: own.length,
+        series,
+        timeUs: Float64Array.from(own, row => row.timeUs),
+        fields: fieldNames.map(field => this.column(metric, field, own)),
+      }
+    })
+    for (const row of rows) {
+      const metric = this.catalog.useMetric(row.metric)
+      this.rows.push({ ...row, series: this.catalog.useSeries(metric, [['host', `h${row.host}`]]) })
+    }
+    return { metrics, rowCount: rows.length, byteLength: 0 }
+  }
+
+  column(metric: MetricInfo, name: string, rows: readonly Row[]): FieldRows {
+    const type = types[name]!
+    const values =
+      type === 'string'
+        ? new Uint32Array(rows.length)
+        : type === 'boolean'
+          ? new Uint8Array(rows.length)
+          : new Float64Array(rows.length)
+    const valid = new Uint8Array(rows.length)
+    // A code no row uses must not show anywhere.
+    const strings = ['unused']
+    rows.forEach((row, i) => {
+      const value = row.values.get(name)
+      if (value === undefined) return
+      valid[i] = 1
+      values[i] = typeof value === 'string' ? strings.push(value) - 1 : value
+    })
+    return {
+      field: this.catalog.useField(metric, name, type),
+      values,
+      valid: valid.includes(0) ? valid : undefined,
+      strings: type === 'string' ? strings : undefined,
+    }
+  }
+
+  /** What the first `count` rows come to: merged, by (series rank, time). */
+  expected(count: number, request: Omit<ReadRequest, 'statistics'>): unknown[] {
+    const ranks = this.catalog.ranks(request.metric.id)
+    const merged = new Map<string, { series: number; timeUs: number; values: Map<string, Value> }>()
+    for (const row of this.rows.slice(0, count)) {
+      if (row.metric !== request.metric.name || row.timeUs < request.fromUs || row.timeUs >= request.toUs) continue
+      if (request.series && !request.series.has(row.series)) continue
+      const key = `${row.series} ${row.timeUs}`
+      const known = merged.get(key)
+      if (known === undefined) merged.set(key, { series: row.series, timeUs: row.timeUs, values: new Map(row.values) })
+      else
+        for (const [name, value] of row.values)
+          if (this.duplicates === 'last' || !known.values.has(name)) known.values.set(name, value)
+    }
+    return [...merged.values()]
+      .sort((a, b) => ranks[a.series]! - ranks[b.series]! || a.timeUs - b.timeUs)
+      .map(row => [row.series, row.timeUs, ...request.fields.map(field => row.values.get(field.name) ?? null)])
+  }
+}
+
+function* contents(buffer: RowBuffer): Generator<unknown[]> {
+  for (let i = 0; i < buffer.length; i++)
+    yield [
+      buffer.series[i],
+      buffer.timeUs[i],
+      ...buffer.fields.map(({ valid, values, dictionary }) =>
+        valid[i] === 0 ? null : dictionary ? dictionary.at(values[i]!) : values[i]!,
+      ),
+    ]
+}
+
+const statistics = () => ({
+  segmentsScanned: 0,
+  segmentsPruned: 0,
+  blocksScanned: 0,
+  blocksPruned: 0,
+  bytesRead: 0,
+  rowsScanned: 0,
+})
+const setOf = (ordinals: number[]): SeriesSet => ({
+  ordinals: Uint32Array.from(ordinals).sort(),
+  has: ordinal => ordinals.includes(ordinal),
+})
+
+/** Reads the request's pieces in windows and merges them as a scan would: later pieces after earlier ones. */
+function readAll(
+  harness: Harness,
+  view: MemtableView,
+  request: Omit<ReadRequest, 'statistics'>,
+  windowUs: number,
+): unknown[] {
+  const { catalog, duplicates } = harness
+  const full = { ...request, statistics: statistics() }
+  const ranks = catalog.ranks(request.metric.id)
+  const pieces = view.pieces(full, catalog)
+  const merged = new Map<string, unknown[]>()
+  for (const piece of pieces) {
+    let rows = 0
+    const from = Math.max(request.fromUs, piece.minTimeUs)
+    const to = Math.min(request.toUs, piece.maxTimeUs + 1)
+    for (let startUs = from; startUs < to; startUs += windowUs) {
+      const buffer = new RowBuffer(request.fields, 1)
+      piece.read(startUs, Math.min(to, startUs + windowUs), buffer)
+      rows += buffer.length
+      let last: unknown[] | undefined
+      for (const row of contents(buffer)) {
+        const [series, timeUs] = row as [number, number]
+        // One `expect` a row would take most of the time.
+        const [lastSeries, lastTime] = (last ?? [series, Number.NEGATIVE_INFINITY]) as [number, number]
+        const ascends = (ranks[lastSeries]! - ranks[series]! || lastTime - timeUs) < 0
+        const fits = timeUs >= Math.max(piece.minTimeUs, request.fromUs) && timeUs <= piece.maxTimeUs
+        if (!ascends || !fits || (piece.series ?? series) !== series) expect.unreachable(`row ${row} is out of place`)
+        last = row
+        const known = merged.get(`${series} ${timeUs}`)
+        if (known === undefined) merged.set(`${series} ${timeUs}`, row)
+        else
+          for (let i = 2; i < row.length; i++)
+            known[i] = duplicates === 'last' ? (row[i] ?? known[i]) : (known[i] ?? row[i])
+      }
+    }
+    expect(rows).toBeLessThanOrEqual(piece.rows)
+  }
+  return [...merged.values()].sort(
+    (a, b) => ranks[a[0] as number]! - ranks[b[0] as number]! || (a[1] as number) - (b[1] as number),
+  )
+}
+
+const someRow = fc.record({
+  metric: fc.constantFrom('m', 'm', 'n'),
+  host: fc.nat(5),
+  timeUs: fc.nat(60),
+  values: fc
+    .record({ f: fc.double(), i: fc.integer(), b: fc.nat(1), s: fc.constantFrom('', 'x', 'yy') }, { requiredKeys: [] })
+    .filter(values => Object.keys(values).length > 0)
+    .map(values => new Map<string, Value>(Object.entries(values))),
+})
+const someStep = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.array(someRow, { minLength: 1, maxLength: 40 }).map(rows => ({ kind: 'append' as const, rows })),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'view' as const }) },
+)
+const someRequest = fc.record({
+  metric: fc.constantFrom('m', 'n'),
+  from: fc.option(fc.nat(60)),
+  width: fc.option(fc.nat(40)),
+  hosts: fc.option(fc.uniqueArray(fc.nat(6), { maxLength: 6 })),
+  fields: fc.shuffledSubarray(['f', 'i', 'b', 's']),
+  windowUs: fc.integer({ min: 5, max: 100 }),
+})
+
+describe('memtable', () => {
+  test('views answer as the rows appended until then do', () => {
+    fc.assert(
+      fc.property(
+        fc.array(someStep, { maxLength: 12 }),
+        fc.array(someRequest, { minLength: 4, maxLength: 4 }),
+        fc.constantFrom('last' as const, 'first' as const),
+        (steps, requests, duplicates) => {
+          const harness = new Harness(duplicates)
+          const views: { view: MemtableView; count: number }[] = []
+          const look = (): void => void views.push({ view: harness.memtable.view(), count: harness.rows.length })
+          const ask = (): void => {
+            for (const { view, count } of views)
+              for (const { metric: name, from, width, hosts, fields, windowUs } of requests) {
+                const metric = harness.catalog.metric(name)
+                if (metric === undefined) continue
+                const fromUs = from ?? Number.NEGATIVE_INFINITY
+                const known = hosts?.map(host => harness.catalog.useSeries(metric, [['host', `h${host}`]]))
+                const request = {
+                  metric,
+                  fields: fields
+                    .map(field => metric.fields.find(other => other.name === field))
+                    .filter((f): f is FieldInfo => f !== undefined),
+                  fromUs,
+                  toUs: width === null ? Number.POSITIVE_INFINITY : (from ?? 0) + width,
+                  series: known && setOf(known),
+                }
+                expect(readAll(harness, view, request, windowUs)).toEqual(harness.expected(count, request))
+              }
+          }
+          look()
+          for (const step of steps) {
+            if (step.kind === 'append') harness.append(step.rows)
+            else look()
+          }
+          look()
+          ask()
+          const frozen = harness.memtable.freeze()
+          expect(frozen.rowCount).toBe(harness.rows.length)
+          expect(frozen.minTimeUs).toBe(Math.min(...harness.rows.map(row => row.timeUs)))
+          expect(frozen.maxTimeUs).toBe(Math.max(...harness.rows.map(row => row.timeUs)))
+          for (const { metric, rows } of frozen.metrics(harness.catalog)) {
+            const all = {
+              metric,
+              fields: rows.fields.map(field => field.field),
+              fromUs: -Infinity,
+              toUs: Infinity,
+              series: undefined,
+            }
+            expect([...contents(rows)]).toEqual(harness.expected(harness.rows.length, all))
+            const names = new Set(
+              harness.rows.filter(row => row.metric === metric.name).flatMap(row => [...row.values.keys()]),
+            )
+            expect(new Set(all.fields.map(field => field.name))).toEqual(names)
+          }
+          ask()
+        },
+      ),
+      { numRuns: 120 },
+    )
+  })
+
+  test('many chunks: batches across their borders, late rows, one series without scanning the rest', () => {
+    const harness = new Harness('last')
+    const hosts = 50
+    const ticks = 1200
+    let row = 0
+    for (let tick = 0; tick < ticks; tick += 40) {
+      const rows: Row[] = []
+      for (let t = tick; t < tick + 40; t++)
+        for (let host = 0; host < hosts; host++) {
+          const late = row++ % 997 === 0 ? 300 : 0
+          const values = new Map<string, Value>([['f', row]])
+          if (row > 20_000 && row % 3 === 0) values.set('s', `s${row % 10}`)
+          rows.push({ metric: 'm', host, timeUs: Math.max(0, t - late) * 1000, values })
+        }
+      harness.append(rows)
+    }
+    const { catalog, memtable } = harness
+    const metric = catalog.metric('m')!
+    const view = memtable.view()
+    const [fields, one] = [metric.fields, setOf([17])]
+    const requests = [
+      { metric, fields, fromUs: -Infinity, toUs: Infinity, series: undefined },
+      { metric, fields, fromUs: 300_000, toUs: 420_000, series: undefined },
+      { metric, fields, fromUs: 300_000, toUs: 420_000, series: setOf([3, 17, 44]) },
+      { metric, fields, fromUs: -Infinity, toUs: Infinity, series: one },
+      { metric, fields: [metric.fields[1]!], fromUs: 1_100_000, toUs: Infinity, series: one },
+    ]
+    for (const request of requests)
+      expect(readAll(harness, view, request, 100_000)).toEqual(harness.expected(harness.rows.length, request))
+
+    const counted = { ...requests[1]!, statistics: statistics() }
+    const pieces = view.pieces(counted, catalog)
+    expect(pieces.length).toBeLessThan(4)
+    const alone = { ...requests[3]!, statistics: statistics() }
+    const [linked, ...others] = view.pieces(alone, catalog)
+    expect(others).toEqual([])
+    expect(linked).toMatchObject({ series: 17, whole: true, rows: ticks })
+    linked!.read(-Infinity, Infinity, new RowBuffer(fields))
+    expect(alone.statistics.rowsScanned).toBe(ticks)
+    expect(view.pieces({ ...alone, series: setOf([]) }, catalog)).toEqual([])
+    expect(linked!.statistics(0)).toBeUndefined()
+  })
+
+  test('grows in bytes with rows and strings, and knows its LSNs', () => {
+    const harness = new Harness('last')
+    const { memtable } = harness
+    expect(memtable.view().rowCount).toBe(0)
+    const start = memtable.byteLength
+    harness.append([{ metric: 'm', host: 1, timeUs: 5, values: new Map([['f', 1]]) }])
+    expect([memtable.minLsn, memtable.maxLsn, memtable.rowCount]).toEqual([1, 1, 1])
+    const one = memtable.byteLength
+    expect(one).toBeGreaterThan(start)
+    harness.append([{ metric: 'm', host: 1, timeUs: 6, values: new Map([['s', 'x'.repeat(10_000)]]) }])
+    expect(memtable.byteLength).toBeGreaterThan(one + 20_000)
+    expect([memtable.minLsn, memtable.maxLsn]).toEqual([1, 2])
+    const view = memtable.view()
+    memtable.freeze()
+    expect(() => harness.append([{ metric: 'm', host: 1, timeUs: 7, values: new Map([['f', 1]]) }])).toThrow(/frozen/)
+    expect(view.rowCount).toBe(2)
+  })
+})
