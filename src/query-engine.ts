@@ -138,8 +138,10 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
       const stopTimer =
         timeoutMs === 0
           ? undefined
-          : timers.after(timeoutMs, () =>
-              abort.abort(new SydraError('query_timeout', `the query ran longer than ${timeoutMs} ms`)),
+          : timers.after(
+              timeoutMs,
+              () => abort.abort(new SydraError('query_timeout', `the query ran longer than ${timeoutMs} ms`)),
+              true,
             )
       const onAbort = (): void => abort.abort(new SydraError('cancelled', 'the query was cancelled'))
       options.signal?.addEventListener('abort', onAbort, { once: true })

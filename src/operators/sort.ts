@@ -10,7 +10,7 @@ import { type Batch, type Column, rowCount, type Schema } from '../columnar/batc
 import { BatchBuilder, ColumnBuilder } from '../columnar/builder.ts'
 import { compareNumbers } from '../columnar/value.ts'
 import { compareUtf8 } from '../lib/text.ts'
-import type { SortNode } from '../sydraql/plan.ts'
+import type { SortKey, SortNode } from '../sydraql/plan.ts'
 import { compile } from './compile.ts'
 import type { Execution } from './execution.ts'
 import { columnType } from './functions/evaluator.ts'
@@ -26,15 +26,20 @@ export async function* sort(node: SortNode, schema: Schema, input: BatchStream, 
     keys.map(key => columnType(key.type)),
   )
   const rowsMax = node.limit === undefined ? Infinity : 2 * node.limit + topRowsMin
+  let worst: Worst | undefined
   try {
     if (node.limit === 0) return
     for await (const batch of input) {
       if (rowCount(batch) === 0) continue
+      const keyColumns = keys.map(key => key.evaluate(batch))
       held.append(
-        batch,
-        keys.map(key => key.evaluate(batch)),
+        worst === undefined ? batch : { ...batch, selection: notWorse(batch, keyColumns[0]!, worst) },
+        keyColumns,
       )
-      if (held.rows.length > rowsMax) held.retain(sortedRows(node, held).subarray(0, node.limit))
+      if (held.rows.length > rowsMax) {
+        held.retain(sortedRows(node, held).subarray(0, node.limit))
+        worst = worstOf(node.keys[0]!, held.keys[0]!.column(), held.rows.length - 1)
+      }
       // The order of the rows and the keys' ranks come on top of the rows themselves.
       execution.memory.hold(held, held.byteLength + held.rows.length * (4 + 8 * keys.length))
     }
@@ -67,6 +72,7 @@ class Held {
   get byteLength(): number {
     return this.rows.byteLength + this.keys.reduce((bytes, key) => bytes + key.byteLength, 0)
   }
+  /** `keys` are as long as the batch; its selection counts for them too. */
   append(batch: Batch, keys: readonly Column[]): void {
     this.rows.append(batch)
     for (let k = 0; k < keys.length; k++) this.keys[k]!.append(keys[k]!, 0, batch.length, batch.selection)
@@ -83,6 +89,36 @@ class Held {
       return builder
     })
   }
+}
+
+/** The first key of the last row that a top-N keeps: rows beyond it need not be held. */
+interface Worst {
+  readonly value: number
+  readonly descending: boolean
+}
+
+/** Known for numbers without nulls before them; NaN is left to the sort. */
+function worstOf(key: SortKey, column: Column, row: number): Worst | undefined {
+  if (column.type === 'string' || column.type === 'boolean' || key.nulls === 'first') return undefined
+  if (column.valid !== undefined && column.valid[row] === 0) return undefined
+  const value = column.values[row]!
+  return Number.isNaN(value) ? undefined : { value, descending: key.descending }
+}
+
+/** Rows whose first key is not beyond the worst. */
+function notWorse(batch: Batch, column: Column, { value, descending }: Worst): Uint32Array {
+  const { selection } = batch
+  const { values, valid } = column
+  const count = rowCount(batch)
+  const out = new Uint32Array(count)
+  let kept = 0
+  for (let k = 0; k < count; k++) {
+    const row = selection === undefined ? k : selection[k]!
+    if (valid !== undefined && valid[row] === 0) continue
+    // Descending, NaN comes first: it is above every number.
+    if (descending ? !(values[row]! < value) : values[row]! <= value) out[kept++] = row
+  }
+  return out.subarray(0, kept)
 }
 
 /** Row numbers in order. */

@@ -15,10 +15,12 @@ export function portScheduler(clock: Clock, timers: Timers): SchedulerLike {
     schedule(state?: T, delayMs = 0): Subscription {
       this.#cancel?.()
       if (this.closed) return this
-      this.#cancel = timers.after(delayMs, () => {
+      // In the background: a pending flush keeps no process alive, for the WAL has its rows.
+      const task = (): void => {
         this.#cancel = undefined
         if (!this.closed) this.#work.call(this, state)
-      })
+      }
+      this.#cancel = timers.after(delayMs, task, true)
       return this
     }
   }

@@ -118,9 +118,6 @@ const lengths = fc.oneof(
 /** 1 to 1,024 rows. */
 export const hostileRows: fc.Arbitrary<Float64Array> = lengths.chain(count => fc.oneof(...kinds(count)))
 
-/** Rows of exactly `count`. */
-export const hostileRowsOf = (count: number): fc.Arbitrary<Float64Array> => fc.oneof(...kinds(count))
-
 export { fromBits, hostileDoubles }
 
 /** The bits of rows, for comparing to the bit. */

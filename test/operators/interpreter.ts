@@ -61,8 +61,8 @@ function call(expr: Call, args: readonly Scalar[]): Scalar {
       return a !== null && b !== null && order(a!, b!) === 0 ? null : a!
     case 'least':
     case 'greatest': {
-      const values = args.filter(value => value !== null).sort(order)
-      return (expr.name === 'least' ? values[0] : values.at(-1)) ?? null
+      const sign = expr.name === 'least' ? 1 : -1
+      return args.filter(value => value !== null).toSorted((x, y) => sign * order(x, y))[0] ?? null
     }
   }
   if (args.includes(null)) return null
@@ -262,10 +262,10 @@ const strictFunctions: Readonly<Record<string, (args: readonly Scalar[], expr: C
   time_bucket: ([, us], expr) => bucketStart(bucketOf(expr), us as number),
   extract: ([part, us]) => extract(part as string, us as number),
   to_timestamp: ([seconds]) => {
-    const us = halfAway((seconds as number) * 1e6)
+    const us = halfAway((seconds as number) * 1e6) + 0
     return Math.abs(us) <= 2 ** 53 ? us : null
   },
-  epoch_ms: ([us]) => Math.floor((us as number) / 1000),
+  epoch_ms: ([us]) => Math.floor((us as number) / 1000) + 0,
   cast_float: ([value]) => castNumber(value!),
   cast_integer: ([value]) => castInteger(value!),
   cast_boolean: ([value]) => {

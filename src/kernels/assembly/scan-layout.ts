@@ -19,7 +19,8 @@ export const templateLineBytesMax: u32 = 64 << 10;
 export const tableSlots: u32 = 256 << 10;
 /** Steps along the open-addressing table before a template is not registered. */
 export const probesMax: u32 = 64;
-export const sightingsMax: u32 = 64 << 10;
+/** Twice the templates, so that as many series as there may be templates are all remembered. */
+export const sightingsMax: u32 = 256 << 10;
 export const stringsMax: u32 = 64 << 10;
 export const stringBytesMax: u32 = 2 << 20;
 /** A string value over this is the general path's to refuse. */

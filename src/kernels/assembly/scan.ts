@@ -212,12 +212,13 @@ function find(hash: u64): u32 {
   return templatesMax;
 }
 
-/** Whether the filter knows the hash; it does from now on. */
+/** Whether the filter knows the hash; it does from now on. Buckets of four, the newest first, forget their oldest. */
 function seenBefore(hash: u64): bool {
-  const entry = sightings + (((<usize>hash) & <usize>(sightingsMax - 1)) << 2);
-  const tag = <u32>(hash >> 32) | 1;
-  if (load<u32>(entry) == tag) return true;
-  store<u32>(entry, tag);
+  const bucket = sightings + (((<usize>(hash >> 8)) & <usize>(sightingsMax / 4 - 1)) << 4);
+  const tag = i32x4.splat(<i32>(hash >> 32) | 1);
+  const known = v128.load(bucket);
+  if (v128.any_true(i32x4.eq(known, tag))) return true;
+  v128.store(bucket, v128.shuffle<i32>(known, tag, 4, 0, 1, 2));
   return false;
 }
 

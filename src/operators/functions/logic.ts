@@ -135,8 +135,7 @@ function extreme(
   return special((call, args) => {
     const bound = args.find(arg => typeof arg.constant?.value === 'number')
     if (args.length === 2 && bound !== undefined && args.every(arg => isNumeric(arg.type))) {
-      const varying = bound === args[0] ? args[1]! : args[0]!
-      const both = numericEvaluator({ kind: 'numeric', apply: ofNumbers }, columnType(call.type), [varying, bound])
+      const both = numericEvaluator({ kind: 'numeric', apply: ofNumbers }, columnType(call.type), args)
       return firstValid(columnType(call.type), [both, bound])
     }
     const choose = (row: readonly Scalar[]): Scalar => {

@@ -83,10 +83,10 @@ export const numericFunctions = {
   radians: numeric(a => (a * Math.PI) / 180),
   degrees: numeric(a => (a * 180) / Math.PI),
   to_timestamp: numeric(
-    a => roundHalfAway(a * 1e6),
+    a => roundHalfAway(a * 1e6) + 0,
     a => Math.abs(a * 1e6) <= 2 ** 53,
   ),
-  epoch_ms: numeric(a => Math.floor(a / 1000)),
+  epoch_ms: numeric(a => Math.floor(a / 1000) + 0),
 } satisfies Record<string, Implementation>
 
 /** `round` by its number of arguments. */

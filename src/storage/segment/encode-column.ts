@@ -230,8 +230,8 @@ function countValid(valid: Uint8Array | undefined, base: number, { blocks }: Gro
 }
 
 function writePrefix({ group, valid, counts, base }: DenseColumn, flags: number, out: ByteWriter): void {
-  if (valid === undefined || counts === undefined) return out.u8(flags)
-  out.u8(flags | columnFlags.nulls)
+  out.u8(valid === undefined ? flags : flags | columnFlags.nulls)
+  if (valid === undefined || counts === undefined) return
   const bitmap = new ByteWriter(group.rows / 8 + 16)
   encodeBits(valid, base, group.rows, bitmap)
   out.varint(bitmap.length)

@@ -76,6 +76,10 @@ export interface FooterMetric {
   readonly firstSeries: number
   readonly seriesCount: number
   readonly groups: readonly GroupEntry[]
+  /** First local series number of each group: ascending, equal where a long series goes on. */
+  readonly groupSeries: Uint32Array
+  /** Blocks in the groups before each, and in all at the end. */
+  readonly blocksBefore: Uint32Array
 }
 export interface PageEntry extends ChunkEntry {
   readonly seriesCount: number
@@ -196,12 +200,13 @@ function writeColumn({ field, length, crc, statistics }: WrittenColumn, group: W
       out.varint(statistics.firstTimeUs - group.minTimeUs)
       out.double(statistics.last)
       out.varint(group.maxTimeUs - statistics.lastTimeUs)
-      return
+      break
     case 'boolean':
-      return out.varint(statistics.trueCount)
+      out.varint(statistics.trueCount)
+      break
     case 'string':
       writeBound(statistics.min, out)
-      return writeBound(statistics.max, out)
+      writeBound(statistics.max, out)
   }
 }
 
@@ -278,7 +283,10 @@ function readMetric(reader: ByteReader, header: SegmentHeader, place: Place): Fo
     first = group.firstSeries
     return group
   })
-  return { name, fields, firstSeries, seriesCount, groups }
+  const groupSeries = Uint32Array.from(groups, group => group.firstSeries)
+  const blocksBefore = new Uint32Array(groups.length + 1)
+  for (const [i, group] of groups.entries()) blocksBefore[i + 1] = blocksBefore[i]! + group.blockCount
+  return { name, fields, firstSeries, seriesCount, groups, groupSeries, blocksBefore }
 }
 
 function readGroup(reader: ByteReader, previousFirst: number, seriesEnd: number, place: Place): GroupEntry {

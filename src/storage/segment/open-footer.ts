@@ -78,13 +78,40 @@ export function wantedSeries(open: OpenMetric, ordinals: Uint32Array, wanted: Se
   return count === seriesCount ? undefined : found.subarray(0, count)
 }
 
-/** Which runs of the group are among the ascending local numbers; undefined: all. */
-export function runsOf({ firstSeries, runCount }: GroupEntry, wanted: Uint32Array): Uint32Array | undefined {
-  const from = lowerBound(wanted, firstSeries, 0)
-  const to = lowerBound(wanted, firstSeries + runCount, from)
-  if (to - from === runCount) return undefined
-  return wanted.subarray(from, to).map(local => local - firstSeries)
+/** The groups, [from, to), that may hold series between the first and the last wanted. */
+export function groupsAround({ groups, groupSeries }: FooterMetric, wanted: Uint32Array): [from: number, to: number] {
+  // The series may have begun in the group before the first that begins at or after it.
+  const from = Math.max(0, lowerBound(groupSeries, wanted[0]!, 0) - 1)
+  const to = lowerBound(groupSeries, wanted.at(-1)! + 1, from)
+  return [from, Math.min(to, groups.length)]
 }
+
+/**
+ * Walks the groups of a metric, in order, beside the ascending local numbers that are wanted.
+ *
+ * @example const runs = walk.runsOf(group) // indexes of the group's wanted runs; undefined: all; empty: none
+ */
+export class WantedWalk {
+  readonly #wanted: Uint32Array
+  #at = 0
+
+  constructor(wanted: Uint32Array) {
+    this.#wanted = wanted
+  }
+
+  runsOf({ firstSeries, runCount }: GroupEntry): Uint32Array | undefined {
+    const wanted = this.#wanted
+    const end = firstSeries + runCount
+    while (this.#at < wanted.length && wanted[this.#at]! < firstSeries) this.#at++
+    let to = this.#at
+    while (to < wanted.length && wanted[to]! < end) to++
+    if (to === this.#at) return noRuns
+    if (to - this.#at === runCount) return undefined
+    return wanted.subarray(this.#at, to).map(local => local - firstSeries)
+  }
+}
+
+const noRuns = new Uint32Array(0)
 
 function lowerBound(ascending: Uint32Array, value: number, from: number): number {
   let low = from

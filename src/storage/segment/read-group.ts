@@ -17,7 +17,7 @@ import { ByteReader, DamageError } from '../codecs/bytes.ts'
 import { EncodedStrings } from '../codecs/strings.ts'
 import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import type { FieldBound, ReadStatistics } from '../types.ts'
-import type { BooleanChunk, FieldChunk, NumberChunk, StringChunk, TimeChunk } from './decode-column.ts'
+import type { FieldChunk, NumberChunk, StringChunk, TimeChunk } from './decode-column.ts'
 import type { NumberStatistics } from './footer.ts'
 import { blockRowsMax } from './format.ts'
 import type { GroupHead } from './group-head.ts'
@@ -174,8 +174,10 @@ export class GroupReader {
     const blockRows = blockStarts[block + 1]! - rowFrom
     if (count === blockRows) {
       valid.fill(1, at, at + rows)
-      if (chunk.kind === 'number' && rows === blockRows)
-        return this.#decodeNumbers(chunk, block, count, buffer.values as Float64Array, at)
+      if (chunk.kind === 'number' && rows === blockRows) {
+        this.#decodeNumbers(chunk, block, count, buffer.values as Float64Array, at)
+        return
+      }
     } else {
       assert(chunk.nulls !== undefined, 'fewer values than rows: there is a bitmap')
       const ones = unpackBits(chunk.nulls, rowFrom, rowFrom + blockRows, this.#scratch.flags, 0)
@@ -187,13 +189,15 @@ export class GroupReader {
     switch (chunk.kind) {
       case 'number':
         this.#decodeNumbers(chunk, block, count, this.#scratch.values, 0)
-        return this.#place(this.#scratch.values, present, buffer.values as Float64Array, at)
+        this.#place(this.#scratch.values, present, buffer.values as Float64Array, at)
+        break
       case 'boolean':
         unpackBits(chunk.bits, denseFrom, denseFrom + count, this.#scratch.bits, 0)
-        return this.#place(this.#scratch.bits, present, buffer.values as Uint8Array, at)
+        this.#place(this.#scratch.bits, present, buffer.values as Uint8Array, at)
+        break
       case 'string':
         this.#decodeCodes(chunk, block, count, present, buffer, codes)
-        return this.#place(this.#scratch.codes, present, buffer.values as Uint32Array, at)
+        this.#place(this.#scratch.codes, present, buffer.values as Uint32Array, at)
     }
   }
 
@@ -267,7 +271,10 @@ export class GroupReader {
     to: A,
     at: number,
   ): void {
-    if (present === undefined) return this.#copyRanges(dense, to, at)
+    if (present === undefined) {
+      this.#copyRanges(dense, to, at)
+      return
+    }
     let out = at
     let row = 0
     let next = 0

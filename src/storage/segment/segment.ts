@@ -19,7 +19,7 @@ import type { MetricInfo, Piece, ReadRequest, SegmentMeta, Tags } from '../types
 import { decodePage } from './dictionary.ts'
 import type { SegmentEnvironment } from './environment.ts'
 import type { Footer } from './footer.ts'
-import { heapBytes, type OpenFooter, type OpenMetric, openFooter, runsOf, wantedSeries } from './open-footer.ts'
+import { groupsAround, heapBytes, type OpenFooter, type OpenMetric, openFooter, WantedWalk, wantedSeries } from './open-footer.ts'
 import { GroupPiece } from './piece.ts'
 import { SegmentFile } from './segment-file.ts'
 
@@ -74,14 +74,16 @@ class OpenSegment implements Segment {
     if (found === undefined) return
     const { metric } = found
     const fields = this.#fieldsOf(request, found)
-    let wanted: Uint32Array | undefined
-    if (request.series !== undefined) {
-      wanted = wantedSeries(found, open.ordinals, request.series)
-      if (wanted?.length === 0) return
-    }
+    const wanted = request.series && wantedSeries(found, open.ordinals, request.series)
+    if (wanted?.length === 0) return
     const { fromUs, toUs, statistics } = request
-    for (const group of metric.groups) {
-      const runs = wanted === undefined ? undefined : runsOf(group, wanted)
+    const { groups, blocksBefore } = metric
+    const [from, to] = wanted === undefined ? [0, groups.length] : groupsAround(metric, wanted)
+    statistics.blocksPruned += blocksBefore[from]! + blocksBefore[groups.length]! - blocksBefore[to]!
+    const walk = wanted && new WantedWalk(wanted)
+    for (let i = from; i < to; i++) {
+      const group = groups[i]!
+      const runs = walk?.runsOf(group)
       if (group.maxTimeUs < fromUs || group.minTimeUs >= toUs || runs?.length === 0) {
         statistics.blocksPruned += group.blockCount
         continue

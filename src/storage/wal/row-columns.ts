@@ -84,17 +84,20 @@ export function encodeSeries(series: Uint32Array, parts: Uint8Array[]): void {
   const length = series.length
   const first = length > 0 ? series[0]! : 0
   const step = length > 1 ? series[1]! - first : 0
-  let regular = step >= 0
+  let regular = 0
+  if (step >= 0) while (regular < length && series[regular] === first + regular * step) regular++
+  if (regular === length) {
+    parts.push(Uint8Array.of(1), u32s(first, step))
+    return
+  }
   let min = first
   let max = first
-  for (let i = 0, expected = first; i < length; i++, expected += step) {
+  for (let i = 0; i < length; i++) {
     const ordinal = series[i]!
-    if (ordinal !== expected) regular = false
     if (ordinal < min) min = ordinal
-    else if (ordinal > max) max = ordinal
+    if (ordinal > max) max = ordinal
   }
-  if (regular) parts.push(Uint8Array.of(1), u32s(first, step))
-  else if (max - min < 256) parts.push(Uint8Array.of(2), u32s(min), offsets(series, min, new Uint8Array(length)))
+  if (max - min < 256) parts.push(Uint8Array.of(2), u32s(min), offsets(series, min, new Uint8Array(length)))
   else if (max - min < 65536) parts.push(Uint8Array.of(3), u32s(min), offsets(series, min, new Uint16Array(length)))
   else parts.push(Uint8Array.of(0), bytesOf(series))
 }
@@ -141,6 +144,7 @@ function encodeStep(values: Float64Array): Uint8Array[] | undefined {
   return [Uint8Array.of(1), bytesOf(Float64Array.of(first, step))]
 }
 
+/** Integers whose sums and differences are exact, and of which none is −0. */
 function encodeOffsets(values: Float64Array): Uint8Array[] | undefined {
   const length = values.length
   if (length < 2) return undefined
@@ -149,14 +153,16 @@ function encodeOffsets(values: Float64Array): Uint8Array[] | undefined {
   for (let i = 1; i < length; i++) {
     const value = values[i]!
     if (value < min) min = value
-    else if (value > max) max = value
+    if (value > max) max = value
   }
-  if (!(max - min < 2 ** 32)) return undefined
+  if (!(max - min < 2 ** 32) || !Number.isSafeInteger(min) || !Number.isSafeInteger(max)) return undefined
+  if (min <= 0 && max >= 0 && values.some(value => Object.is(value, -0))) return undefined
   const stored = new Uint32Array(length)
   for (let i = 0; i < length; i++) {
-    const value = values[i]!
-    const offset = (stored[i] = value - min)
-    if (stored[i] !== offset || min + offset !== value || (value === 0 && 1 / value < 0)) return undefined
+    const offset = values[i]! - min
+    const word = offset >>> 0
+    if (word !== offset) return undefined
+    stored[i] = word
   }
   return [Uint8Array.of(2), bytesOf(Float64Array.of(min)), bytesOf(stored)]
 }

@@ -105,10 +105,8 @@ export function ingestRoute(context: HttpContext) {
     // the body stays in the socket until the handler reads it
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    app.post<{ Querystring: IngestQuery }>(
-      '/api/v1/ingest',
-      { schema, config: { documentedBody } },
-      (request, reply) => ingest(context, request, reply),
+    app.post<{ Querystring: IngestQuery }>('/api/v1/ingest', { schema, config: { documentedBody } }, (request, reply) =>
+      ingest(context, request, reply),
     )
   }
 }

@@ -1,8 +1,8 @@
 /** Health, metrics, administration, the OpenAPI document, and the page that names them. */
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
+import { version } from '../../index.ts'
 import { SydraError } from '../../lib/errors.ts'
-import { version } from '../../version.ts'
 import type { HttpContext } from './context.ts'
 import type { Metrics } from './metrics.ts'
 import { noParameters, responses } from './schemas.ts'
