@@ -49,6 +49,35 @@ class Progress {
     this.#options = options
   }
 
+  /**
+   * Settles and submits what `settle` gives, with a permit for `permitBytes`. Resolves when it was granted; undefined when
+   * at once. Whatever goes wrong is the source's failure alone.
+   */
+  admit(
+    permitBytes: number,
+    settle: () => readonly RowBatch[],
+    reader: { readonly lines: number },
+  ): Promise<void> | undefined {
+    const { permits } = this.#engine
+    const submit = (): void => {
+      let batches: readonly RowBatch[] = []
+      try {
+        batches = settle()
+      } catch (error) {
+        this.failure ??= toSydraError(error)
+      }
+      this.submit(batches, reader.lines, permitBytes)
+    }
+    try {
+      const granted = permits.acquire(permitBytes)
+      if (granted !== undefined) return granted.then(submit)
+      submit()
+    } catch (error) {
+      this.failure ??= toSydraError(error)
+    }
+    return undefined
+  }
+
   /** Submits batches that hold a permit for `permitBytes`. */
   submit(batches: readonly RowBatch[], lines: number, permitBytes: number): void {
     const { permits } = this.#engine
@@ -67,8 +96,8 @@ class Progress {
       this.#engine.submit(batch).then(
         lsn => {
           this.ingested += batch.rowCount
-          this.#options.onCommit?.({ lines, lsn })
           settle()
+          this.#options.onCommit?.({ lines, lsn })
         },
         (error: unknown) => {
           this.failure ??= toSydraError(error)
@@ -119,11 +148,7 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
     write(bytes) {
       assert(!ended, 'an ingest stream takes nothing after its end')
       if (progress.failure !== undefined || reader.stopped !== undefined) return undefined
-      const granted = engine.permits.acquire(bytes.length)
-      const read = (): void => progress.submit(reader.push(bytes), reader.lines, bytes.length)
-      if (granted !== undefined) return granted.then(read)
-      read()
-      return undefined
+      return progress.admit(bytes.length, () => reader.push(bytes), reader)
     },
     end: () => finish(true),
     cut: () => finish(false),
@@ -287,13 +312,11 @@ class ObjectCollector {
     if (this.#granted !== undefined) return this.#granted
     const rows = this.#rows.splice(0, sliceRowsMax)
     if (rows.length === 0 || this.stopped) return undefined
-    const permitBytes = rows.length * rowObjectBytes
-    const settle = (): void => {
+    const settle = (): readonly RowBatch[] => {
       this.#granted = undefined
-      this.#progress.submit(this.#reader.push(rows), this.#reader.lines, permitBytes)
+      return this.#reader.push(rows)
     }
-    this.#granted = this.#engine.permits.acquire(permitBytes)?.then(settle)
-    if (this.#granted === undefined) settle()
+    this.#granted = this.#progress.admit(rows.length * rowObjectBytes, settle, this.#reader)
     return this.#granted
   }
 }

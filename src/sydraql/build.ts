@@ -12,6 +12,7 @@ import type { FillMode, FillNode, GroupKey, LogicalPlan, TimeRange } from './pla
 import type { Report } from './problem.ts'
 import type { Grouping, Query, RowCount, SelectQuery } from './query.ts'
 import { conjuncts, joined } from './rewrite.ts'
+import { plainCondition } from './rules/simplify.ts'
 import { everything, timeCondition } from './time-range.ts'
 
 export function buildPlan(query: Query, report: Report): LogicalPlan {
@@ -61,10 +62,11 @@ function buildSelect(query: SelectQuery, report: Report): LogicalPlan {
 function aggregated(scan: LogicalPlan, where: Expr | undefined, grouping: Grouping, report: Report): LogicalPlan {
   const { keys, aggregates, schema, having, fill, filledSchema } = grouping
   const bucketKey = keys.find(key => key.bucket !== undefined)
+  const { range, plain } = plainRange(where)
   const span = where?.span ?? { start: 0, end: 0 }
   const seeded = fill?.kind === 'previous' && fill.lookbackUs !== undefined && bucketKey !== undefined
   const reach = seeded
-    ? withLookback(where, fill, bucketKey, () => report('unsupported_fill', lookbackMessage, span))
+    ? withLookback(plain, fill, bucketKey, () => report('unsupported_fill', lookbackMessage, span))
     : where
   const rows = filtered(scan, reach)
   const groups = filtered({ kind: 'aggregate', input: rows, keys, aggregates, schema }, having)
@@ -77,7 +79,7 @@ function aggregated(scan: LogicalPlan, where: Expr | undefined, grouping: Groupi
     bucket: bucketKey.bucket!,
     keyColumns: keys.filter(key => key !== bucketKey).map(key => key.name),
     valueColumns: aggregates.map(aggregate => aggregate.name),
-    range: where === undefined ? everything : timeCondition(where).range,
+    range,
     schema: filledSchema,
   }
   return node
@@ -127,6 +129,11 @@ function withLookback(
 }
 
 /** Where the query's rows lie in time, by its `where`; unbounded sides are infinite. */
-export function rangeOf(query: Query): TimeRange {
-  return query.kind === 'select' && query.where !== undefined ? timeCondition(query.where).range : everything
+export const rangeOf = (query: Query): TimeRange =>
+  query.kind === 'select' ? plainRange(query.where).range : everything
+
+function plainRange(where: Expr | undefined): { readonly range: TimeRange; readonly plain: Expr | undefined } {
+  if (where === undefined) return { range: everything, plain: undefined }
+  const plain = plainCondition(where)
+  return { range: timeCondition(plain).range, plain }
 }

@@ -24,7 +24,7 @@ export function positionOf(text: string, span: Span): Position {
  */
 export function caretLines(text: string, span: Span): string {
   const start = Math.min(span.start, text.length)
-  const lineStart = text.lastIndexOf('\n', start - 1) + 1
+  const lineStart = start === 0 ? 0 : text.lastIndexOf('\n', start - 1) + 1
   const newline = text.indexOf('\n', start)
   const lineEnd = newline === -1 ? text.length : newline
   const from = Math.max(lineStart, start - printedWidthMax / 2)

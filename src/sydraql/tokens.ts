@@ -92,8 +92,13 @@ const BlockComment = createToken({
   line_breaks: true,
 })
 
-/** Always an error, but a better one than a division by a star. */
-export const OpenComment = token('OpenComment', '/*', 'a comment')
+/** A comment that is not closed: takes the rest of the text, so that it is looked for once and not at each `/*`. */
+export const OpenComment = createToken({
+  name: 'OpenComment',
+  pattern: /\/\*[\s\S]*/,
+  label: 'a comment',
+  line_breaks: true,
+})
 
 export const LeftParen = token('LeftParen', '(', '(')
 export const RightParen = token('RightParen', ')', ')')
@@ -161,7 +166,7 @@ export const Else = reserved('else')
 export const End = reserved('end')
 export const Distinct = reserved('distinct')
 export const Join = reserved('join')
-export const On = reserved('on')
+reserved('on')
 export const Asc = nameOnly('asc')
 export const Desc = nameOnly('desc')
 export const Fill = nameOnly('fill')
@@ -171,8 +176,6 @@ export const Per = nameOnly('per')
 export const Of = soft('of')
 export const First = soft('first')
 export const Last = soft('last')
-export const Cast = soft('cast')
-export const Extract = soft('extract')
 export const ById = soft('by_id')
 export const Explain = soft('explain')
 export const Analyze = soft('analyze')

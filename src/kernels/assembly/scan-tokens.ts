@@ -21,6 +21,24 @@ import { hashBytes } from "./scan-bytes";
 /** Hash of the skeleton of the line tokenised last; 0 when the line cannot be a template. */
 export let skeletonHash: u64 = 0;
 
+/** The hash before the last segment went in: what `tailHash` continues. */
+export let prefixHash: u64 = 0;
+
+/** The skeleton's hash for a line known up to its last segment, which starts at p and holds no slot. */
+export function tailHash(prefix: u64, p: usize): u64 {
+  let end = p;
+  while (true) {
+    const newlines = i8x16.bitmask(i8x16.eq(v128.load(end), i8x16.splat(10)));
+    if (newlines != 0) {
+      end += <usize>ctz(newlines);
+      break;
+    }
+    end += 16;
+  }
+  const hash = hashBytes(prefix, p, end);
+  return hash == 0 ? 1 : hash;
+}
+
 const evenBits: u64 = 0x5555555555555555;
 
 // @ts-ignore: decorator
@@ -155,6 +173,7 @@ export function tokenise(line: usize): void {
     block += 64;
   }
   if (block - line > templateLineBytesMax) return;
+  prefixHash = hash;
   hash = hashBytes(hash, segment, block);
   store<u32>(state, slots, lineSlotCountAt);
   skeletonHash = hash == 0 ? 1 : hash;

@@ -1,7 +1,7 @@
 /**
  * NDJSON scanner: matches lines against templates and stages their times and values.
  *
- *   template   slots u32, values u32, then per segment: length u32, op u32 (what follows it), bytes
+ *   template   hash before the last segment u64, then per segment: length u32, op u32 (what follows it), bytes
  *   line       segment value segment value … segment newline
  *
  * Invariants:
@@ -17,7 +17,7 @@ import {
 } from "./scan-layout";
 import { equalBytes, setSeed } from "./scan-bytes";
 import { clearStrings, internString } from "./scan-strings";
-import { skeletonHash, tokenise } from "./scan-tokens";
+import { prefixHash, skeletonHash, tailHash, tokenise } from "./scan-tokens";
 import { inexact, number, readIso, readNumber, readSpecial, readString, readTime } from "./scan-values";
 
 export {
@@ -51,6 +51,8 @@ let inputEnd: usize = input;
 /** Set by `match` when there was no room for a string. */
 let stringsFull: bool = false;
 let lineTime: f64 = 0;
+/** Where `match` came to a last segment that differs, else 0. */
+let tail: usize = 0;
 
 export function init(seed: u64): void {
   setSeed(seed);
@@ -109,7 +111,16 @@ export function scan(): i32 {
     }
     let template = load<u32>(templates + ((<usize>last) << 3), 4);
     let after: usize = 0;
-    if (template < templatesMax) after = match(template, p);
+    tail = 0;
+    if (template < templatesMax) {
+      after = match(template, p);
+      if (tail != 0) {
+        // all up to the tags is as predicted: look up another template that differs in its last segment only
+        template = find(tailHash(load<u64>(load<u32>(templates + ((<usize>template) << 3))), tail));
+        if (template < templatesMax && (after = match(template, p)) != 0)
+          store<u32>(templates + ((<usize>last) << 3), template, 4);
+      }
+    }
     if (after == 0) {
       tokenise(p);
       template = find(skeletonHash);
@@ -142,11 +153,14 @@ function match(template: u32, p: usize): usize {
   let slot = load<u32>(state, slotCountAt);
   let fixupCount = load<u32>(state, fixupCountAt);
   let time: f64 = NaN;
-  let t: usize = load<u32>(templates + ((<usize>template) << 3));
+  let t = (<usize>load<u32>(templates + ((<usize>template) << 3))) + 8;
   while (true) {
     const length: usize = load<u32>(t);
     const op = load<u32>(t, 4);
-    if (!equalBytes(p, t + 8, length)) return 0;
+    if (!equalBytes(p, t + 8, length)) {
+      if (op == opEnd) tail = p;
+      return 0;
+    }
     p += length;
     t += 8 + length;
     if (op == opFloat) {
@@ -166,7 +180,10 @@ function match(template: u32, p: usize): usize {
       if (p == 0) return 0;
       time = number;
     } else if (op == opEnd) {
-      if (load<u8>(p) != 10) return 0;
+      if (load<u8>(p) != 10) {
+        tail = p - length;
+        return 0;
+      }
       break;
     } else if (op == opString) {
       const end = readString(p);
@@ -231,7 +248,7 @@ export function register(): i32 {
   const line = input + load<u32>(state, positionAt);
   let end = line;
   while (load<u8>(end) != 10) end++;
-  const size = (end - line) + (<usize>slots + 1) * 8;
+  const size = (end - line) + 8 + (<usize>slots + 1) * 8;
   if (templateCount == templatesMax || templateEnd + size > templateBytes + templateBytesMax) return -1;
   let index = <u32>(skeletonHash >> 40) & (tableSlots - 1);
   let probe: u32 = 0;
@@ -244,6 +261,8 @@ export function register(): i32 {
   store<u64>(entry, skeletonHash);
   store<u32>(entry, id, 8);
   store<u32>(templates + ((<usize>id) << 3), <u32>templateEnd);
+  store<u64>(templateEnd, prefixHash);
+  templateEnd += 8;
   let segment = line;
   for (let i: u32 = 0; i <= slots; i++) {
     const slot = lineSlots + (<usize>i) * 12;

@@ -4,7 +4,7 @@
  *   layout of cpu   usr <- value 0, sys <- value 1, up <- true
  */
 import type { FieldInfo, MetricInfo } from '../types.ts'
-import { layoutsMax } from './limits.ts'
+import { layoutColumnsMax } from './limits.ts'
 
 export interface LayoutColumn {
   readonly field: FieldInfo
@@ -14,20 +14,30 @@ export interface LayoutColumn {
 }
 
 export interface Layout {
+  readonly id: number
   readonly metric: MetricInfo
   /** One a field, fields distinct. */
   readonly columns: readonly LayoutColumn[]
   /** Staged values a row has. */
   readonly valueCount: number
-  /** Scratch of the batch builder: its group in the batch being built. */
-  group: number
 }
 
-/** Gives equal layouts as one object, so that rows of many series share it. Bounded: forgetting only costs sharing. */
+/** Gives equal layouts one id, so that rows of many series share it. */
 export class Layouts {
+  readonly #all: Layout[] = []
   readonly #byKey = new Map<string, Layout>()
   /** Per metric id, the layout of the last row that was settled by itself. */
   readonly #lastPlain: (Layout | undefined)[] = []
+  #columns = 0
+
+  /** Whether it is time to `clear`. */
+  get full(): boolean {
+    return this.#columns > layoutColumnsMax
+  }
+
+  at(id: number): Layout {
+    return this.#all[id]!
+  }
 
   /** The layout of rows whose values are exactly these fields, in order. */
   plain(metric: MetricInfo, fields: readonly FieldInfo[]): Layout {
@@ -48,10 +58,19 @@ export class Layouts {
     }
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
-    if (this.#byKey.size >= layoutsMax) this.#byKey.clear()
-    const layout: Layout = { metric, columns, valueCount, group: -1 }
+    const layout: Layout = { id: this.#all.length, metric, columns, valueCount }
+    this.#all.push(layout)
     this.#byKey.set(key, layout)
+    this.#columns += columns.length
     return layout
+  }
+
+  /** Ids given before mean nothing any more. */
+  clear(): void {
+    this.#all.length = 0
+    this.#byKey.clear()
+    this.#lastPlain.length = 0
+    this.#columns = 0
   }
 }
 

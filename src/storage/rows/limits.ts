@@ -14,7 +14,8 @@ export const batchTextUnitsMax = 2 << 20
 
 /** Series remembered by the text of metric and tags as they were given. */
 export const seriesAliasesMax = 64 << 10
-export const layoutsMax = 4096
+/** Columns of all layouts together, before templates and layouts are forgotten and learnt anew. */
+export const layoutColumnsMax = 256 << 10
 /** Templates the scanner had no place for before no more are tried. */
 export const refusedTemplatesMax = 16
 /** Lines of that kind after which the scanner forgets all templates and learns anew. */

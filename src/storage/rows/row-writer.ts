@@ -15,8 +15,8 @@ import type { Clock } from '../../lib/ports.ts'
 import type { CatalogWriter } from '../catalog/types.ts'
 import type { RowBatch } from '../types.ts'
 import { BatchBuilder } from './batch-builder.ts'
-import { type Layout, Layouts } from './layout.ts'
-import { batchTextUnitsMax, refusedTemplatesMax, untemplatedLinesMax } from './limits.ts'
+import { Layouts } from './layout.ts'
+import { batchRowsMax, batchTextUnitsMax, refusedTemplatesMax, untemplatedLinesMax } from './limits.ts'
 import { type Draft, RowRules } from './row-rules.ts'
 import { interpretTemplate } from './template.ts'
 
@@ -46,12 +46,11 @@ export class RowWriter {
   readonly #clock: Clock
   readonly #layouts = new Layouts()
   readonly #builder: BatchBuilder
-  /** By template id. */
-  #templateLayouts: Layout[] = []
-  #templateSeries: number[] = []
-  /** Of rows that were appended, by template id less `templatesMax`. */
-  #appendedLayouts: Layout[] = []
-  #appendedSeries: number[] = []
+  /** By template id; rows that were staged by themselves have ids from `templatesMax` on. */
+  readonly #layoutIds: Uint32Array
+  readonly #series: Uint32Array
+  #templates = 0
+  #appended = 0
   #appendedTextUnits = 0
   readonly #values: number[] = []
   #lastServerTimeUs: number
@@ -66,10 +65,12 @@ export class RowWriter {
     this.scanner = scanner
     this.#clock = clock
     this.#lastServerTimeUs = lastServerTimeUs
-    const { templatesMax } = scanner
+    this.#layoutIds = new Uint32Array(scanner.templatesMax + batchRowsMax)
+    this.#series = new Uint32Array(scanner.templatesMax + batchRowsMax)
     this.#builder = new BatchBuilder(scanner, {
-      layoutOf: id => (id < templatesMax ? this.#templateLayouts[id]! : this.#appendedLayouts[id - templatesMax]!),
-      seriesOf: id => (id < templatesMax ? this.#templateSeries[id]! : this.#appendedSeries[id - templatesMax]!),
+      layouts: this.#layouts,
+      layoutIds: this.#layoutIds,
+      series: this.#series,
       serverTimeUs: () => this.#serverTimeUs(),
     })
   }
@@ -78,7 +79,7 @@ export class RowWriter {
     return {
       templateRows: this.#rows - this.#generalRows,
       generalRows: this.#generalRows,
-      templates: this.#templateLayouts.length,
+      templates: this.#templates,
       templateResets: this.#templateResets,
     }
   }
@@ -92,9 +93,9 @@ export class RowWriter {
       this.drain(batches)
       assert(this.#encodeValues(values), 'a row fits an empty stage')
     }
-    const id = scanner.templatesMax + this.#appendedLayouts.length
-    this.#appendedLayouts.push(this.#layouts.plain(draft.metric, draft.fields))
-    this.#appendedSeries.push(draft.series)
+    const id = scanner.templatesMax + this.#appended++
+    this.#layoutIds[id] = this.#layouts.plain(draft.metric, draft.fields).id
+    this.#series[id] = draft.series
     scanner.append(id, draft.timeUs, this.#values)
     this.#generalRows++
   }
@@ -128,9 +129,9 @@ export class RowWriter {
       this.#refusedTemplates++
       return
     }
-    assert(id === this.#templateLayouts.length, 'template ids count from 0')
-    this.#templateLayouts.push(this.#layouts.of(draft.metric, template.columns))
-    this.#templateSeries.push(draft.series)
+    this.#layoutIds[id] = this.#layouts.of(draft.metric, template.columns).id
+    this.#series[id] = draft.series
+    this.#templates++
   }
 
   /** Moves what is staged into batches. */
@@ -138,27 +139,26 @@ export class RowWriter {
     const { scanner } = this
     const rows = scanner.rowCount()
     for (let from = 0; from < rows; ) {
-      const { batch, next } = this.#builder.build(from)
+      const batch = this.#builder.build(from)
       batches.push(batch)
-      from = next
+      from += batch.rowCount
     }
     this.#rows += rows
     this.discard()
-    if (this.#untemplatedLines >= untemplatedLinesMax) this.#forgetTemplates()
+    if (this.#untemplatedLines >= untemplatedLinesMax || this.#layouts.full) this.#forgetTemplates()
   }
 
   /** Forgets what is staged: a caller failed in the middle of a call. */
   discard(): void {
     this.scanner.clearRows()
-    this.#appendedLayouts = []
-    this.#appendedSeries = []
+    this.#appended = 0
     this.#appendedTextUnits = 0
   }
 
   #forgetTemplates(): void {
     this.scanner.clearTemplates()
-    this.#templateLayouts = []
-    this.#templateSeries = []
+    this.#layouts.clear()
+    this.#templates = 0
     this.#refusedTemplates = 0
     this.#untemplatedLines = 0
     this.#templateResets++

@@ -13,7 +13,7 @@ import { functionInfo } from '../functions.ts'
 import type { AggregateCall, FillMode, GroupKey } from '../plan.ts'
 import type { Report } from '../problem.ts'
 import { mapChildren, sameExpr, someNode } from '../rewrite.ts'
-import { columnRef } from './scope.ts'
+import { columnRef, resultName } from './scope.ts'
 
 const isAggregate = (expr: Expr): expr is Call =>
   expr.kind === 'call' && (expr.name === 'count_distinct' || functionInfo(expr.name)?.kind === 'aggregate')
@@ -81,8 +81,9 @@ export class GroupingBuilder {
     if (key !== undefined) return columnRef(key.name, expr.type as ValueType, expr.span)
     if (isAggregate(expr)) return this.#aggregate(expr)
     if (expr.kind === 'column') {
-      const hint = `add it to group by, or say which value you want, as in last(${expr.name.replace(/^field\./, '')})`
-      throw this.#report('not_grouped', `${expr.name} is neither grouped by nor inside an aggregate`, expr.span, hint)
+      const name = resultName(expr.name)
+      const hint = `add it to group by, or say which value you want, as in last(${name})`
+      throw this.#report('not_grouped', `${name} is neither grouped by nor inside an aggregate`, expr.span, hint)
     }
     return mapChildren(expr, child => this.regroup(child))
   }

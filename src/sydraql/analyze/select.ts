@@ -258,7 +258,7 @@ function byPosition(node: SyntaxExpr, items: readonly Item[], clause: string, re
   if (node.kind !== 'literal' || node.type !== 'integer') return undefined
   const item = items[Number(node.value) - 1]
   if (item !== undefined) return item
-  throw report('wrong_argument', `${clause} ${node.value}: the select list has ${items.length} columns`, node.span)
+  throw report('wrong_argument', `${clause} ${node.value}: the select list ends at column ${items.length}`, node.span)
 }
 
 export function analyzeCount(count: CountSyntax, clause: string, report: Report): RowCount {

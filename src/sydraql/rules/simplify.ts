@@ -29,6 +29,10 @@ export const simplifyConditions: Rule = {
   },
 }
 
+/** A condition as both rules leave it: bounds of `time` are then plain to see. */
+export const plainCondition = (condition: Expr): Expr =>
+  rewrite(condition, node => simplify(node.kind === 'call' ? (evaluate(node) ?? node) : node))
+
 const isLiteral = (expr: Expr, value: Literal['value']): boolean => expr.kind === 'literal' && expr.value === value
 const truth = (value: boolean, span: Span): Literal => ({ kind: 'literal', type: 'boolean', value, span })
 

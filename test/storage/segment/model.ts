@@ -60,11 +60,19 @@ export class TestCatalog implements SegmentCatalog {
   }
 }
 
+const ordered = new WeakMap<readonly Row[], Row[]>()
+
+/** By printed series, then time. */
 export function inOrder(metric: MetricInfo, rows: readonly Row[]): Row[] {
-  const names = new Map(rows.map(({ series }) => [series, printed(metric.name, series)]))
-  return rows.toSorted((a, b) => {
-    return a.series === b.series ? a.timeUs - b.timeUs : compareUtf8(names.get(a.series)!, names.get(b.series)!)
-  })
+  let found = ordered.get(rows)
+  if (found === undefined) {
+    const names = new Map(rows.map(({ series }) => [series, printed(metric.name, series)]))
+    found = rows.toSorted((a, b) =>
+      a.series === b.series ? a.timeUs - b.timeUs : compareUtf8(names.get(a.series)!, names.get(b.series)!),
+    )
+    ordered.set(rows, found)
+  }
+  return found
 }
 
 export function bufferOf(metric: MetricInfo, rows: readonly Row[]): RowBuffer {
@@ -83,14 +91,15 @@ export function bufferOf(metric: MetricInfo, rows: readonly Row[]): RowBuffer {
   return buffer
 }
 
-const doubles = new Float64Array(1)
-const bits = new BigUint64Array(doubles.buffer)
 /** Numbers by their bits, so that NaN payloads and -0 compare. */
-function comparable(value: Value | undefined): unknown {
-  if (typeof value !== 'number') return value
-  doubles[0] = value
-  return Number.isNaN(value) || value === 0 ? bits[0] : value
+function sameValue(a: Value | undefined, b: Value | undefined): boolean {
+  if (typeof a !== 'number' || typeof b !== 'number' || (a === b && a !== 0)) return a === b
+  doubles[0] = a
+  doubles[1] = b
+  return bits[0] === bits[1]
 }
+const doubles = new Float64Array(2)
+const bits = new BigUint64Array(doubles.buffer)
 
 export function rowsOf(buffer: RowBuffer): Row[] {
   return Array.from({ length: buffer.length }, (_, i) => ({
@@ -98,7 +107,7 @@ export function rowsOf(buffer: RowBuffer): Row[] {
     timeUs: buffer.timeUs[i]!,
     values: buffer.fields.map(({ field, valid, values, nulls, dictionary }) => {
       if (valid[i] === 0) {
-        expect(nulls).toBe(true)
+        if (!nulls) throw new Error('a null in a field that says it has none')
         return undefined
       }
       const value = values[i]!
@@ -108,8 +117,14 @@ export function rowsOf(buffer: RowBuffer): Row[] {
 }
 
 export function expectSameRows(actual: readonly Row[], expected: readonly Row[]): void {
-  const plain = (row: Row): unknown => [row.series, row.timeUs, row.values.map(comparable)]
-  expect(actual.map(plain)).toEqual(expected.map(plain))
+  expect(actual.length).toBe(expected.length)
+  const differs = actual.findIndex((row, i) => {
+    const other = expected[i]!
+    if (row.series !== other.series || row.timeUs !== other.timeUs) return true
+    return row.values.length !== other.values.length || row.values.some((value, f) => !sameValue(value, other.values[f]))
+  })
+  if (differs >= 0) expect({ row: differs, ...actual[differs] }).toEqual({ row: differs, ...expected[differs] })
+  expect(differs).toBe(-1)
 }
 
 export interface WrittenSegment {
@@ -180,16 +195,15 @@ export function read(segment: Segment, request: ReadRequest, bounds?: readonly F
 }
 
 export function matching(metric: MetricInfo, rows: readonly Row[], request: ReadRequest): Row[] {
-  const wanted = rows.filter(
-    row =>
-      row.timeUs >= request.fromUs &&
-      row.timeUs < request.toUs &&
-      (request.series === undefined || request.series.has(row.series)),
-  )
-  return inOrder(metric, wanted).map(row => ({
-    ...row,
-    values: request.fields.map(field => row.values[metric.fields.findIndex(({ name }) => name === field.name)]),
-  }))
+  const picked = request.fields.map(field => metric.fields.findIndex(({ name }) => name === field.name))
+  return inOrder(metric, rows)
+    .filter(
+      row =>
+        row.timeUs >= request.fromUs &&
+        row.timeUs < request.toUs &&
+        (request.series === undefined || request.series.has(row.series)),
+    )
+    .map(row => ({ ...row, values: picked.map(field => row.values[field]) }))
 }
 
 /** A small deterministic generator for bulk data (Numerical Recipes' LCG). */
