@@ -95,18 +95,20 @@ class Held {
 interface Worst {
   readonly value: number
   readonly descending: boolean
+  readonly keepNulls: boolean
 }
 
-/** Known for numbers without nulls before them; NaN is left to the sort. */
+/** Known for numbers; a null or NaN says nothing. */
 function worstOf(key: SortKey, column: Column, row: number): Worst | undefined {
-  if (column.type === 'string' || column.type === 'boolean' || key.nulls === 'first') return undefined
+  if (column.type === 'string' || column.type === 'boolean') return undefined
   if (column.valid !== undefined && column.valid[row] === 0) return undefined
   const value = column.values[row]!
-  return Number.isNaN(value) ? undefined : { value, descending: key.descending }
+  if (Number.isNaN(value)) return undefined
+  return { value, descending: key.descending, keepNulls: key.nulls === 'first' }
 }
 
 /** Rows whose first key is not beyond the worst. */
-function notWorse(batch: Batch, column: Column, { value, descending }: Worst): Uint32Array {
+function notWorse(batch: Batch, column: Column, { value, descending, keepNulls }: Worst): Uint32Array {
   const { selection } = batch
   const { values, valid } = column
   const count = rowCount(batch)
@@ -114,7 +116,10 @@ function notWorse(batch: Batch, column: Column, { value, descending }: Worst): U
   let kept = 0
   for (let k = 0; k < count; k++) {
     const row = selection === undefined ? k : selection[k]!
-    if (valid !== undefined && valid[row] === 0) continue
+    if (valid !== undefined && valid[row] === 0) {
+      if (keepNulls) out[kept++] = row
+      continue
+    }
     // Descending, NaN comes first: it is above every number.
     if (descending ? !(values[row]! < value) : values[row]! <= value) out[kept++] = row
   }

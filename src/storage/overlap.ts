@@ -28,7 +28,7 @@ interface Reach {
   endUs: number
 }
 
-/** n log n for any number of series and overlaps, times the number of sources that overlap others. */
+/** n log n for any number of pieces, series, sources and overlaps. */
 export function overlapGroups(pieces: readonly Piece[]): OverlapGroup[] {
   const groups: OverlapGroup[] = []
   const rest: Piece[] = []
@@ -41,47 +41,36 @@ export function overlapGroups(pieces: readonly Piece[]): OverlapGroup[] {
   return groups.sort((a, b) => a.minTimeUs - b.minTimeUs)
 }
 
-interface SourceRange {
-  readonly source: object
-  minTimeUs: number
-  maxTimeUs: number
-}
-
 /** Tells whether a piece's time intersects that of any source but its own. */
 function foreignRanges(pieces: readonly Piece[]): (piece: Piece) => boolean {
-  const ranges = new Map<object, SourceRange>()
+  const ranges = new Map<object, { minTimeUs: number; maxTimeUs: number }>()
   for (const piece of pieces) {
     const source = piece.source ?? piece
     const range = ranges.get(source)
-    if (range === undefined) ranges.set(source, { source, minTimeUs: piece.minTimeUs, maxTimeUs: piece.maxTimeUs })
+    if (range === undefined) ranges.set(source, { minTimeUs: piece.minTimeUs, maxTimeUs: piece.maxTimeUs })
     else {
       range.minTimeUs = Math.min(range.minTimeUs, piece.minTimeUs)
       range.maxTimeUs = Math.max(range.maxTimeUs, piece.maxTimeUs)
     }
   }
-  if (ranges.size === 1) return () => false
-  // Only sources that meet another one matter; in-order data has few or none.
-  const byStart = [...ranges.values()].sort((a, b) => a.minTimeUs - b.minTimeUs)
-  const met = new Map<object, SourceRange[]>()
-  let open: SourceRange[] = []
-  for (const range of byStart) {
-    open = open.filter(other => other.maxTimeUs >= range.minTimeUs)
-    for (const other of open) {
-      listOf(met, range.source).push(other)
-      listOf(met, other.source).push(range)
-    }
-    open.push(range)
-  }
-  return piece =>
-    met
-      .get(piece.source ?? piece)
-      ?.some(range => range.minTimeUs <= piece.maxTimeUs && range.maxTimeUs >= piece.minTimeUs) ?? false
+  // Ranges that intersect a piece are those that began by its end, less those that ended before it began. Its own
+  // source's always does.
+  const starts = Float64Array.from(ranges.values(), range => range.minTimeUs).sort()
+  const ends = Float64Array.from(ranges.values(), range => range.maxTimeUs).sort()
+  return piece => countBelow(starts, piece.maxTimeUs, true) - countBelow(ends, piece.minTimeUs, false) > 1
 }
 
-function listOf<K, V>(map: Map<K, V[]>, key: K): V[] {
-  let list = map.get(key)
-  if (list === undefined) map.set(key, (list = []))
-  return list
+/** How many of the ascending values are below the limit, or equal to it where that counts. */
+function countBelow(ascending: Float64Array, limit: number, orEqual: boolean): number {
+  let low = 0
+  let high = ascending.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const value = ascending[middle]!
+    if (value < limit || (orEqual && value === limit)) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /**

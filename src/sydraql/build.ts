@@ -2,7 +2,8 @@
  * A bound query to the plan that says what it means, before any rule: one node per clause, nothing clever.
  *
  *   scan → filter (where) → sort → project → limit
- *   scan → filter (where) → aggregate → filter (having) → fill → sort → project → limit
+ *   scan → filter (where) → aggregate → filter (having) → sort → project → limit
+ *   scan → filter (where) → aggregate → fill (with having) → sort → project → limit
  */
 import { assert } from '../lib/assert.ts'
 import { columnRef } from './analyze/scope.ts'
@@ -69,12 +70,13 @@ function aggregated(scan: LogicalPlan, where: Expr | undefined, grouping: Groupi
     ? withLookback(plain, fill, bucketKey, () => report('unsupported_fill', lookbackMessage, span))
     : where
   const rows = filtered(scan, reach)
-  const groups = filtered({ kind: 'aggregate', input: rows, keys, aggregates, schema }, having)
-  if (fill === undefined || bucketKey === undefined) return groups
+  const groups: LogicalPlan = { kind: 'aggregate', input: rows, keys, aggregates, schema }
+  if (fill === undefined || bucketKey === undefined) return filtered(groups, having)
   const node: FillNode = {
     kind: 'fill',
     input: groups,
     mode: fill,
+    ...(having === undefined ? {} : { kept: having }),
     bucketColumn: bucketKey.name,
     bucket: bucketKey.bucket!,
     keyColumns: keys.filter(key => key !== bucketKey).map(key => key.name),

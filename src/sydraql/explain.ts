@@ -8,6 +8,7 @@
  */
 import type { Schema } from '../columnar/batch.ts'
 import type { Bound } from './bind.ts'
+import type { Expr } from './expression.ts'
 import { formatExpr, formatName } from './format.ts'
 import type { AggregateCall, FillMode, LogicalPlan, ScanNode, SortKey, TimeRange, ValuesNode } from './plan.ts'
 import { explainSchema } from './prepare.ts'
@@ -50,7 +51,7 @@ function describe(plan: LogicalPlan): string {
       return ['aggregate', values, by && `by ${by}`].filter(part => part).join(' ')
     }
     case 'fill':
-      return `fill ${formatFill(plan.mode)} over ${plan.bucketColumn}${rangeText(plan.range)}`
+      return `fill ${formatFill(plan.mode)} over ${plan.bucketColumn}${rangeText(plan.range)}${keptText(plan.kept)}`
     case 'sort':
       return `sort ${plan.keys.map(formatKey).join(', ')}${plan.limit === undefined ? '' : `, first ${plan.limit}`}`
     case 'limit':
@@ -97,6 +98,8 @@ function rangeText({ fromUs, toUs }: TimeRange): string {
   return ` time in ${fromUs === -Infinity ? '(-∞' : `[${timeText(fromUs)}`}, ${toUs === Infinity ? '∞' : timeText(toUs)})`
 }
 
+const keptText = (kept: Expr | undefined): string => (kept === undefined ? '' : ` keeping ${formatExpr(kept)}`)
+
 /** Bounds may lie beyond what a Date can hold. */
 const timeText = (us: number): string => (Math.abs(us) <= 8.64e18 ? formatTimestamp(us) : String(us))
 
@@ -136,7 +139,13 @@ function properties(plan: LogicalPlan): Record<string, unknown> {
         aggregates: plan.aggregates.map(formatAggregate),
       }
     case 'fill':
-      return { kind, mode: plan.mode, bucket_column: plan.bucketColumn, range: rangeJson(plan.range) }
+      return {
+        kind,
+        mode: plan.mode,
+        kept: plan.kept === undefined ? null : formatExpr(plan.kept),
+        bucket_column: plan.bucketColumn,
+        range: rangeJson(plan.range),
+      }
     case 'sort':
       return { kind, keys: plan.keys.map(formatKey), limit: plan.limit ?? null }
     case 'limit':

@@ -101,6 +101,11 @@ export interface FillNode {
   readonly kind: 'fill'
   readonly input: LogicalPlan
   readonly mode: FillMode
+  /**
+   * `having`, over the input's columns: a row for which it is not true is neither carried from nor put out, and its
+   * bucket is not filled again. A group without a row that is kept has no rows at all.
+   */
+  readonly kept?: Expr
   /** Column names in the input. */
   readonly bucketColumn: string
   readonly bucket: Bucket

@@ -154,6 +154,7 @@ function fakePiece(
       }
       const wanted = rows.filter(row => belongs(row, request) && row.timeUs >= fromUs && row.timeUs < toUs)
       append(wanted, into)
+      request.statistics.rowsScanned += wanted.length
       hooks.onRead?.(index, wanted.length)
     },
   }

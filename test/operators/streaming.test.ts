@@ -33,17 +33,18 @@ class GeneratedVersion implements Version {
     for (let ordinal = 0; ordinal < this.#seriesCount; ordinal++)
       for (let from = 0; from < this.#perSeries; from += 8192)
         if (request.series === undefined || request.series.has(ordinal))
-          pieces.push(this.#piece(ordinal, from, Math.min(8192, this.#perSeries - from)))
+          pieces.push(this.#piece(request, ordinal, from, Math.min(8192, this.#perSeries - from)))
     return pieces
   }
   release(): void {}
 
-  #piece(ordinal: number, first: number, rows: number): Piece {
+  #piece(request: ReadRequest, ordinal: number, first: number, rows: number): Piece {
     return {
       rows,
       minTimeUs: first * 1e6,
       maxTimeUs: (first + rows - 1) * 1e6,
       series: ordinal,
+      source: this,
       whole: true,
       statistics: () => undefined,
       read: (fromUs, toUs, into: RowBuffer) => {
@@ -61,6 +62,7 @@ class GeneratedVersion implements Version {
           }
         }
         this.rowsRead += to - from
+        request.statistics.rowsScanned += to - from
         this.largest = Math.max(this.largest, into.length)
       },
     }
@@ -228,3 +230,13 @@ test('listings come from the catalog, the registry and the engine', async () => 
   expect(await list('show settings')).toEqual([['http_port', '8080']])
   expect(await list('show segments')).toEqual([])
 })
+
+test.each(['usage desc', 'usage', 'usage desc nulls first', 'nullif(usage, 59) desc', 'nullif(usage, 59) nulls first'])(
+  'the first rows by %s are those of the whole sort',
+  async order => {
+    const version = new GeneratedVersion(5, 20_000)
+    const plan = planOf(`select usage, series, time from cpu order by ${order} limit 700`, database)
+    const [top, whole] = [await run(plan, database, { version }), await run(plan, database, { version }, ['top-n'])]
+    expect(top).toEqual(whole)
+  },
+)

@@ -228,6 +228,19 @@ describe('overlapGroups', () => {
     )
   })
 
+  test('pieces of one source never meet each other, those of different sources do', () => {
+    const [a, b] = [{}, {}]
+    const from = (source: object, minTimeUs: number, maxTimeUs: number): Piece => ({
+      ...piece(minTimeUs, maxTimeUs, undefined),
+      source,
+    })
+    const alone = [from(a, 0, 10), from(a, 5, 15), from(a, 5, 5)]
+    expect(overlapGroups(alone).map(group => group.pieces)).toEqual(alone.map(member => [member]))
+    const later = [from(b, 16, 20), from(b, 12, 13)]
+    const groups = overlapGroups([...alone, ...later])
+    expect(groups.map(group => group.pieces)).toEqual([[alone[0]], [alone[2]], [alone[1], later[1]], [later[0]]])
+  })
+
   test('takes thousands of pieces, long ones among them, in one sweep', () => {
     const pieces = Array.from({ length: 20_000 }, (_, i) => piece(i, i % 3 === 0 ? 30_000 : i, i % 2 ? i : undefined))
     expect(overlapGroups(pieces)).toHaveLength(1)

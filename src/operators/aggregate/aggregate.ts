@@ -46,7 +46,7 @@ export async function* aggregate(
   const aggregator = new Aggregator(node, input.schema, input.order, execution)
   const partOf = partsBySeries(aggregator, input.schema, execution)
   let addByRuns: AddByRuns = () => false
-  if (options.byRuns) addByRuns = runAggregation(aggregator, partOf, execution.kernels)
+  if (options.byRuns && !aggregator.takesAnyRange) addByRuns = runAggregation(aggregator, partOf, execution.kernels)
   let answers: Answers | undefined
   if (options.fromStatistics && input.scan !== undefined) answers = answerFromStatistics(aggregator, input.scan, partOf)
   const known = answers?.known ?? []

@@ -64,7 +64,7 @@ export class Aggregator {
   readonly #seriesColumn: number
   readonly #ranks: (() => Uint32Array) | undefined
   /** One group, and no state that minds the order of rows. */
-  readonly #takesAnyRange: boolean
+  readonly takesAnyRange: boolean
   readonly #starts = reusableNumbers()
   readonly #groups = reusableCodes()
 
@@ -99,13 +99,13 @@ export class Aggregator {
       return { slot: slotFor(slots, argument, type, aggregate, input), finish: aggregate.finish }
     })
     this.slots = slots
-    this.#takesAnyRange = node.keys.length === 0 && slots.every(({ kind }) => kind !== 'first' && kind !== 'last')
+    this.takesAnyRange = node.keys.length === 0 && slots.every(({ kind }) => kind !== 'first' && kind !== 'last')
     this.reserve()
   }
 
   /** Adds the rows of a batch that count. */
   add(batch: Batch): void {
-    if (this.#takesAnyRange && batch.selection === undefined) {
+    if (this.takesAnyRange && batch.selection === undefined) {
       for (const { state, evaluator } of this.slots)
         state.addRange(evaluator?.evaluate(batch), 0, batch.length, 0, undefined)
       this.reserve()

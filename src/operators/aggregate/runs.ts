@@ -45,10 +45,18 @@ export function runAggregation(aggregator: Aggregator, partOf: PartOfSeries, ker
 
 /** Writes the ends of runs of one series with ascending times; returns how many. */
 function findRuns(series: Uint32Array, times: Float64Array, length: number, ends: Uint32Array): number {
+  if (length === 0) return 0
   let runs = 0
-  for (let row = 1; row < length; row++)
-    if (series[row] !== series[row - 1] || times[row]! < times[row - 1]!) ends[runs++] = row
-  if (length > 0) ends[runs++] = length
+  let ordinal = series[0]!
+  let timeUs = times[0]!
+  for (let row = 1; row < length; row++) {
+    const rowOrdinal = series[row]!
+    const rowTimeUs = times[row]!
+    if (rowOrdinal !== ordinal || rowTimeUs < timeUs) ends[runs++] = row
+    ordinal = rowOrdinal
+    timeUs = rowTimeUs
+  }
+  ends[runs++] = length
   return runs
 }
 

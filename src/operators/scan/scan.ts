@@ -236,10 +236,9 @@ function read(reading: Reading, active: readonly ActivePiece[], fromUs: number, 
   return fits
 }
 
-/** What merged counts as scanned: rows are those that left the merge. */
+/** Pieces count the rows they read; the buffer's memory is counted here. */
 function account({ buffer, execution }: Reading): void {
   let rowBytes = 12
   for (const field of buffer.fields) rowBytes += field.values.BYTES_PER_ELEMENT + 1
   execution.memory.hold(buffer, buffer.capacity * rowBytes)
-  execution.read.rowsScanned += buffer.length
 }

@@ -16,6 +16,9 @@ import { compilePredicate } from '../predicate.ts'
 
 const tagPrefix = 'tag.'
 
+/** Below this many rows a loop beats a call of `fill`. */
+const shortRun = 16
+
 /** Whether a column of a scan depends on the series alone. */
 export const isSeriesColumn = (name: string): boolean =>
   name === 'series' || name === 'series_id' || name.startsWith(tagPrefix)
@@ -41,20 +44,18 @@ export function seriesColumn(name: string, catalog: CatalogReader): SeriesColumn
       return { type: 'string', values, valid, dictionary: catalog.printed }
     }
     let nulls = 0
-    let series = -1
-    let code = -1
-    for (let row = 0; row < length; row++) {
-      if (ordinals[row] !== series) {
-        series = ordinals[row]!
-        code = tag.code(series)
-      }
-      if (code >= 0) {
-        values[row] = code
-        valid[row] = 1
-      } else {
-        valid[row] = 0
-        nulls++
-      }
+    for (let from = 0; from < length; ) {
+      const series = ordinals[from]!
+      let to = from + 1
+      while (to < length && ordinals[to] === series) to++
+      const code = tag.code(series)
+      if (code < 0) {
+        if (nulls === 0) valid.fill(1, 0, length)
+        nulls += to - from
+        for (let row = from; row < to; row++) valid[row] = 0
+      } else if (to - from < shortRun) for (let row = from; row < to; row++) values[row] = code
+      else values.fill(code, from, to)
+      from = to
     }
     return { type: 'string', values, valid: nulls === 0 ? undefined : valid, dictionary: tag.dictionary }
   }

@@ -118,7 +118,8 @@ export class ByteWriter {
   }
 
   double(value: number): void {
-    for (let exponent = 0; exponent <= exponentTriedMax; exponent++) {
+    // A mantissa has no -0.
+    for (let exponent = Object.is(value, -0) ? Infinity : 0; exponent <= exponentTriedMax; exponent++) {
       const power = powersOfTen[exponent]!
       const mantissa = Math.round(value * power)
       if (!(Math.abs(mantissa) <= mantissaMax)) break

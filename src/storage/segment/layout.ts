@@ -18,7 +18,7 @@ import { blockRowsMax, groupRowsMax, groupSpanUsMax } from './format.ts'
 /** A series with this many rows in the segment has row groups of its own. */
 export const longSeriesRowsMin = 2048
 /** A run this long has blocks of its own: values of one series are closer to each other than to a neighbour's. */
-const ownBlockRowsMin = 96
+const ownBlockRowsMin = 64
 const groupStringBytesMax = 4 * 1024 * 1024
 
 export interface Run {

@@ -58,6 +58,10 @@ export function mapExpressions(plan: LogicalPlan, change: (expr: Expr) => Expr):
         const items = mapSame(node.items, element)
         return items === node.items ? node : { ...node, items }
       }
+      case 'fill': {
+        const kept = node.kept && change(node.kept)
+        return kept === undefined || kept === node.kept ? node : { ...node, kept }
+      }
       case 'sort': {
         const keys = mapSame(node.keys, element)
         return keys === node.keys ? node : { ...node, keys }

@@ -1,0 +1,115 @@
+/**
+ * What the database must hold, as a naive model: submissions in order, each accepted, refused or neither yet.
+ *
+ *   submission -> rows + one marker row (metric `mark`, value = its number), so that what is found tells which ones are in
+ *
+ * Invariants the tests hold the engine to:
+ * 1. An accepted submission is there, whole.
+ * 2. Another one is there whole or not at all; what a restart decided stays decided.
+ * 3. Every row is there once, with the fields of the latest submission that had them; nothing else is.
+ */
+import type { Database, RowObject } from '../../src/types.ts'
+
+export type Cell = number | string | boolean
+/** Series as printed, `@`, time in µs -> fields. */
+export type Rows = Map<string, Map<string, Cell>>
+
+export interface Submission {
+  readonly number: number
+  readonly rows: readonly RowObject[]
+  outcome: 'open' | 'accepted' | 'refused'
+}
+
+export const markMetric = 'mark'
+const markStartUs = Date.UTC(2026, 5, 1) * 1000
+
+export class Model {
+  /** Those that are in, or may be. */
+  #submissions: Submission[] = []
+  #count = 0
+
+  get accepted(): number {
+    return this.#submissions.filter(({ outcome }) => outcome === 'accepted').length
+  }
+
+  /** Adds the marker row; the order of the calls is the order of the writes. */
+  submit(rows: readonly RowObject[]): Submission {
+    const number = this.#count++
+    const mark = { series: markMetric, ts: markStartUs + number, value: number }
+    const submission: Submission = { number, rows: [...rows, mark], outcome: 'open' }
+    this.#submissions.push(submission)
+    return submission
+  }
+
+  /** Holds what a restarted database has against the model; from then on what is in is accepted, the rest is gone. */
+  restarted(found: Rows): string | undefined {
+    const present = new Set<number>()
+    for (const [key, fields] of found) if (key.startsWith(`${markMetric}@`)) present.add(fields.get('value') as number)
+    const lost = this.#submissions.find(({ outcome, number }) => outcome === 'accepted' && !present.has(number))
+    if (lost !== undefined) return `submission ${lost.number} was acknowledged and is lost`
+    this.#submissions = this.#submissions.filter(({ number }) => present.delete(number))
+    if (present.size > 0) return `submissions ${[...present]} came from nowhere, or came back`
+    for (const submission of this.#submissions) submission.outcome = 'accepted'
+    return difference(merged(this.#submissions), found)
+  }
+
+  /** Holds what a running database shows against the model, when no submission is open. */
+  running(found: Rows): string | undefined {
+    return difference(merged(this.#submissions.filter(({ outcome }) => outcome === 'accepted')), found)
+  }
+}
+
+function merged(submissions: readonly Submission[]): Rows {
+  const all: Rows = new Map()
+  for (const { rows } of submissions) {
+    for (const row of rows) {
+      const key = `${printed(row)}@${row.ts}`
+      let fields = all.get(key)
+      if (fields === undefined) all.set(key, (fields = new Map()))
+      if (row.value !== undefined) fields.set('value', row.value as Cell)
+      for (const [name, value] of Object.entries(row.fields ?? {})) fields.set(name, value as Cell)
+    }
+  }
+  return all
+}
+
+function printed({ series, tags }: RowObject): string {
+  const pairs = Object.entries(tags ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+  return pairs.length === 0 ? series : `${series}{${pairs.map(([key, value]) => `${key}="${value}"`).join(',')}}`
+}
+
+function difference(expected: Rows, found: Rows): string | undefined {
+  for (const [key, fields] of expected) {
+    const there = found.get(key)
+    if (there === undefined) return `row ${key} is lost`
+    const same = fields.size === there.size && [...fields].every(([name, value]) => Object.is(there.get(name), value))
+    if (!same) return `row ${key} is ${text(there)} and should be ${text(fields)}`
+  }
+  for (const key of found.keys()) if (!expected.has(key)) return `row ${key} came from nowhere`
+  return undefined
+}
+
+const text = (fields: ReadonlyMap<string, Cell>): string => JSON.stringify([...fields]).slice(0, 400)
+
+/** Everything a database holds, by way of queries. Throws when a row comes twice or is counted otherwise. */
+export async function readAll(db: Database): Promise<Rows> {
+  const all: Rows = new Map()
+  for (const metric of new Set([...db.series()].map(info => info.metric))) {
+    const { rows } = await db.query(`select series, * from ${metric}`).all()
+    for (const { series, time, ...cells } of rows) {
+      const key = `${series}@${time}`
+      if (all.has(key)) throw new Error(`row ${key} is there twice`)
+      const fields = Object.entries(cells).filter(([name, cell]) => cell !== null && !name.startsWith('tag.'))
+      all.set(key, new Map(fields as [string, Cell][]))
+    }
+    const counted = await db.query(`select count(*) as n from ${metric}`).first()
+    if (counted?.['n'] !== rows.length && process.env['DBG']) {
+      const again = await db.query(`select count(*) as n from ${metric}`).first()
+      console.log('again', again, db.stats(), rows.length, (await db.query(`select series, time from ${metric}`).all()).rows.length)
+      for await (const r of db.query(`explain analyze select count(*) as n from ${metric}`)) console.log(r)
+      console.log(rows.map(r => `${r['series']} ${r['time']}`).join('\n'))
+    }
+    if (counted?.['n'] !== rows.length) throw new Error(`${metric} has ${rows.length} rows, counted ${counted?.['n']}`)
+  }
+  return all
+}

@@ -1,0 +1,57 @@
+/** Random rows of every kind: numbers, strings, booleans, sparse fields, late rows, duplicates, ever more series and fields. */
+import type { RowObject } from '../../src/types.ts'
+import type { SeededRandom } from '../simulated/random.ts'
+
+const startUs = Date.UTC(2026, 0, 1) * 1000
+const dayUs = 86_400e6
+
+export class RandomRows {
+  readonly #random: SeededRandom
+  #latestUs = startUs
+  #seriesMax = 3
+  #fieldsMax = 2
+  #recent: RowObject[] = []
+
+  constructor(random: SeededRandom) {
+    this.#random = random
+  }
+
+  take(count: number): RowObject[] {
+    const rows = Array.from({ length: count }, () => this.#row())
+    this.#recent = [...this.#recent, ...rows].slice(-50)
+    return rows
+  }
+
+  /** One row of about so many bytes. */
+  large(bytes: number): RowObject {
+    const text = String.fromCharCode(97 + this.#random.below(26)).repeat(bytes)
+    return { ...this.#place(), fields: { s0: text } }
+  }
+
+  #row(): RowObject {
+    const random = this.#random
+    const again = random.chance(0.15) ? this.#recent[random.below(this.#recent.length)] : undefined
+    const { series, ts, tags } = again ?? this.#place()
+    const fields: Record<string, number | string | boolean> = {}
+    if (random.chance(0.05)) this.#fieldsMax++
+    for (let n = 1 + random.below(3); n > 0; n--) {
+      const field = random.below(this.#fieldsMax)
+      const kind = random.below(3)
+      if (kind === 0) fields[`f${field}`] = random.chance(0.5) ? random.below(1000) / 10 : random.next32() * 1e-3
+      else if (kind === 1) fields[`s${field}`] = random.chance(0.5) ? ['', 'on', 'off', 'größe'][random.below(4)]! : `t${random.next32()}`
+      else fields[`b${field}`] = random.chance(0.5)
+    }
+    return { series, ts, tags, fields }
+  }
+
+  #place(): Pick<RowObject, 'series' | 'ts' | 'tags'> {
+    const random = this.#random
+    if (random.chance(0.2)) this.#seriesMax++
+    const late = random.chance(0.15)
+    if (!late) this.#latestUs += 1 + random.below(3e6)
+    const ts = late ? this.#latestUs - random.below(40 * dayUs) : this.#latestUs
+    const tags: Record<string, string> = { host: `h${random.below(this.#seriesMax)}` }
+    if (random.chance(0.3)) tags['dc'] = `d${random.below(3)}`
+    return { series: `m${random.below(3 + this.#seriesMax / 8)}`.replace('.', ''), ts, tags }
+  }
+}
