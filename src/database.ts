@@ -124,13 +124,17 @@ class Engine implements Database {
       permits: this.#permits,
       ndjsonReader: options => new NdjsonReader(storage.rowWriter, options),
       objectReader: options => new ObjectReader(storage.rowWriter, options),
-      submit: batch => new Promise((accept, refuse) => this.#submissions.next({ batch, accept, refuse })),
+      submit: batch =>
+        new Promise((accept, refuse) => {
+          if (this.#closing === undefined) this.#submissions.next({ batch, accept, refuse })
+          else refuse(shuttingDown())
+        }),
       finished: report => {
         this.#counts.rejected += report.rejected
         this.#counts.bytes += report.bytes
       },
       admit: () => {
-        if (this.#closing !== undefined) throw new SydraError('shutting_down', 'the database is closing')
+        this.#assertOpen()
         if (this.#readOnly !== undefined) throw this.#readOnly
       },
       soon: task => ports.timers.soon(task),
@@ -180,6 +184,11 @@ class Engine implements Database {
   }
 
   async flush(): Promise<void> {
+    this.#assertOpen()
+    await this.#flushAll()
+  }
+
+  async #flushAll(): Promise<void> {
     const { versions } = this.#storage
     const target = versions.lsn
     while (this.#flushedLsn < target && (versions.active.rowCount > 0 || versions.frozen.length > 0)) {
@@ -381,7 +390,7 @@ class Engine implements Database {
     await this.#ingestDone
     if (this.#readOnly === undefined) {
       try {
-        await this.flush()
+        await this.#flushAll()
       } catch (error) {
         this.#ports.log('warn', 'the last flush failed; the WAL has its rows', { error: toSydraError(error).message })
       }
@@ -394,6 +403,10 @@ class Engine implements Database {
     this.#events.complete()
   }
 
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw shuttingDown()
+  }
+
   #seriesInfo(ordinal: number): SeriesInfo {
     const { catalog } = this.#storage
     return {
@@ -404,6 +417,8 @@ class Engine implements Database {
     }
   }
 }
+
+const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')
 
 function intersection(sets: readonly Uint32Array[]): Iterable<number> {
   const [smallest, ...others] = sets.toSorted((a, b) => a.length - b.length)

@@ -7,10 +7,10 @@
  * 1. Bytes are read only with a permit for them; it is given back when every row batch they gave is acknowledged or
  *    refused. That is the backpressure: `write` waits, so the socket is not read.
  * 2. What was good before a failure is stored and counted; the report's `failure` says why reading stopped.
- * 3. A row counts as ingested only when its batch is acknowledged.
+ * 3. A row counts as ingested only when its batch is acknowledged. A promise settles only when nothing is under way.
+ * 4. An abort is noticed at once, also while the source is silent.
  */
-import type { Subscribable } from 'rxjs'
-import { assert } from './lib/assert.ts'
+import { Observable, Subject, type Subscribable, takeUntil } from 'rxjs'
 import { SydraError, toSydraError } from './lib/errors.ts'
 import type { Permits } from './lib/permits.ts'
 import type { NdjsonReader } from './storage/rows/ndjson-reader.ts'
@@ -78,32 +78,42 @@ class Progress {
     return undefined
   }
 
-  /** Submits batches that hold a permit for `permitBytes`. */
+  /** Submits what one permit was for: the batches with everything up to line `lines`. */
   submit(batches: readonly RowBatch[], lines: number, permitBytes: number): void {
-    const { permits } = this.#engine
     let open = batches.length
     if (open === 0) {
-      permits.release(permitBytes)
+      this.#engine.permits.release(permitBytes)
       return
     }
     this.#pending++
-    const settle = (): void => {
+    let refused = false
+    const settle = (lsn?: Lsn): void => {
+      refused ||= lsn === undefined
       if (--open > 0) return
-      permits.release(permitBytes)
+      // the lines are safe when the last of their batches is
+      if (!refused) this.#tell({ lines, lsn: lsn! })
+      this.#engine.permits.release(permitBytes)
       if (--this.#pending === 0) this.#idle?.()
     }
     for (const batch of batches) {
       this.#engine.submit(batch).then(
         lsn => {
           this.ingested += batch.rowCount
-          settle()
-          this.#options.onCommit?.({ lines, lsn })
+          settle(lsn)
         },
         (error: unknown) => {
           this.failure ??= toSydraError(error)
           settle()
         },
       )
+    }
+  }
+
+  #tell(progress: { readonly lines: number; readonly lsn: Lsn }): void {
+    try {
+      this.#options.onCommit?.(progress)
+    } catch (error) {
+      this.failure ??= toSydraError(error)
     }
   }
 
@@ -130,25 +140,31 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
   engine.admit()
   const reader = engine.ndjsonReader(options)
   const progress = new Progress(engine, options)
+  let waiting: Promise<void> | undefined
   let ended = false
 
+  const stopped = (): boolean => progress.failure !== undefined || reader.stopped !== undefined
+  const assertOpen = (): void => {
+    if (ended) throw new SydraError('bad_request', 'the ingest stream has ended')
+  }
   const finish = async (clean: boolean): Promise<IngestReport> => {
-    assert(!ended, 'an ingest stream ends once')
+    assertOpen()
     ended = true
-    if (progress.failure === undefined && reader.stopped === undefined) {
-      progress.submit(reader.end(clean), reader.lines, 0)
-    }
+    await waiting
+    if (!stopped()) progress.submit(reader.end(clean), reader.lines, 0)
     return progress.report(reader)
   }
 
   return {
     get stopped() {
-      return progress.failure !== undefined || reader.stopped !== undefined
+      return stopped()
     },
     write(bytes) {
-      assert(!ended, 'an ingest stream takes nothing after its end')
-      if (progress.failure !== undefined || reader.stopped !== undefined) return undefined
-      return progress.admit(bytes.length, () => reader.push(bytes), reader)
+      assertOpen()
+      if (stopped()) return undefined
+      const granted = progress.admit(bytes.length, () => reader.push(bytes), reader)
+      waiting = granted ?? waiting
+      return granted
     },
     end: () => finish(true),
     cut: () => finish(false),
@@ -162,73 +178,128 @@ const rowObjectBytes = 128
 /** Rows an Observable, which knows no backpressure, may be ahead of the disk. */
 const observableRowsMax = 1 << 20
 
+/**
+ * Rejects with the source's own error when it breaks off, with the signal's reason when that aborts, and when the
+ * database takes no rows; what was read before is durable by then.
+ */
 export async function ingestSource(
   engine: IngestEngine,
   source: IngestSource,
   options: IngestOptions = {},
 ): Promise<IngestReport> {
-  const { signal } = options
-  signal?.throwIfAborted()
+  engine.admit()
+  options.signal?.throwIfAborted()
+  if (typeof source !== 'object' || source === null) throw notASource()
   if (isSubscribable(source)) return ingestPushed(engine, source, options)
-
-  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  const pull = pullFrom(source, options.signal)
   try {
-    const first = await iterator.next()
-    const isBytes = first.done !== true && (first.value instanceof Uint8Array || typeof first.value === 'string')
-    const report = await (isBytes
-      ? ingestBytes(engine, first.value as Uint8Array | string, iterator as AsyncIterator<Uint8Array | string>, options)
-      : ingestObjects(engine, first as IteratorResult<RowObject>, iterator as AsyncIterator<RowObject>, options))
-    return report
+    const first = await pull.next()
+    const sink = isText(first) ? byteSink(engine, options) : objectSink(engine, options)
+    try {
+      for (let item = first; item !== ended && !sink.stopped; ) {
+        const waiting = sink.push(item)
+        if (waiting !== undefined) await waiting
+        const next = pull.next()
+        item = next instanceof Promise ? await next : next
+      }
+    } catch (error) {
+      await sink.cut()
+      throw error
+    }
+    return await sink.end()
   } finally {
-    await iterator.return?.()
+    await pull.close()
   }
 }
+
+const notASource = (): SydraError =>
+  new SydraError('bad_request', 'ingest takes an iterable, an async iterable, a stream or an Observable of rows', {
+    hint: 'a single row goes in an array: db.ingest([row])',
+  })
 
 const isSubscribable = (source: IngestSource): source is Subscribable<RowObject> =>
   'subscribe' in source && !(Symbol.asyncIterator in source) && !(Symbol.iterator in source)
 
-async function ingestBytes(
-  engine: IngestEngine,
-  first: Uint8Array | string,
-  iterator: AsyncIterator<Uint8Array | string>,
-  options: IngestOptions,
-): Promise<IngestReport> {
-  const stream = openIngestStream(engine, options)
-  const encoder = new TextEncoder()
-  let chunk: Uint8Array | string = first
-  try {
-    while (!stream.stopped) {
-      options.signal?.throwIfAborted()
-      await stream.write(typeof chunk === 'string' ? encoder.encode(chunk) : chunk)
-      const next = await iterator.next()
-      if (next.done === true) break
-      chunk = next.value
-    }
-  } catch (error) {
-    // The source broke off: what it gave before is stored, its last line may be torn.
-    await stream.cut()
-    throw error
-  }
-  return stream.end()
+const isText = (item: unknown): item is Uint8Array | string => typeof item === 'string' || item instanceof Uint8Array
+
+/** What a source gives when it has nothing more. */
+const ended = Symbol('ended')
+type Item = RowObject | Uint8Array | string | typeof ended
+
+interface Pull {
+  /** A promise only where the source gives one, so that arrays are read at full speed. */
+  next(): Item | Promise<Item>
+  close(): Promise<void>
 }
 
-async function ingestObjects(
-  engine: IngestEngine,
-  first: IteratorResult<RowObject>,
-  iterator: AsyncIterator<RowObject> | Iterator<RowObject>,
-  options: IngestOptions,
-): Promise<IngestReport> {
-  engine.admit()
-  const collector = new ObjectCollector(engine, options)
-  let result = first
-  while (result.done !== true && !collector.stopped) {
-    options.signal?.throwIfAborted()
-    const waiting = collector.push(result.value)
-    if (waiting !== undefined) await waiting
-    const next = iterator.next()
-    result = next instanceof Promise ? await next : next
+/** Reads a source item by item; the signal breaks off a pull that waits. */
+function pullFrom(source: Exclude<IngestSource, Subscribable<RowObject>>, signal: AbortSignal | undefined): Pull {
+  let iterator: Iterator<RowObject> | AsyncIterator<RowObject | Uint8Array | string>
+  if (Symbol.asyncIterator in source) iterator = source[Symbol.asyncIterator]()
+  else if (Symbol.iterator in source) iterator = source[Symbol.iterator]()
+  else throw notASource()
+  let over = false
+  const itemOf = (result: IteratorResult<Item, unknown>): Item => {
+    over = result.done === true
+    return over ? ended : (result.value as Item)
   }
-  return collector.end()
+  let abort: (reason: unknown) => void = () => {}
+  const aborted = new Promise<never>((_, reject) => (abort = reject))
+  aborted.catch(() => {})
+  const onAbort = (): void => abort(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return {
+    next() {
+      signal?.throwIfAborted()
+      const result = iterator.next()
+      if (!(result instanceof Promise)) return itemOf(result)
+      return (signal === undefined ? result : Promise.race([result, aborted])).then(itemOf)
+    },
+    async close() {
+      signal?.removeEventListener('abort', onAbort)
+      if (over) return
+      const closing = iterator.return?.()
+      // a source that is silent closes when it speaks again: nobody can wait for that
+      if (signal?.aborted) Promise.resolve(closing).catch(() => {})
+      else await closing
+    },
+  }
+}
+
+/** Where pulled items go. `cut` keeps what was complete, of a source that broke off. */
+interface Sink {
+  readonly stopped: boolean
+  push(item: Item): Promise<void> | undefined
+  end(): Promise<IngestReport>
+  cut(): Promise<unknown>
+}
+
+function byteSink(engine: IngestEngine, options: IngestOptions): Sink {
+  const stream = openIngestStream(engine, options)
+  const encoder = new TextEncoder()
+  return {
+    get stopped() {
+      return stream.stopped
+    },
+    push(item) {
+      if (!isText(item)) throw new SydraError('invalid_row', 'a source gives either bytes and text, or rows, not both')
+      return stream.write(typeof item === 'string' ? encoder.encode(item) : item)
+    },
+    end: () => stream.end(),
+    cut: () => stream.cut(),
+  }
+}
+
+function objectSink(engine: IngestEngine, options: IngestOptions): Sink {
+  const collector = new ObjectCollector(engine, options)
+  return {
+    get stopped() {
+      return collector.stopped
+    },
+    push: item => collector.push(item as RowObject),
+    end: () => collector.end(),
+    cut: () => collector.end(),
+  }
 }
 
 function ingestPushed(
@@ -236,33 +307,38 @@ function ingestPushed(
   source: Subscribable<RowObject>,
   options: IngestOptions,
 ): Promise<IngestReport> {
-  engine.admit()
+  const { signal } = options
   const collector = new ObjectCollector(engine, options)
+  // a Subject, not a subscription: a source may push all of its rows before `subscribe` returns
+  const stop = new Subject<void>()
   return new Promise((resolve, reject) => {
-    const stop = (error: unknown): void => {
-      subscription.unsubscribe()
-      collector.end().then(() => reject(error), reject)
+    let settled = false
+    const settle = (failure?: { readonly error: unknown }): void => {
+      if (settled) return
+      settled = true
+      stop.next()
+      signal?.removeEventListener('abort', onAbort)
+      collector.end().then(report => (failure === undefined ? resolve(report) : reject(failure.error)), reject)
     }
-    const subscription = source.subscribe({
+    const onAbort = (): void => settle({ error: signal?.reason })
+    signal?.addEventListener('abort', onAbort, { once: true })
+    new Observable<RowObject>(subscriber => source.subscribe(subscriber)).pipe(takeUntil(stop)).subscribe({
       next: row => {
-        collector.push(row)
-        if (collector.stopped) {
-          subscription.unsubscribe()
-          collector.end().then(resolve, reject)
-        } else if (collector.waitingRows > observableRowsMax) {
-          stop(
-            new SydraError('overloaded', `the Observable is ${observableRowsMax} rows ahead of the disk`, {
-              hint: 'an Observable has no backpressure: ingest an async iterable, or buffer before it',
-            }),
-          )
-        }
+        // what waits for a permit is pushed again by the collector itself
+        void collector.push(row)
+        if (collector.stopped) settle()
+        else if (collector.waitingRows > observableRowsMax) settle({ error: tooFast() })
       },
-      error: stop,
-      complete: () => collector.end().then(resolve, reject),
+      error: error => settle({ error }),
+      complete: () => settle(),
     })
-    options.signal?.addEventListener('abort', () => stop(options.signal?.reason), { once: true })
   })
 }
+
+const tooFast = (): SydraError =>
+  new SydraError('overloaded', `the Observable is ${observableRowsMax} rows ahead of the disk`, {
+    hint: 'an Observable has no backpressure: ingest an async iterable, or buffer before it',
+  })
 
 /** Gathers rows into slices: a full one at once, a partial one when the event loop turns, so that a slow source is durable. */
 class ObjectCollector {
@@ -310,8 +386,8 @@ class ObjectCollector {
 
   #flush(): Promise<void> | undefined {
     if (this.#granted !== undefined) return this.#granted
+    if (this.#rows.length === 0 || this.stopped) return undefined
     const rows = this.#rows.splice(0, sliceRowsMax)
-    if (rows.length === 0 || this.stopped) return undefined
     const settle = (): readonly RowBatch[] => {
       this.#granted = undefined
       return this.#reader.push(rows)

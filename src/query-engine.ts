@@ -143,7 +143,7 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
               () => abort.abort(new SydraError('query_timeout', `the query ran longer than ${timeoutMs} ms`)),
               true,
             )
-      const onAbort = (): void => abort.abort(new SydraError('cancelled', 'the query was cancelled'))
+      const onAbort = (): void => abort.abort(cancellation(options.signal?.reason))
       options.signal?.addEventListener('abort', onAbort, { once: true })
       if (options.signal?.aborted) onAbort()
       running.add(abort)
@@ -201,7 +201,7 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
         elapsed_ms: round(operator.elapsedMs),
       })),
     })
-    return { schema: physical.schema, stream: stream(), statistics }
+    return { schema: physical.schema, stream: stream(), abort: () => abort.abort(cancellation(undefined)), statistics }
   }
 
   return {
@@ -228,6 +228,10 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
     },
   }
 }
+
+/** A reason of our own says more than that somebody aborted. */
+const cancellation = (reason: unknown): SydraError =>
+  reason instanceof SydraError ? reason : new SydraError('cancelled', 'the query was cancelled', { cause: reason })
 
 /** How long closing waits for readers of cancelled queries to notice. */
 const closeGraceMs = 1000

@@ -9,8 +9,7 @@
 import { Observable, type Subscribable } from 'rxjs'
 import { type Batch, type Column, rowCount, type Schema } from './columnar/batch.ts'
 import { copyBatch } from './columnar/copy.ts'
-import { assert } from './lib/assert.ts'
-import type { SydraError } from './lib/errors.ts'
+import { SydraError } from './lib/errors.ts'
 import { textChunks } from './result-text.ts'
 import type { QueryResult, QueryStatistics, TextOptions, Value } from './types.ts'
 
@@ -18,6 +17,8 @@ import type { QueryResult, QueryStatistics, TextOptions, Value } from './types.t
 export interface QueryRun {
   readonly schema: Schema
   readonly stream: AsyncGenerator<Batch, void, undefined>
+  /** Ends the stream with `cancelled` within one batch, also while it is being pulled. */
+  abort(): void
   statistics(): QueryStatistics
 }
 export interface QuerySource {
@@ -38,16 +39,18 @@ export function createQueryResult<Row>(source: QuerySource): QueryResult<Row> {
   let failure: SydraError | undefined
 
   const start = (): QueryRun => {
-    assert(run === undefined, 'a query result is read once; run the query again')
+    if (run !== undefined) throw new SydraError('bad_request', 'a query result is read once; run the query again')
     run = source.start()
     return run
   }
   const stats = (): QueryStatistics => {
-    assert(run !== undefined, 'statistics come with reading')
+    if (run === undefined) throw new SydraError('bad_request', 'statistics come with reading the result')
     return run.statistics()
   }
-  async function* rows(): AsyncGenerator<Row, void, undefined> {
-    const { schema, stream } = start()
+  async function* rows(started?: (run: QueryRun) => void): AsyncGenerator<Row, void, undefined> {
+    const own = start()
+    started?.(own)
+    const { schema, stream } = own
     const toRow = rowReader(schema, source.time)
     for await (const batch of stream) {
       const { selection } = batch
@@ -87,35 +90,43 @@ export function createQueryResult<Row>(source: QuerySource): QueryResult<Row> {
     get failure() {
       return failure
     },
-    [Symbol.asyncIterator]: rows,
+    [Symbol.asyncIterator]: () => rows(),
     [observableKey]: () => observe(rows),
   }
   return result
 }
 
 /** Pushes rows; unsubscribing stops the query within one batch. */
-function observe<Row>(rows: () => AsyncGenerator<Row, void, undefined>): Subscribable<Row> {
+function observe<Row>(
+  rows: (started: (run: QueryRun) => void) => AsyncGenerator<Row, void, undefined>,
+): Subscribable<Row> {
   return new Observable<Row>(subscriber => {
-    const generator = rows()
+    let run: QueryRun | undefined
     const drive = async (): Promise<void> => {
-      for await (const row of generator) {
+      for await (const row of rows(started => (run = started))) {
         subscriber.next(row)
         if (subscriber.closed) return
       }
       subscriber.complete()
     }
     drive().catch((error: unknown) => subscriber.error(error))
+    return () => run?.abort()
   })
 }
 
 /** Builds row objects with one hidden class for the whole result. */
 function rowReader(schema: Schema, time: 'us' | 'date'): (batch: Batch, row: number) => Record<string, Cell> {
+  // assigning `__proto__`, a name like any other here, would set the prototype
+  const names = schema.map(({ name }) => name)
+  const isOrdinary = !names.includes('__proto__')
   const dates = schema.map(({ type }) => type === 'timestamp' && time === 'date')
   return (batch, row) => {
     const object: Record<string, Cell> = {}
     for (let index = 0; index < schema.length; index++) {
       const cell = cellOf(batch.columns[index]!, row)
-      object[schema[index]!.name] = dates[index] && cell !== null ? new Date((cell as number) / 1000) : cell
+      const value = dates[index] && cell !== null ? new Date((cell as number) / 1000) : cell
+      if (isOrdinary) object[names[index]!] = value
+      else Object.defineProperty(object, names[index]!, { value, enumerable: true, configurable: true, writable: true })
     }
     return object
   }

@@ -6,8 +6,6 @@
  * Invariants:
  * 1. Only the typed plan is read; no text of a query becomes code.
  * 2. A call whose arguments are all constant is computed here, once.
- * 3. Equal subexpressions of one compiler share an evaluator's result only through the caller: each node evaluates its
- *    inputs once per batch.
  */
 import { type Batch, columnIndex, type Schema } from '../columnar/batch.ts'
 import { type Scalar, valueAt } from '../columnar/value.ts'

@@ -127,7 +127,10 @@ export interface Piece {
   readonly series: number | undefined
   /** Pieces with one source never share a (series, time); undefined: it may with any other piece. */
   readonly source?: object | undefined
-  /** True when each of its rows belongs to the request's series and range (so that its statistics answer for it). */
+  /**
+   * True when each of its rows belongs to the request's series and range and none merges with another, so that its
+   * statistics answer for it and `rows` is exact.
+   */
   readonly whole: boolean
   /** Statistics of a numeric field over all rows of the piece; undefined when not kept. */
   statistics(field: number): FieldStatistics | undefined

@@ -6,7 +6,7 @@
  * 2. The column belongs to the evaluator (or to the batch) and is overwritten by the next call.
  * 3. Evaluation never throws for a value: what has no answer is null.
  */
-import type { Batch, Column, StringColumn, ValueType } from '../../columnar/batch.ts'
+import type { Batch, Column, ValueType } from '../../columnar/batch.ts'
 import { InterningDictionary } from '../../columnar/batch.ts'
 import type { Scalar } from '../../columnar/value.ts'
 import type { ExprType } from '../../sydraql/expression.ts'
@@ -93,5 +93,3 @@ export function forRows(batch: Batch, visit: (row: number) => void): void {
   if (selection === undefined) for (let row = 0; row < batch.length; row++) visit(row)
   else for (let k = 0; k < selection.length; k++) visit(selection[k]!)
 }
-
-export const isStringColumn = (column: Column): column is StringColumn => column.type === 'string'

@@ -64,7 +64,8 @@ function chunkPiece(
     minTimeUs: min,
     maxTimeUs: max,
     series: undefined,
-    whole: request.series === undefined && min >= request.fromUs && max < request.toUs,
+    // two of its rows may merge: only reading tells how many there are
+    whole: false,
     statistics: () => undefined,
     read(fromUs, toUs, into) {
       const from = Math.max(fromUs, request.fromUs)
@@ -147,7 +148,7 @@ function seriesPiece(
     minTimeUs: found.minTimeUs,
     maxTimeUs: found.maxTimeUs,
     series: found.runs.length === 1 ? lastSeries : undefined,
-    whole: true,
+    whole: false,
     statistics: () => undefined,
     read(fromUs, toUs, into) {
       const at = into.length

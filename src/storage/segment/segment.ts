@@ -19,7 +19,15 @@ import type { MetricInfo, Piece, ReadRequest, SegmentMeta, Tags } from '../types
 import { decodePage } from './dictionary.ts'
 import type { SegmentEnvironment } from './environment.ts'
 import type { Footer } from './footer.ts'
-import { groupsAround, heapBytes, type OpenFooter, type OpenMetric, openFooter, WantedWalk, wantedSeries } from './open-footer.ts'
+import {
+  groupsAround,
+  heapBytes,
+  type OpenFooter,
+  type OpenMetric,
+  openFooter,
+  WantedWalk,
+  wantedSeries,
+} from './open-footer.ts'
 import { GroupPiece } from './piece.ts'
 import { SegmentFile } from './segment-file.ts'
 

@@ -70,18 +70,24 @@ describe('bits', () => {
 
   test('any range of what was written', () => {
     fc.assert(
-      fc.property(flags, fc.nat(5), fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), (bits, pad, a, b) => {
-        const source = Uint8Array.from([...new Array<number>(pad).fill(1), ...bits, 1, 0])
-        const out = new ByteWriter(1)
-        encodeBits(source, pad, bits.length, out)
-        expect(out.length).toBeLessThanOrEqual(1 + Math.ceil(bits.length / 8))
-        const bitmap = readBitmap(new ByteReader(out.written()), bits.length, out.length)
-        const [from, to] = [Math.floor(Math.min(a, b) * bits.length), Math.ceil(Math.max(a, b) * bits.length)]
-        const unpacked = new Uint8Array(to - from + 3).fill(7)
-        const ones = unpackBits(bitmap, from, to, unpacked, 2)
-        expect([...unpacked]).toEqual([7, 7, ...bits.slice(from, to), 7])
-        expect(ones).toBe(bits.slice(from, to).reduce((sum, bit) => sum + bit, 0))
-      }),
+      fc.property(
+        flags,
+        fc.nat(5),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (bits, pad, a, b) => {
+          const source = Uint8Array.from([...new Array<number>(pad).fill(1), ...bits, 1, 0])
+          const out = new ByteWriter(1)
+          encodeBits(source, pad, bits.length, out)
+          expect(out.length).toBeLessThanOrEqual(1 + Math.ceil(bits.length / 8))
+          const bitmap = readBitmap(new ByteReader(out.written()), bits.length, out.length)
+          const [from, to] = [Math.floor(Math.min(a, b) * bits.length), Math.ceil(Math.max(a, b) * bits.length)]
+          const unpacked = new Uint8Array(to - from + 3).fill(7)
+          const ones = unpackBits(bitmap, from, to, unpacked, 2)
+          expect([...unpacked]).toEqual([7, 7, ...bits.slice(from, to), 7])
+          expect(ones).toBe(bits.slice(from, to).reduce((sum, bit) => sum + bit, 0))
+        },
+      ),
     )
   })
 

@@ -302,7 +302,7 @@ describe('memtable', () => {
     const alone = { ...requests[3]!, statistics: statistics() }
     const [linked, ...others] = view.pieces(alone, catalog)
     expect(others).toEqual([])
-    expect(linked).toMatchObject({ series: 17, whole: true, rows: ticks })
+    expect(linked).toMatchObject({ series: 17, whole: false, rows: ticks })
     linked!.read(-Infinity, Infinity, new RowBuffer(fields))
     expect(alone.statistics.rowsScanned).toBe(ticks)
     expect(view.pieces({ ...alone, series: setOf([]) }, catalog)).toEqual([])

@@ -105,7 +105,10 @@ describe('damage', () => {
       const damaged = bytes.slice()
       damaged[at]! ^= 1 << (at % 8)
       const environment = environmentOf(damaged, nodeChecksums)
-      expect(corruption(() => verifySegment(environment, path)), `byte ${at}`).toBeDefined()
+      expect(
+        corruption(() => verifySegment(environment, path)),
+        `byte ${at}`,
+      ).toBeDefined()
       corruption(() => expectSameRows(readAll(environment, bytes), expected))
     }
   })
@@ -113,7 +116,10 @@ describe('damage', () => {
   test('a file cut anywhere, or with bytes too many', () => {
     for (let length = 0; length < bytes.length; length++) {
       const environment = environmentOf(bytes.slice(0, length), nodeChecksums)
-      expect(corruption(() => readAll(environment, bytes)), `cut at ${length}`).toBeDefined()
+      expect(
+        corruption(() => readAll(environment, bytes)),
+        `cut at ${length}`,
+      ).toBeDefined()
       expect(corruption(() => readSegmentMeta(environment, path))).toBeDefined()
     }
     const longer = new Uint8Array(bytes.length + 1)

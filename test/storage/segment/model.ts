@@ -1,8 +1,9 @@
 /** A naive model of rows, and the machinery to write them as a segment and read them back. */
-import { expect } from 'vitest'
+
+import assert from 'node:assert/strict'
+import type { Kernels } from '../../../src/kernels/kernels.ts'
 import { referenceKernels } from '../../../src/kernels/reference-kernels.ts'
 import { createWasmKernels } from '../../../src/kernels/wasm-kernels.ts'
-import type { Kernels } from '../../../src/kernels/kernels.ts'
 import { memoryFiles } from '../../../src/lib/memory-files.ts'
 import { nodeChecksums, nodeZstd } from '../../../src/lib/node/ports.ts'
 import { compareUtf8 } from '../../../src/lib/text.ts'
@@ -117,14 +118,16 @@ export function rowsOf(buffer: RowBuffer): Row[] {
 }
 
 export function expectSameRows(actual: readonly Row[], expected: readonly Row[]): void {
-  expect(actual.length).toBe(expected.length)
+  assert.equal(actual.length, expected.length)
   const differs = actual.findIndex((row, i) => {
     const other = expected[i]!
     if (row.series !== other.series || row.timeUs !== other.timeUs) return true
-    return row.values.length !== other.values.length || row.values.some((value, f) => !sameValue(value, other.values[f]))
+    return (
+      row.values.length !== other.values.length || row.values.some((value, f) => !sameValue(value, other.values[f]))
+    )
   })
-  if (differs >= 0) expect({ row: differs, ...actual[differs] }).toEqual({ row: differs, ...expected[differs] })
-  expect(differs).toBe(-1)
+  if (differs >= 0) assert.deepEqual({ row: differs, ...actual[differs] }, { row: differs, ...expected[differs] })
+  assert.equal(differs, -1)
 }
 
 export interface WrittenSegment {
@@ -143,7 +146,10 @@ export interface WriteOptions {
 
 export const portsOf = (files = memoryFiles()) => ({ files, checksums: nodeChecksums, zstd: nodeZstd })
 
-export function encode(metrics: readonly SegmentMetric[], { kernels = wasmKernels, input }: WriteOptions = {}): Uint8Array {
+export function encode(
+  metrics: readonly SegmentMetric[],
+  { kernels = wasmKernels, input }: WriteOptions = {},
+): Uint8Array {
   const whole = { minLsn: 3, maxLsn: 9, incarnation, metrics, keys, ...input }
   return encodeSegment(whole, kernels, nodeChecksums, nodeZstd)
 }
@@ -190,7 +196,7 @@ export function requestOf(metric: MetricInfo, part: Partial<ReadRequest> = {}): 
 export function read(segment: Segment, request: ReadRequest, bounds?: readonly FieldBound[]): Row[] {
   const into = new RowBuffer(request.fields, 4)
   for (const piece of segment.pieces(request)) piece.read(request.fromUs, request.toUs, into, bounds)
-  expect(request.statistics.rowsScanned).toBe(into.length)
+  assert.equal(request.statistics.rowsScanned, into.length)
   return rowsOf(into)
 }
 
@@ -213,4 +219,27 @@ export function randomOf(seed: number): () => number {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     return state / 2 ** 32
   }
+}
+
+/** Series with so many rows each, values of all kinds with gaps that come and go. */
+export function bulk(counts: readonly number[], seed: number): Row[] {
+  const random = randomOf(seed)
+  return counts.flatMap((count, series) => {
+    let level = random() * 100
+    let timeUs = Math.floor(random() * 1e6) * 1000
+    const jitters = random() < 0.5
+    return Array.from({ length: count }, (_, i) => {
+      level += random() - 0.5
+      timeUs += jitters ? 1 + Math.floor(random() * 2e7) : 10_000_000
+      const inGap = Math.floor(i / 100) % 3 === 2
+      const values = [
+        random() < 0.001 ? Number.NaN : Math.round(level * 100) / 100,
+        inGap ? undefined : random() < 0.5 ? `state ${Math.floor(random() * 5)}` : `id ${random()}`,
+        random() < 0.3 ? undefined : random() < 0.9,
+        i % 50 === 0 ? Math.floor(level) : undefined,
+        inGap ? undefined : random(),
+      ]
+      return { series, timeUs, values }
+    })
+  })
 }

@@ -133,7 +133,12 @@ describe('pieces', () => {
       toUs: 1100 * stepUs,
     })
     expectSameRows(read(segment, request), matching(wide, rows, request))
-    expect(request.statistics).toMatchObject({ blocksScanned: 2, blocksPruned: 14, rowsScanned: 100, segmentsScanned: 1 })
+    expect(request.statistics).toMatchObject({
+      blocksScanned: 2,
+      blocksPruned: 14,
+      rowsScanned: 100,
+      segmentsScanned: 1,
+    })
     expect(request.statistics.bytesRead).toBeLessThan(bytes.length / 3)
 
     const again = requestOf(wide, request)

@@ -54,8 +54,7 @@ describe('publishSegment', () => {
           expect(machine.paths()).not.toContain(`data/${path}${temporarySuffix}`)
           if (machine.paths().length > 0) expect(machine.contents(`data/${path}`)).toEqual(bytes)
           await publishSegment(machine, 'data', path, bytes)
-          for (let seed = 0; seed < 5; seed++)
-            expect(machine.afterCrash(seed).contents(`data/${path}`)).toEqual(bytes)
+          for (let seed = 0; seed < 5; seed++) expect(machine.afterCrash(seed).contents(`data/${path}`)).toEqual(bytes)
         }
       }
     }

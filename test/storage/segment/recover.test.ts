@@ -1,12 +1,13 @@
 /** A segment tells everything that is needed to rebuild manifest and catalog; old files stay readable. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { segmentEnvironment } from '../../../src/storage/segment/environment.ts'
 import { LimitedFiles } from '../../../src/storage/segment/limited-files.ts'
 import { readSegmentMeta, segmentSeries } from '../../../src/storage/segment/recover.ts'
 import { openSegment } from '../../../src/storage/segment/segment.ts'
-import { segmentEnvironment } from '../../../src/storage/segment/environment.ts'
 import { verifySegment } from '../../../src/storage/segment/verify.ts'
+import { fixtureContents } from './fixtures/contents.ts'
 import {
   bufferOf,
   encode,
@@ -100,16 +101,12 @@ describe('recovery', () => {
 })
 
 describe('format version 1', () => {
-  // Written once; to make another version's, delete the file of that version and run the tests.
-  const fixture = join(import.meta.dirname, 'fixtures', 'version-1.seg')
-
   test('stays readable', () => {
-    if (!existsSync(fixture)) writeFileSync(fixture, bytesOfBoth())
-    const bytes = new Uint8Array(readFileSync(fixture))
+    const bytes = new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', 'version-1.seg')))
     const { segment, environment, path } = openBytes(bytes)
-    expectSameRows(read(segment, requestOf(cpu)), matching(cpu, cpuRows, requestOf(cpu)))
-    expectSameRows(read(segment, requestOf(log)), matching(log, logRows, requestOf(log)))
-    expect(verifySegment(environment, path)).toEqual({ rows: 63, series: 5, groups: 2 })
+    for (const [metric, rows] of fixtureContents)
+      expectSameRows(read(segment, requestOf(metric)), matching(metric, rows, requestOf(metric)))
+    expect(verifySegment(environment, path)).toEqual({ rows: 3364, series: 31, groups: 4 })
   })
 })
 
@@ -131,7 +128,11 @@ describe('limits', () => {
   test('many segments on few handles and hardly a cache', () => {
     const ports = portsOf()
     ports.files.makeDirectory('data/segments/all')
-    const environment = segmentEnvironment(ports, wasmKernels, { directory: 'data', openFilesMax: 2, cacheBytesMax: 5000 })
+    const environment = segmentEnvironment(ports, wasmKernels, {
+      directory: 'data',
+      openFilesMax: 2,
+      cacheBytesMax: 5000,
+    })
     const segments = Array.from({ length: 9 }, (_, i) => {
       const path = `segments/all/${i}.seg`
       const rows = cpuRows.map(row => ({ ...row, timeUs: row.timeUs + i }))

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { FieldType } from '../../../src/storage/types.ts'
 import {
   bufferOf,
+  bulk,
   encode,
   expectSameRows,
   fields,
@@ -26,7 +27,7 @@ const nanWithPayload = ((): number => {
   return view.getFloat64(0)
 })()
 
-const valueOf: Readonly<Record<FieldType, fc.Arbitrary<Value>>> = {
+const arbitraryOf: Readonly<Record<FieldType, fc.Arbitrary<Value>>> = {
   float: fc.oneof(
     fc.double(),
     fc.integer({ min: -5000, max: 5000 }).map(n => n / 100),
@@ -47,7 +48,7 @@ const time = fc.oneof(
 )
 
 const smallCase = fc.array(fc.constantFrom(...types), { minLength: 1, maxLength: 4 }).chain(chosen => {
-  const values = fc.tuple(...chosen.map(type => fc.option(valueOf[type], { nil: undefined, freq: 3 })))
+  const values = fc.tuple(...chosen.map(type => fc.option(arbitraryOf[type], { nil: undefined, freq: 3 })))
   const row = fc.record({ series: fc.integer({ min: 0, max: 6 }), timeUs: time, values })
   return fc.record({
     types: fc.constant(chosen),
@@ -96,31 +97,34 @@ describe('round trip', () => {
   }
 
   for (const [name, counts] of Object.entries(shapes)) {
-      test(name, () => {
-        const metric = metricOf('m', fields('float', 'string', 'boolean', 'integer', 'float'))
-        const rows = bulk(counts, 11)
-        const { segment } = write(metric, rows)
-        const random = randomOf(5)
-        const everything = requestOf(metric)
-        expectSameRows(read(segment, everything), matching(metric, rows, everything))
-        for (let i = 0; i < 12; i++) {
-          const [a, b] = [pick(rows, random).timeUs, pick(rows, random).timeUs]
-          const few = Array.from({ length: 1 + Math.floor(random() * 3) }, () => pick(rows, random).series)
-          const request = requestOf(metric, {
-            fields: metric.fields.filter(() => random() < 0.6),
-            fromUs: random() < 0.2 ? -Infinity : Math.min(a, b),
-            toUs: random() < 0.2 ? Infinity : Math.max(a, b) + (random() < 0.5 ? 1 : 0),
-            series: random() < 0.3 ? undefined : setOf(few),
-          })
-          expectSameRows(read(segment, request), matching(metric, rows, request))
-        }
-      })
+    test(name, () => {
+      const metric = metricOf('m', fields('float', 'string', 'boolean', 'integer', 'float'))
+      const rows = bulk(counts, 11)
+      const { segment } = write(metric, rows)
+      const random = randomOf(5)
+      const everything = requestOf(metric)
+      expectSameRows(read(segment, everything), matching(metric, rows, everything))
+      for (let i = 0; i < 12; i++) {
+        const [a, b] = [pick(rows, random).timeUs, pick(rows, random).timeUs]
+        const few = Array.from({ length: 1 + Math.floor(random() * 3) }, () => pick(rows, random).series)
+        const request = requestOf(metric, {
+          fields: metric.fields.filter(() => random() < 0.6),
+          fromUs: random() < 0.2 ? -Infinity : Math.min(a, b),
+          toUs: random() < 0.2 ? Infinity : Math.max(a, b) + (random() < 0.5 ? 1 : 0),
+          series: random() < 0.3 ? undefined : setOf(few),
+        })
+        expectSameRows(read(segment, request), matching(metric, rows, request))
+      }
+    })
   }
 
   test('strings of 64 KiB, and more of them than a group may hold', () => {
     const metric = metricOf('m', fields('string'))
     const random = randomOf(3)
-    const long = (): string => Array.from({ length: 1024 }, () => random().toString(36)).join('ä').slice(0, 32_000)
+    const long = (): string =>
+      Array.from({ length: 1024 }, () => random().toString(36))
+        .join('ä')
+        .slice(0, 32_000)
     const rows: Row[] = Array.from({ length: 300 }, (_, i) => ({
       series: i % 3,
       timeUs: i,
@@ -179,26 +183,3 @@ describe('round trip', () => {
 })
 
 const pick = (rows: readonly Row[], random: () => number): Row => rows[Math.floor(random() * rows.length)]!
-
-/** Series with so many rows each, values of all kinds with gaps that come and go. */
-function bulk(counts: readonly number[], seed: number): Row[] {
-  const random = randomOf(seed)
-  return counts.flatMap((count, series) => {
-    let level = random() * 100
-    let timeUs = Math.floor(random() * 1e6) * 1000
-    const jitters = random() < 0.5
-    return Array.from({ length: count }, (_, i) => {
-      level += random() - 0.5
-      timeUs += jitters ? 1 + Math.floor(random() * 2e7) : 10_000_000
-      const inGap = Math.floor(i / 100) % 3 === 2
-      const values = [
-        random() < 0.001 ? Number.NaN : Math.round(level * 100) / 100,
-        inGap ? undefined : random() < 0.5 ? `state ${Math.floor(random() * 5)}` : `id ${random()}`,
-        random() < 0.3 ? undefined : random() < 0.9,
-        i % 50 === 0 ? Math.floor(level) : undefined,
-        inGap ? undefined : random(),
-      ]
-      return { series, timeUs, values }
-    })
-  })
-}
