@@ -398,9 +398,12 @@ class Engine implements Database {
     this.#subscriptions.unsubscribe()
     this.#flushed.next()
     await this.#queries.close()
-    await this.#storage.close()
-    this.#committed.complete()
-    this.#events.complete()
+    try {
+      await this.#storage.close()
+    } finally {
+      this.#committed.complete()
+      this.#events.complete()
+    }
   }
 
   #assertOpen(): void {

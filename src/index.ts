@@ -20,7 +20,7 @@ export { type ErrorCode, errorCodes, type Position, SydraError } from './lib/err
 export type { Ports } from './lib/ports.ts'
 export type { Settings, SettingsInput } from './lib/settings.ts'
 export type * from './types.ts'
-export { version } from './version.ts'
+export { version } from './lib/version.ts'
 
 /**
  * Opens the database in a directory, which is made when absent; `':memory:'` keeps everything in memory.

@@ -14,7 +14,7 @@ import type { Kernels } from './kernels/kernels.ts'
 import { createWasmScanner } from './kernels/scan.ts'
 import { createWasmKernels } from './kernels/wasm-kernels.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
-import type { Ports } from './lib/ports.ts'
+import { isFileSystemError, type Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
 import type { Catalog } from './storage/catalog/catalog.ts'
 import { type CatalogStore, openCatalog, rebuildFrom } from './storage/catalog/store.ts'
@@ -30,7 +30,7 @@ import { openSegment, type Segment } from './storage/segment/segment.ts'
 import type { Lsn, SegmentMeta } from './storage/types.ts'
 import { Versions } from './storage/versions.ts'
 import { decodeRowBatches } from './storage/wal/row-frame.ts'
-import { openWal, type Wal, type WalRecovery, walDefaults, walFrameTypes } from './storage/wal/wal.ts'
+import { openWal, type Wal, type WalRecovery, type WalSettings, walDefaults, walFrameTypes } from './storage/wal/wal.ts'
 import { writeSegments } from './storage/write-segments.ts'
 import type { EngineEvent } from './types.ts'
 
@@ -55,11 +55,27 @@ export interface Storage {
 
 type Emit = (event: EngineEvent) => void
 
+/** Log files are released whole: with little to keep they are smaller. */
+const walFileBytesMin = 2 ** 20
+const walSettings = ({ walKeepBytes }: Settings): WalSettings => ({
+  ...walDefaults,
+  fileBytesMax: Math.min(walDefaults.fileBytesMax, Math.max(walFileBytesMin, walKeepBytes / 4)),
+})
+
 export async function openStorage(settings: Settings, ports: Ports, emit: Emit): Promise<Storage> {
   const directory = settings.dataDir
   const opened: (() => void | Promise<void>)[] = []
+  /** Closes everything whatever fails, and rejects with the first failure. */
   const closeAll = async (): Promise<void> => {
-    for (const close of opened.splice(0).reverse()) await close()
+    const failures: unknown[] = []
+    for (const close of opened.splice(0).reverse()) {
+      try {
+        await close()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
   }
   try {
     const startedMs = ports.clock.monotonicMs()
@@ -73,7 +89,7 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     opened.push(() => manifest.close())
     const { flushedLsn, duplicates } = manifest.state
 
-    const recovery = openWal(ports, `${directory}/wal`, flushedLsn, walDefaults, emit)
+    const recovery = openWal(ports, `${directory}/wal`, flushedLsn, walSettings(settings), emit)
     const catalogStore = await catalogOf(settings, ports, environment, manifest, recovery)
     opened.push(() => catalogStore.close())
     const { catalog } = catalogStore
@@ -140,7 +156,8 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       close: closeAll,
     }
   } catch (error) {
-    await closeAll()
+    // Why opening failed is what matters.
+    await closeAll().catch(() => {})
     throw error
   }
 }
@@ -233,7 +250,7 @@ function replay(recovery: WalRecovery, catalog: Catalog, memtable: Memtable, emi
   return frames
 }
 
-/** Why a segment cannot be used, or undefined. */
+/** Why a segment cannot be used, or undefined. Throws what has nothing to do with it, such as too many open files. */
 function damageOf(environment: SegmentEnvironment, meta: SegmentMeta): string | undefined {
   try {
     const found = readSegmentMeta(environment, meta.path).meta
@@ -241,7 +258,9 @@ function damageOf(environment: SegmentEnvironment, meta: SegmentMeta): string | 
       ? undefined
       : 'it is not the file that the manifest names'
   } catch (error) {
-    return toSydraError(error).message
+    const { code, message, cause } = toSydraError(error)
+    if (code === 'corrupt_segment' || (isFileSystemError(cause) && cause.code === 'EIO')) return message
+    throw error
   }
 }
 

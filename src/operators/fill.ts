@@ -9,6 +9,8 @@
  * 2. Only value columns are filled, where a row is missing or its value is null; groups are those of the data.
  * 3. More than `pointsMax` rows throw `too_many_points`, before any is made.
  * 4. Rows before the range's first bucket are not yielded; `previous` with a look-back carries from them.
+ * 5. A row that `kept` drops is neither carried from nor put out, and its bucket stays empty; a group without a row that is
+ *    kept has none at all.
  */
 import { columnIndex, type Schema } from '../columnar/batch.ts'
 import { BatchBuilder } from '../columnar/builder.ts'
@@ -18,6 +20,7 @@ import type { FillMode, FillNode } from '../sydraql/plan.ts'
 import { type BucketFunction, bucketFunction } from './buckets.ts'
 import type { Execution } from './execution.ts'
 import type { BatchStream } from './operator.ts'
+import { compilePredicate } from './predicate.ts'
 
 /** Rows a fill may make. */
 export const pointsMax = 2_000_000
@@ -28,6 +31,8 @@ interface Group {
   /** Bucket starts, ascending, and the values of each value column there. */
   readonly starts: number[]
   readonly values: (readonly Scalar[])[]
+  /** Buckets whose row was not kept. */
+  readonly dropped: Set<number>
   /** How many of them lie before the bucket that is being made. */
   passed: number
 }
@@ -36,10 +41,12 @@ export async function* fill(node: FillNode, schema: Schema, input: BatchStream, 
   const groups: Group[] = []
   try {
     await collect(groups, node, schema, input, execution)
-    const buckets = bucketsOf(node, groups)
-    if (buckets.length === 0) return
+    const functions = bucketFunction(node.bucket)
+    const { first, last } = extentOf(node, functions, groups)
     // What looks back may have brought groups that have no data in the range itself.
-    const within = groups.filter(group => group.starts.some(start => start >= buckets[0]! && start <= buckets.at(-1)!))
+    const within = groups.filter(group => group.starts.some(start => start >= first && start <= last))
+    if (within.length === 0) return
+    const buckets = bucketStarts(functions, first, last, within.length)
     const bucketIndex = columnIndex(node.schema, node.bucketColumn)
     const keyIndexes = node.keyColumns.map(name => columnIndex(node.schema, name))
     const valueIndexes = node.valueColumns.map(name => columnIndex(node.schema, name))
@@ -47,6 +54,7 @@ export async function* fill(node: FillNode, schema: Schema, input: BatchStream, 
     const row: Scalar[] = new Array(node.schema.length).fill(null)
     for (const startUs of buckets) {
       for (const group of within) {
+        if (group.dropped.has(startUs)) continue
         row[bucketIndex] = startUs
         for (let k = 0; k < keyIndexes.length; k++) row[keyIndexes[k]!] = group.keys[k]!
         while (group.passed < group.starts.length && group.starts[group.passed]! < startUs) group.passed++
@@ -76,22 +84,32 @@ async function collect(
   const bucketIndex = columnIndex(schema, node.bucketColumn)
   const keyIndexes = node.keyColumns.map(name => columnIndex(schema, name))
   const valueIndexes = node.valueColumns.map(name => columnIndex(schema, name))
+  const keep = node.kept && compilePredicate(node.kept, schema, execution.kernels)
   const byKeys = new Map<string, Group>()
   let rows = 0
   for await (const batch of input) {
     const count = batch.selection?.length ?? batch.length
+    // An ascending part of the batch's rows; undefined: all of them.
+    const kept = keep?.(batch)
+    let nextKept = 0
     for (let k = 0; k < count; k++) {
       const row = batch.selection === undefined ? k : batch.selection[k]!
       const keys = keyIndexes.map(index => valueAt(batch.columns[index]!, row))
       const name = keys.map(keyName).join('\u0000')
       let group = byKeys.get(name)
       if (group === undefined) {
-        group = { keys, starts: [], values: [], passed: 0 }
+        group = { keys, starts: [], values: [], dropped: new Set(), passed: 0 }
         byKeys.set(name, group)
         groups.push(group)
       }
+      const isKept = kept === undefined || kept[nextKept] === row
+      if (isKept) nextKept++
       const start = valueAt(batch.columns[bucketIndex]!, row)
       if (start === null) continue
+      if (!isKept) {
+        group.dropped.add(start as number)
+        continue
+      }
       group.starts.push(start as number)
       group.values.push(valueIndexes.map(index => valueAt(batch.columns[index]!, row)))
     }
@@ -117,9 +135,8 @@ function byKeyOrder(a: Group, b: Group): number {
   return 0
 }
 
-function bucketsOf(node: FillNode, groups: readonly Group[]): number[] {
-  const functions = bucketFunction(node.bucket)
-  const { fromUs, toUs } = node.range
+/** The first and last bucket to fill; nothing where there is no data. */
+function extentOf({ range }: FillNode, functions: BucketFunction, groups: readonly Group[]) {
   let first = Infinity
   let last = -Infinity
   for (const { starts } of groups) {
@@ -127,10 +144,11 @@ function bucketsOf(node: FillNode, groups: readonly Group[]): number[] {
     first = Math.min(first, starts[0]!)
     last = Math.max(last, starts.at(-1)!)
   }
-  if (first === Infinity) return []
-  if (Number.isFinite(fromUs)) first = functions.floor(fromUs)
-  if (Number.isFinite(toUs)) last = functions.floor(toUs - 1)
-  return bucketStarts(functions, first, last, groups.length)
+  if (first === Infinity) return { first, last }
+  return {
+    first: Number.isFinite(range.fromUs) ? functions.floor(range.fromUs) : first,
+    last: Number.isFinite(range.toUs) ? functions.floor(range.toUs - 1) : last,
+  }
 }
 
 function bucketStarts(functions: BucketFunction, first: number, last: number, groups: number): number[] {

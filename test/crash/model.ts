@@ -95,20 +95,16 @@ const text = (fields: ReadonlyMap<string, Cell>): string => JSON.stringify([...f
 export async function readAll(db: Database): Promise<Rows> {
   const all: Rows = new Map()
   for (const metric of new Set([...db.series()].map(info => info.metric))) {
-    const { rows } = await db.query(`select series, * from ${metric}`).all()
-    for (const { series, time, ...cells } of rows) {
-      const key = `${series}@${time}`
+    const { columns, rows } = await db.query(`select series, * from ${metric}`).all()
+    const names = columns.map(({ name }) => name).filter(name => !/^(series|time|tag\..*)$/.test(name))
+    for (const row of rows) {
+      const key = `${row['series']}@${row['time']}`
       if (all.has(key)) throw new Error(`row ${key} is there twice`)
-      const fields = Object.entries(cells).filter(([name, cell]) => cell !== null && !name.startsWith('tag.'))
-      all.set(key, new Map(fields as [string, Cell][]))
+      const fields = new Map<string, Cell>()
+      for (const name of names) if (row[name] !== null) fields.set(name, row[name] as Cell)
+      all.set(key, fields)
     }
     const counted = await db.query(`select count(*) as n from ${metric}`).first()
-    if (counted?.['n'] !== rows.length && process.env['DBG']) {
-      const again = await db.query(`select count(*) as n from ${metric}`).first()
-      console.log('again', again, db.stats(), rows.length, (await db.query(`select series, time from ${metric}`).all()).rows.length)
-      for await (const r of db.query(`explain analyze select count(*) as n from ${metric}`)) console.log(r)
-      console.log(rows.map(r => `${r['series']} ${r['time']}`).join('\n'))
-    }
     if (counted?.['n'] !== rows.length) throw new Error(`${metric} has ${rows.length} rows, counted ${counted?.['n']}`)
   }
   return all

@@ -33,7 +33,7 @@ export class RandomRows {
     const again = random.chance(0.15) ? this.#recent[random.below(this.#recent.length)] : undefined
     const { series, ts, tags } = again ?? this.#place()
     const fields: Record<string, number | string | boolean> = {}
-    if (random.chance(0.05)) this.#fieldsMax++
+    if (random.chance(0.01)) this.#fieldsMax++
     for (let n = 1 + random.below(3); n > 0; n--) {
       const field = random.below(this.#fieldsMax)
       const kind = random.below(3)
@@ -46,12 +46,12 @@ export class RandomRows {
 
   #place(): Pick<RowObject, 'series' | 'ts' | 'tags'> {
     const random = this.#random
-    if (random.chance(0.2)) this.#seriesMax++
+    if (random.chance(0.05)) this.#seriesMax++
     const late = random.chance(0.15)
     if (!late) this.#latestUs += 1 + random.below(3e6)
     const ts = late ? this.#latestUs - random.below(40 * dayUs) : this.#latestUs
     const tags: Record<string, string> = { host: `h${random.below(this.#seriesMax)}` }
     if (random.chance(0.3)) tags['dc'] = `d${random.below(3)}`
-    return { series: `m${random.below(3 + this.#seriesMax / 8)}`.replace('.', ''), ts, tags }
+    return { series: `m${random.below(Math.min(5, this.#seriesMax / 2))}`, ts, tags }
   }
 }

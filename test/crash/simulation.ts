@@ -94,11 +94,11 @@ export class Simulation {
         if (random.chance(0.5)) await this.#allSettled()
         return
       case 3:
-        await this.#submitObjects(db, 1 + random.below(60))
+        await this.#submitObjects(db, 1 + random.below(30))
         return
       case 4:
         if (random.chance(0.3)) for (let n = 20; n > 0 && this.#db === db; n--) this.#submitLarge(db)
-        else this.#submitText(db, 600)
+        else this.#submitText(db, 300)
         if (random.chance(0.7)) await this.#allSettled()
         return
       case 5: {
@@ -148,6 +148,11 @@ export class Simulation {
 
   /** Bytes are settled and submitted before the call returns, so that the order of the calls is the order of the writes. */
   #submitted(db: Database, submission: Submission): void {
+    if (db.stats().readOnly) {
+      expect(() => db.ingestStream()).toThrow(expect.objectContaining({ code: 'read_only' }))
+      submission.outcome = 'refused'
+      return
+    }
     const stream = db.ingestStream({ precision: 'us' })
     const waiting = stream.write(encoder.encode(submission.rows.map(row => `${JSON.stringify(row)}\n`).join('')))
     expect(waiting).toBeUndefined()
@@ -162,7 +167,10 @@ export class Simulation {
   }
 
   async #outcome(submission: Submission, report: ReturnType<Database['ingest']>): Promise<void> {
-    const { ingested, rejected, failure } = await report
+    const { ingested, rejected, failure } = await report.catch((error: SydraError) => {
+      expect(error.code).toBe('read_only')
+      return { ingested: 0, rejected: 0, failure: error }
+    })
     expect(rejected).toBe(0)
     if (failure !== undefined) expect(failure.code).toMatch(/^(disk_full|io_error|read_only)$/)
     expect(ingested).toBe(failure === undefined ? submission.rows.length : 0)
@@ -321,7 +329,8 @@ export class Simulation {
       // a file that is there and gives EIO is damaged; too many open files are a reason to try again
       code: call === 'open' ? 'EMFILE' : pick(['ENOSPC', 'EIO']),
       writtenBytes: random.below(300),
-      path: path => path.includes(kind),
+      // a lock that cannot be removed stays until the process ends
+      path: path => path.includes(kind) && !path.includes('LOCK'),
     }
   }
 }

@@ -97,7 +97,7 @@ export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: bool
         window,
         buffer: new RowBuffer(fields),
         emitter: emitter(node, execution),
-        asked: { ...execution.read, bytesRead: 0, blocksScanned: 0, blocksPruned: 0 },
+        asked: { ...execution.read, bytesRead: 0, blocksScanned: 0, blocksPruned: 0, rowsScanned: 0 },
       }
       const some = chosen === undefined ? pieces : chosen.map(index => pieces[index]!)
       const alone = chosen === undefined ? isolated : Uint8Array.from(chosen, index => isolated[index]!)
@@ -109,6 +109,7 @@ export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: bool
         execution.read.bytesRead += reading.asked.bytesRead
         execution.read.blocksScanned += reading.asked.blocksScanned
         execution.read.blocksPruned += reading.asked.blocksPruned
+        execution.read.rowsScanned += reading.asked.rowsScanned
         execution.memory.release(reading.buffer)
       }
     },

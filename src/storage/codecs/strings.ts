@@ -12,7 +12,7 @@ import type { Compression } from '../../lib/ports.ts'
 import { ByteReader, ByteWriter, DamageError, decodeUtf8 } from './bytes.ts'
 
 /** More than a group can hold (`groupStringBytesMax` of layout.ts, one row more, three bytes a unit). */
-export const stringsBytesMax = 512 * 1024 * 1024
+const stringsBytesMax = 512 * 1024 * 1024
 
 const storedCodec = 0
 const zstdCodec = 1

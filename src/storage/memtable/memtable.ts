@@ -12,13 +12,13 @@
  */
 import { assert } from '../../lib/assert.ts'
 import type { CatalogReader } from '../catalog/types.ts'
-import { type Duplicates, sortRows } from '../merge.ts'
-import { RowBuffer } from '../row-buffer.ts'
+import type { Duplicates } from '../merge.ts'
+import type { RowBuffer } from '../row-buffer.ts'
 import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch } from '../types.ts'
 import { chunkRowsMax, type MemoryAccount } from './chunk.ts'
-import { gatherRows } from './gather.ts'
 import { tablePieces } from './pieces.ts'
 import { SeriesRows } from './series-rows.ts'
+import { sortedRows } from './sorted-rows.ts'
 import { MetricTable } from './table.ts'
 
 export interface MemtableOptions {
@@ -127,9 +127,8 @@ export class Memtable implements FrozenMemtable {
     assert(this.#frozen, 'only a frozen memtable is flushed')
     for (const table of this.#tables) {
       if (table === undefined) continue
-      const rows = new RowBuffer(table.presentFields(), table.rows)
-      for (const chunk of table.chunks) gatherRows(chunk, undefined, 0, chunk.rows, rows, table.dictionary)
-      sortRows(rows, 'series-time', catalog.ranks(table.metric.id), this.#duplicates)
+      const { id } = table.metric
+      const rows = sortedRows(table, catalog.ranks(id), catalog.seriesOf(id).length, this.#duplicates)
       yield { metric: table.metric, rows }
     }
   }

@@ -15,7 +15,6 @@ import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import type { Lsn } from '../types.ts'
 
 export const groupRowsMax = 8192
-export const blockRowsMax = 1024
 /** Times within a group differ by at most this much, so that differences are exact. */
 export const groupSpanUsMax = Number.MAX_SAFE_INTEGER
 

@@ -10,9 +10,8 @@
  * 1. A group with one run and regular blocks (1,024 each, the last fewer) has no head chunk at all.
  * 2. Runs and blocks each cover the group's rows exactly; a run's times lie within the group's.
  */
-import type { Kernels } from '../../kernels/kernels.ts'
+import { blockRowsMax, type Kernels } from '../../kernels/kernels.ts'
 import { ByteReader, type ByteWriter, DamageError } from '../codecs/bytes.ts'
-import { blockRowsMax } from './format.ts'
 import type { GroupLayout } from './layout.ts'
 import { readValueList, type Scratch, writeValueList } from './scratch.ts'
 

@@ -12,11 +12,13 @@
  * 2. A block holds either rows of one run, or several whole runs; only the reader's speed depends on it.
  * 3. Local series are numbered in row order, so the runs of a group have consecutive numbers.
  */
+
+import { blockRowsMax } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
-import { blockRowsMax, groupRowsMax, groupSpanUsMax } from './format.ts'
+import { groupRowsMax, groupSpanUsMax } from './format.ts'
 
 /** A series with this many rows in the segment has row groups of its own. */
-export const longSeriesRowsMin = 2048
+const longSeriesRowsMin = 2048
 /** A run this long has blocks of its own: values of one series are closer to each other than to a neighbour's. */
 const ownBlockRowsMin = 64
 const groupStringBytesMax = 4 * 1024 * 1024

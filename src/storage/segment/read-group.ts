@@ -9,7 +9,7 @@
  * 2. A block is decoded only if it overlaps the wanted series, times and bounds; its times only if the run table and
  *    the block's own time range leave open which rows are wanted.
  */
-import type { Kernels } from '../../kernels/kernels.ts'
+import { blockRowsMax, type Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Compression } from '../../lib/ports.ts'
 import { unpackBits } from '../codecs/bits.ts'
@@ -19,7 +19,6 @@ import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import type { FieldBound, ReadStatistics } from '../types.ts'
 import type { FieldChunk, NumberChunk, StringChunk, TimeChunk } from './decode-column.ts'
 import type { NumberStatistics } from './footer.ts'
-import { blockRowsMax } from './format.ts'
 import type { GroupHead } from './group-head.ts'
 import { readValueBlock, type Scratch } from './scratch.ts'
 

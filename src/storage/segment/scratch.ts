@@ -4,9 +4,8 @@
  * Invariants:
  * 1. Whoever holds it runs to the end before another takes it: encoding and reading are synchronous.
  */
-import { blockBytesMax, type Kernels, type Summary } from '../../kernels/kernels.ts'
+import { blockBytesMax, blockRowsMax, type Kernels, type Summary } from '../../kernels/kernels.ts'
 import { type ByteReader, type ByteWriter, DamageError } from '../codecs/bytes.ts'
-import { blockRowsMax } from './format.ts'
 
 export interface Scratch {
   readonly values: Float64Array

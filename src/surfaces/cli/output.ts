@@ -1,30 +1,33 @@
 /** Data goes to stdout, everything else to stderr. A reader that goes away (`| head`) ends the program quietly. */
-import { once } from 'node:events'
 import process from 'node:process'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 
+/** Thrown by `writeOut` when nobody reads any more. */
 export class BrokenPipe extends Error {}
 
-let broken = false
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  broken = true
-})
+// what a write rejects with says the same
+process.stdout.on('error', () => {})
 
-/** Resolves when stdout may take more. */
-export async function writeOut(data: string | Uint8Array): Promise<void> {
-  if (broken) throw new BrokenPipe()
-  if (!process.stdout.write(data)) await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')])
+/** Resolves when the data is out. */
+export function writeOut(data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(data, error => {
+      if (error === null || error === undefined) resolve()
+      else if ((error as NodeJS.ErrnoException).code === 'EPIPE') reject(new BrokenPipe())
+      else reject(new SydraError('io_error', `cannot write the output: ${error.message}`, { cause: error }))
+    })
+  })
 }
 
 export const note = (text: string): void => {
   process.stderr.write(`${text}\n`)
 }
 
+/** An empty NO_COLOR is none (no-color.org). */
 export const wantsColor = (stream: NodeJS.WriteStream, flag: boolean): boolean =>
-  flag && stream.isTTY === true && process.env['NO_COLOR'] === undefined
+  flag && stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === ''
 
-/** Prints an error as a person reads it: message (with the caret print of a syntax error), code, hint. */
+/** Prints an error as a person reads it: message, hint; of a bug, also where it is. */
 export function reportError(error: unknown, json: boolean): void {
   const known = toSydraError(error)
   if (json) {

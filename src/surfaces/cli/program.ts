@@ -1,27 +1,32 @@
 /**
  * The command line: parses arguments, runs one command, maps what happened to an exit code
  * (0 done, 1 failed, 2 wrong usage, 130 interrupted).
+ *
+ * Commands are loaded when they run, so that `--help` and `--version` do not wait for the engine.
  */
 import process from 'node:process'
 import { Command, CommanderError, Option } from 'commander'
+import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import { errorCodes, SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Settings } from '../../lib/settings.ts'
-import { version } from '../../version.ts'
+import { version } from '../../lib/version.ts'
 import { loadSettings, withSettingOptions } from './config.ts'
-import { demo } from './demo.ts'
-import { ingestCommand } from './ingest-command.ts'
 import { BrokenPipe, note, reportError } from './output.ts'
-import { serve } from './serve.ts'
-import { sqlCommand } from './sql-command.ts'
-import { connect, openDirectory, type Target } from './target.ts'
+import type { Target } from './target.ts'
 
-export interface GlobalOptions {
+/** Options that every command takes, before or after its name. */
+interface GlobalOptions {
   readonly config?: string
+  readonly dataDir?: string
   readonly url?: string
   readonly json?: boolean
   readonly color: boolean
 }
 
+/** Thrown when a SIGINT ended a command. */
+class Interrupted extends Error {}
+
+/** Runs the command that the arguments name; resolves with the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
   const program = build()
   try {
@@ -30,121 +35,160 @@ export async function run(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     if (error instanceof BrokenPipe) return 0
-    if (error instanceof Interrupted) return 130
-    reportError(error, argv.includes('--json'))
+    if (error instanceof Interrupted) {
+      note('interrupted')
+      return 130
+    }
+    reportError(error, program.opts<GlobalOptions>().json === true)
     return errorCodes[toSydraError(error).code].exitCode
   }
 }
 
-class Interrupted extends Error {}
-
 function build(): Command {
   const program = new Command('sydradb')
-    .description('A streaming time-series and event database.')
+    .description('A streaming time-series and event database. Without a command it serves the data directory.')
     .version(version)
     .exitOverride()
-    .configureOutput({ writeErr: text => process.stderr.write(text) })
     .showHelpAfterError('(sydradb --help lists the commands)')
-    .addHelpText('after', '\nWithout a command, `sydradb` serves the data directory.')
-  const command = (name: string, description: string): Command => {
-    const added = program
-      .command(name)
-      .description(description)
-      .exitOverride()
-      .addOption(new Option('--config <file>', 'settings file (default: sydradb.toml, when there is one)'))
-      .addOption(new Option('--json', 'print errors and reports as JSON'))
-      .addOption(new Option('--no-color', 'plain text (also NO_COLOR)'))
-    return withSettingOptions(added)
-  }
-  const client = (name: string, description: string): Command =>
-    command(name, description).addOption(
-      new Option('--url <url>', 'talk to a running server instead of opening the directory').env('SYDRADB_URL'),
-    )
+    .configureHelp({ showGlobalOptions: true })
+    .option('--config <file>', 'settings file (default: sydradb.toml, when there is one)')
+    .option('--url <url>', 'talk to a running server instead of opening the directory (also SYDRADB_URL)')
+    .option('--json', 'print results, reports and errors as JSON')
+    .option('--no-color', 'plain text (also NO_COLOR)')
+  withSettingOptions(program)
 
-  const serving = command('serve', 'serve the data directory over HTTP').action(async (options: GlobalOptions) => {
-    await serve(settingsOf(options), options)
-  })
-  program.action(() => {})
-  client('ingest', 'store rows from files or stdin (NDJSON, or a JSON array)')
+  program
+    .command('serve', { isDefault: true })
+    .description('serve the data directory over HTTP')
+    .allowExcessArguments()
+    .action(async (_, command: Command) => {
+      // the default command gets what is no command
+      const [unknown] = command.args
+      if (unknown !== undefined) throw unknownCommand(unknown, program)
+      const settings = localSettings(command)
+      const { serve } = await import('./serve.ts')
+      await serve(settings)
+    })
+  program
+    .command('ingest')
+    .description('store rows from files or stdin (NDJSON, or a JSON array)')
     .argument('[files...]', 'files to read; none or - is stdin')
-    .addOption(new Option('--format <format>', 'how to read the input').choices(['ndjson', 'json']).default('ndjson'))
-    .addOption(new Option('--precision <unit>', 'unit of integer timestamps').choices(['s', 'ms', 'us', 'ns']))
-    .addOption(new Option('--on-error <what>', 'what a bad row does').choices(['skip', 'abort']).default('skip'))
-    .action((files: string[], options) => withTarget(options, target => ingestCommand(target, files, options)))
-  client('sql', 'run a sydraQL statement (from the argument or stdin)')
+    .addOption(choice('--format <format>', 'how to read the input', ['ndjson', 'json']).default('ndjson'))
+    .addOption(choice('--precision <unit>', 'unit of integer timestamps (default: by magnitude)', units))
+    .addOption(choice('--on-error <what>', 'what a bad row does', ['skip', 'abort']).default('skip'))
+    .action(async (files: string[], _, command: Command) => {
+      const { ingestCommand } = await import('./ingest-command.ts')
+      await withTarget(command, (target, signal) => ingestCommand(target, files, command.optsWithGlobals(), signal))
+    })
+  program
+    .command('sql')
+    .description('run a sydraQL statement')
     .argument('[statement]', 'the statement; none or - is stdin')
-    .addOption(format())
-    .addOption(new Option('--epoch <unit>', 'print times as numbers').choices(['s', 'ms', 'us', 'ns']))
-    .option('--param <value...>', 'values for ? and $1 parameters, as JSON or text')
-    .action((statement: string | undefined, options) =>
-      withTarget(options, (target, signal) => sqlCommand(target, statement, options, signal)),
+    .addOption(formatOption())
+    .addOption(choice('--epoch <unit>', 'print times as numbers', units))
+    .addOption(
+      new Option('--param <value>', 'the next of the values for ? or $1, $2 …, as JSON or text; repeatable')
+        .default([], 'none')
+        .argParser((value: string, before: readonly string[]) => [...before, value]),
     )
-  client('query', 'print the points of one series')
+    .action(async (statement: string | undefined, _, command: Command) => {
+      const { sqlCommand } = await import('./sql-command.ts')
+      await withTarget(command, (target, signal) => sqlCommand(target, statement, command.optsWithGlobals(), signal))
+    })
+  program
+    .command('query')
+    .description('print the points of one series')
     .argument('<series_id>')
-    .argument('<start>', 'ISO time or integer, inclusive')
-    .argument('<end>', 'ISO time or integer, exclusive')
-    .addOption(format())
-    .addOption(new Option('--epoch <unit>', 'print times as numbers').choices(['s', 'ms', 'us', 'ns']))
-    .action((id: string, start: string, end: string, options) =>
-      withTarget(options, (target, signal) =>
-        sqlCommand(
-          target,
-          `select time, value from by_id('${id.replaceAll("'", "''")}') where time >= $1 and time < $2`,
-          { ...options, param: [start, end] },
-          signal,
-        ),
-      ),
-    )
-  client('stats', 'print what the database holds and has done').action(options =>
-    withTarget(options, async target => {
-      process.stdout.write(`${JSON.stringify(await target.stats(), undefined, 2)}\n`)
-    }),
-  )
-  command('demo', 'load real data into a fresh server and query it')
-    .option('--keep', 'leave the server running afterwards')
-    .action(options => demo(settingsOf(options), options))
-
-  // `sydradb --data-dir x` serves: the default command takes the same options.
-  const names = new Set(program.commands.map(each => each.name()))
-  const parse = program.parseAsync.bind(program)
-  program.parseAsync = (argv, how) => {
-    const first = argv?.[0]
-    const implied = first === undefined || (first.startsWith('--') && !['--help', '--version'].includes(first))
-    return parse(implied && !names.has(first ?? '') ? [serving.name(), ...(argv ?? [])] : argv, how)
-  }
+    .argument('<start>', 'ISO 8601, or an integer in s, ms, us or ns by magnitude; inclusive')
+    .argument('<end>', 'exclusive')
+    .addOption(formatOption())
+    .addOption(choice('--epoch <unit>', 'print times as numbers', units))
+    .action(async (id: string, start: string, end: string, _, command: Command) => {
+      const { queryCommand } = await import('./sql-command.ts')
+      await withTarget(command, (target, signal) =>
+        queryCommand(target, { id, start, end }, command.optsWithGlobals(), signal),
+      )
+    })
+  program
+    .command('stats')
+    .description('print what the database holds and has done')
+    .action(async (_, command: Command) => {
+      const { statsCommand } = await import('./stats-command.ts')
+      await withTarget(command, target => statsCommand(target, command.optsWithGlobals()))
+    })
+  program
+    .command('demo')
+    .description('load real data into a fresh server and query it')
+    .option('--keep', 'leave the server running afterwards, and its data in place')
+    .option('--seconds <n>', 'how long this machine’s own telemetry is gathered', seconds, 10)
+    .action(async (_, command: Command) => {
+      const settings = localSettings(command)
+      const { demo } = await import('./demo.ts')
+      await demo(settings, command.optsWithGlobals())
+    })
   return program
 }
 
-const format = (): Option =>
-  new Option('--format <format>', 'how to print (default: table on a terminal, else ndjson)').choices([
+const units = ['s', 'ms', 'us', 'ns']
+const choice = (flags: string, description: string, values: readonly string[]): Option =>
+  new Option(flags, description).choices(values)
+const formatOption = (): Option =>
+  choice('--format <format>', 'how to print (default: table on a terminal, else ndjson)', [
     'table',
     'json',
     'ndjson',
     'csv',
   ])
 
-const settingsOf = (options: object): Settings => loadSettings({ ...options }, process.env)
+function seconds(text: string): number {
+  const value = Number(text)
+  if (value >= 1 && value <= 3600) return value
+  throw new SydraError('bad_request', `--seconds takes a number from 1 to 3600, not "${text}"`)
+}
+
+function unknownCommand(name: string, program: Command): SydraError {
+  const names = program.commands.map(command => command.name())
+  return new SydraError('bad_request', `unknown command "${name}"`, {
+    hint: didYouMeanHint(name, names) ?? 'sydradb --help lists the commands',
+  })
+}
+
+const settingsOf = (command: Command): Settings => loadSettings(command.optsWithGlobals(), process.env)
+
+/** Settings of a command that works on a directory only. */
+function localSettings(command: Command): Settings {
+  if (command.optsWithGlobals<GlobalOptions>().url === undefined) return settingsOf(command)
+  throw new SydraError('bad_request', `${command.name()} opens a directory and takes no --url`)
+}
 
 /** Runs a command against a server or a directory; the first SIGINT aborts it. */
 async function withTarget(
-  options: GlobalOptions,
+  command: Command,
   work: (target: Target, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const settings = settingsOf(options)
+  const settings = settingsOf(command)
+  const { url, dataDir } = command.optsWithGlobals<GlobalOptions>()
+  if (url !== undefined && dataDir !== undefined) {
+    throw new SydraError('bad_request', '--url and --data-dir name two places: give one of them')
+  }
+  const server = url ?? (dataDir === undefined ? process.env['SYDRADB_URL'] : undefined)
+
   const interrupt = new AbortController()
   const onSignal = (): void => interrupt.abort(new SydraError('cancelled', 'interrupted'))
   process.once('SIGINT', onSignal)
   try {
-    const target = options.url === undefined ? await openDirectory(settings) : connect(options.url, settings.authToken)
+    const target =
+      server === undefined
+        ? await (await import('./directory.ts')).openDirectory(settings)
+        : (await import('./remote.ts')).connect(server, settings.authToken)
     try {
       await work(target, interrupt.signal)
     } finally {
       await target.close()
     }
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error
-    note('interrupted')
-    throw new Interrupted()
+    if (interrupt.signal.aborted) throw new Interrupted()
+    throw error
   } finally {
     process.removeListener('SIGINT', onSignal)
   }

@@ -1,30 +1,64 @@
-/** `sydradb serve`: opens the directory, listens, and on SIGINT or SIGTERM drains, flushes and closes. */
+/**
+ * `sydradb serve`: opens the directory, listens, and on SIGINT or SIGTERM drains, flushes and closes.
+ *
+ * The one line on stdout says that it is ready; everything else is JSON lines on stderr. A second signal ends the process
+ * at once: what was acknowledged is in the WAL.
+ */
 import process from 'node:process'
 import { pino } from 'pino'
 import { open } from '../../index.ts'
 import type { Logger } from '../../lib/ports.ts'
 import type { Settings } from '../../lib/settings.ts'
+import type { EngineEvent } from '../../types.ts'
 import { createHttpServer } from '../http/server.ts'
+import { BrokenPipe, writeOut } from './output.ts'
 
-export async function serve(settings: Settings, _options: object): Promise<void> {
+/** Events that somebody should do something about. */
+const loud: ReadonlySet<EngineEvent['kind']> = new Set([
+  'wal-corruption',
+  'segment-quarantined',
+  'flush-failed',
+  'read-only',
+])
+
+export async function serve(settings: Settings): Promise<void> {
   const logger = pino({ name: 'sydradb' }, pino.destination({ dest: 2, sync: true }))
   const log: Logger = (level, message, details) => logger[level](details ?? {}, message)
 
+  const stopped = stopSignal()
   const db = await open(settings, { log })
-  const events = db.events$.subscribe(event => {
-    const loud = ['wal-corruption', 'segment-quarantined', 'flush-failed', 'read-only'].includes(event.kind)
-    log(loud ? 'error' : 'info', event.kind, event)
-  })
+  const events = db.events$.subscribe(event => log(loud.has(event.kind) ? 'error' : 'info', event.kind, event))
   try {
     const server = await createHttpServer(db, settings, log)
-    process.stdout.write(`sydradb listening on ${server.address} (data in ${settings.dataDir})\n`)
-    const signal = await new Promise<string>(resolve => {
-      for (const name of ['SIGINT', 'SIGTERM']) process.once(name, resolve)
-    })
-    log('info', `${signal}: draining`)
-    await server.close()
+    try {
+      await announce(`sydradb listening on ${server.address} (data in ${settings.dataDir})\n`)
+      log('info', `${await stopped}: draining`)
+    } finally {
+      await server.close()
+    }
   } finally {
     await db.close()
     events.unsubscribe()
   }
+}
+
+/** A server goes on without a reader of its line. */
+async function announce(line: string): Promise<void> {
+  try {
+    await writeOut(line)
+  } catch (error) {
+    if (!(error instanceof BrokenPipe)) throw error
+  }
+}
+
+/** Resolves with the name of the first signal to stop; later ones do again what they do by default. */
+export function stopSignal(): Promise<string> {
+  const names = ['SIGINT', 'SIGTERM']
+  return new Promise(resolve => {
+    const onSignal = (name: string): void => {
+      for (const each of names) process.removeListener(each, onSignal)
+      resolve(name)
+    }
+    for (const name of names) process.on(name, onSignal)
+  })
 }

@@ -169,7 +169,7 @@ describe('damage that checksums miss', () => {
 
   test('single bytes', () => {
     for (let at = 0; at < bytes.length; at++) {
-      for (const value of [0, 255, bytes[at]! ^ 1, bytes[at]! + 1]) {
+      for (const value of [at % 2 === 0 ? 0 : 255, bytes[at]! ^ 1]) {
         const damaged = bytes.slice()
         damaged[at] = value
         survives(damaged)
@@ -183,17 +183,18 @@ describe('damage that checksums miss', () => {
       fc.property(fc.array(edit, { minLength: 1, maxLength: 20 }), edits => {
         const damaged = bytes.slice()
         for (const { at, value } of edits) damaged[at] = value
-        survives(damaged)
+        survives(damaged, edits.length % 2 === 0)
       }),
       { numRuns: 500 },
     )
   })
 
-  function survives(damaged: Uint8Array): void {
+  function survives(damaged: Uint8Array, verify = false): void {
     try {
-      readAll(environmentOf(damaged, noChecksums), bytes)
+      const environment = environmentOf(damaged, noChecksums)
+      if (verify) verifySegment(environment, path)
+      readAll(environment, bytes)
     } catch (error) {
-      // Errors of the catalog are possible, too: a damaged key is a key.
       if (!(error instanceof SydraError)) throw error
       expect(error.code).toBe('corrupt_segment')
     }

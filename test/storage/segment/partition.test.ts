@@ -52,9 +52,9 @@ describe('partition', () => {
   })
 
   test('a slice of a day for all series makes one segment, a decade makes one, not thousands', () => {
-    const slice = Array.from({ length: 200 }, (_, series) => evenly(1000, marchUs, marchUs + 5 * hourUs, series)).flat()
+    const slice = Array.from({ length: 50 }, (_, series) => evenly(1000, marchUs, marchUs + 5 * hourUs, series)).flat()
     expect(namesOf(slice)).toEqual(['d-2024-03-01'])
-    expect(namesOf(evenly(200_000, marchUs, marchUs + 3650 * dayUs))).toEqual(['all'])
+    expect(namesOf(evenly(20_000, marchUs, marchUs + 3650 * dayUs))).toEqual(['all'])
   })
 
   test('every row is in one window, in order, and its window holds its time', () => {

@@ -1,0 +1,16 @@
+/** The engine in this process, on a directory, as a command's target. */
+import { open } from '../../index.ts'
+import type { Settings } from '../../lib/settings.ts'
+import { ingestBody } from '../ingest-body.ts'
+import type { Target } from './target.ts'
+
+export async function openDirectory(settings: Settings): Promise<Target> {
+  const db = await open(settings)
+  return {
+    sql: (text, params, { format, epoch, signal }) =>
+      db.query(text, params, signal === undefined ? {} : { signal }).text({ format, epoch }),
+    ingest: (source, options) => ingestBody(db, source, options),
+    stats: async () => ({ dataDir: db.dataDir, ...db.stats() }),
+    close: () => db.close(),
+  }
+}

@@ -1,0 +1,117 @@
+/** A running server, over HTTP, as a command's target. */
+import { type ErrorCode, errorCodes, type Position, SydraError, toSydraError } from '../../lib/errors.ts'
+import type { IngestReport, TextFormat } from '../../types.ts'
+import type { Target } from './target.ts'
+
+const mediaTypes: Readonly<Record<TextFormat, string>> = {
+  json: 'application/json',
+  ndjson: 'application/x-ndjson',
+  csv: 'text/csv',
+}
+
+/** @example await connect('http://127.0.0.1:8080', '').stats() */
+export function connect(url: string, token: string): Target {
+  const base = readUrl(url)
+  const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
+
+  const request = async (path: string, init: RequestInit & { duplex?: 'half' }): Promise<Response> => {
+    try {
+      return await fetch(base + path, { ...init, headers: { ...authorization, ...init.headers } })
+    } catch (error) {
+      throw init.signal?.aborted ? toSydraError(init.signal.reason) : unreachable(base, error)
+    }
+  }
+
+  return {
+    async *sql(text, params, { format, epoch, signal }) {
+      const response = await request(`/api/v1/sydraql${epoch === undefined ? '' : `?epoch=${epoch}`}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: mediaTypes[format] },
+        body: JSON.stringify({ query: text, params }),
+        ...(signal === undefined ? {} : { signal }),
+      })
+      if (!response.ok) throw await errorOf(response)
+      try {
+        yield* response.body!
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason
+        throw new SydraError('io_error', 'the connection broke off: the result is cut short', { cause: error })
+      }
+    },
+    async ingest(source, { format, precision, onError, signal }) {
+      const query = new URLSearchParams()
+      if (precision !== undefined) query.set('precision', precision)
+      if (onError !== undefined) query.set('on_error', onError)
+      const response = await request(`/api/v1/ingest?${query}`, {
+        method: 'POST',
+        headers: { 'content-type': mediaTypes[format] },
+        body: source as unknown as BodyInit,
+        duplex: 'half',
+        ...(signal === undefined ? {} : { signal }),
+      })
+      const answer = (await json(response)) as Partial<IngestReport> & { readonly error?: WireError }
+      if (answer.ingested === undefined) throw fromWire(answer.error)
+      return {
+        ingested: answer.ingested,
+        rejected: answer.rejected ?? 0,
+        errors: answer.errors ?? [],
+        bytes: 0,
+        failure: answer.error === undefined ? undefined : fromWire(answer.error),
+      }
+    },
+    async stats() {
+      const response = await request('/debug/compat/stats', {})
+      if (!response.ok) throw await errorOf(response)
+      return json(response)
+    },
+    close: async () => {},
+  }
+}
+
+function readUrl(url: string): string {
+  const parsed = URL.parse(/^[a-z][a-z+.-]*:\/\//i.test(url) ? url : `http://${url}`)
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    throw new SydraError('bad_request', `"${url}" is not a URL such as http://127.0.0.1:8080`)
+  }
+  return (parsed.origin + parsed.pathname).replace(/\/+$/, '')
+}
+
+function unreachable(base: string, error: unknown): SydraError {
+  const cause = (error as Error).cause as Error | undefined
+  return new SydraError('io_error', `cannot reach ${base}: ${cause?.message || (error as Error).message}`, {
+    cause: error,
+    hint: 'is the server running? `sydradb serve` prints its address',
+  })
+}
+
+/** An error as JSON has it. */
+export interface WireError {
+  readonly code?: string
+  readonly message?: string
+  readonly position?: Position
+  readonly hint?: string
+}
+
+/** A code that this version does not know, of a newer server, is told in the message. */
+export function fromWire(error: WireError | undefined): SydraError {
+  const { code = 'internal_error', message = 'the server gave no reason', position, hint } = error ?? {}
+  if (Object.hasOwn(errorCodes, code)) return new SydraError(code as ErrorCode, message, { position, hint })
+  return new SydraError('internal_error', `${code}: ${message}`, { position, hint })
+}
+
+async function errorOf(response: Response): Promise<SydraError> {
+  return fromWire(((await json(response)) as { readonly error?: WireError }).error)
+}
+
+/** Whatever else answers at the address — a proxy, another program — does not answer in JSON objects. */
+async function json(response: Response): Promise<object> {
+  try {
+    const answer: unknown = await response.json()
+    if (typeof answer === 'object' && answer !== null) return answer
+  } catch {
+    // told below
+  }
+  throw new SydraError('io_error', `${response.url} answered ${response.status} ${response.statusText}, and no JSON`, {
+    hint: 'is it a sydradb server?',
+  })
+}
