@@ -94,5 +94,3 @@ function report(name: string, byteCount: number, work: () => void): void {
   const millions = lineCount / best / 1000
   console.log(`${name.padEnd(14)} ${millions.toFixed(2)} M lines/s  ${(byteCount / best / 1000).toFixed(0)} MB/s`)
 }
-
-

@@ -1,5 +1,5 @@
 /** Infix operators: registry name and how tightly each binds. */
-import type { IToken, TokenType } from 'chevrotain'
+import type { IToken, TokenType } from '@chevrotain/types'
 import * as t from './tokens.ts'
 
 /** Loosest first. Comparisons do not chain: `a = b = c` is an error. */

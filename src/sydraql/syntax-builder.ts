@@ -5,7 +5,7 @@
  * 1. At most `queryNodesMax` nodes and `nestingDepthMax` levels of recursion, else `query_too_complex`.
  * 2. `?` and `$n` are not mixed in one statement.
  */
-import type { IToken } from 'chevrotain'
+import type { IToken } from '@chevrotain/types'
 import type { ValueType } from '../columnar/batch.ts'
 import { didYouMeanHint } from '../lib/did-you-mean.ts'
 import type { SydraError } from '../lib/errors.ts'

@@ -146,7 +146,7 @@ export class BatchBuilder {
   }
 
   #openGroup(layout: Layout): Group {
-    let metric = this.#metrics.find(other => other.metric === layout.metric)
+    let metric = this.#metrics.find(other => other.metric.id === layout.metric.id)
     if (metric === undefined) {
       metric = { metric: layout.metric, length: 0, rowBytes: seriesAndTimeBytes, fields: [] }
       this.#metrics.push(metric)
@@ -268,7 +268,8 @@ export class BatchBuilder {
   #copy(group: Group, into: Float64Array | Uint8Array, slot: number): void {
     const { values, rowFirstValues } = this.#scanner
     if (this.#single) {
-      if (into instanceof Float64Array) copyStrided(values, rowFirstValues[this.#from]! + slot, group.layout.valueCount, into)
+      if (into instanceof Float64Array)
+        copyStrided(values, rowFirstValues[this.#from]! + slot, group.layout.valueCount, into)
       else copyStrided(values, rowFirstValues[this.#from]! + slot, group.layout.valueCount, into)
       return
     }

@@ -196,7 +196,10 @@ export class NdjsonReader {
       writer.stage(draft, batches)
       this.#accepted++
     } catch (error) {
-      if (!(error instanceof SydraError)) throw error
+      if (!(error instanceof SydraError)) {
+        writer.discard()
+        throw error
+      }
       this.#reject(error)
     }
     if (unsettled) writer.scanner.setTimeScale(this.#times.scale)

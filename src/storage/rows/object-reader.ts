@@ -48,7 +48,7 @@ export class ObjectReader {
   }
 
   /** Settles rows given as objects. */
-  push(rows: Iterable<unknown>): RowBatch[] {
+  push(rows: readonly unknown[]): RowBatch[] {
     const batches: RowBatch[] = []
     for (const row of rows) {
       this.#settle(row, batches)
@@ -59,7 +59,7 @@ export class ObjectReader {
   }
 
   /** Settles rows given as JSON texts, one row each. */
-  pushText(texts: Iterable<string>): RowBatch[] {
+  pushText(texts: readonly string[]): RowBatch[] {
     const batches: RowBatch[] = []
     for (const text of texts) {
       this.#settle(undefined, batches, text)
@@ -76,7 +76,11 @@ export class ObjectReader {
       const draft = this.#writer.rules.settle(text === undefined ? row : parseJson(text), this.#times)
       this.#writer.stage(draft, batches)
     } catch (error) {
-      if (!(error instanceof SydraError)) throw error
+      if (!(error instanceof SydraError)) {
+        // a getter of the row's, for instance: nothing of this call is taken
+        this.#writer.discard()
+        throw error
+      }
       this.#rejected++
       if (this.#errors.length < ingestErrorsMax)
         this.#errors.push({ line: this.#rows, code: error.code, message: error.message })

@@ -98,8 +98,7 @@ export class RowRules {
       for (const name of Object.keys(fields)) {
         const field = (fields as Record<string, unknown>)[name]
         if (field === undefined || field === null) continue
-        if (byItself && name === 'value')
-          throw invalid('"value" is given twice: by itself and in "fields"')
+        if (byItself && name === 'value') throw invalid('"value" is given twice: by itself and in "fields"')
         if (name === '') throw invalid('a field name must not be empty')
         values.push(plainValue(name, field))
         names.push(name)

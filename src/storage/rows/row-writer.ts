@@ -27,6 +27,8 @@ export interface RowWriterOptions {
   readonly clock: Clock
   /** Server times are greater than this one, in µs. */
   readonly lastServerTimeUs?: number
+  /** Lines that found no place for a template before all templates are forgotten. Default `untemplatedLinesMax`. */
+  readonly untemplatedLinesMax?: number
 }
 
 /** How lines were settled, since the writer was made. */
@@ -52,6 +54,7 @@ export class RowWriter {
   #templates = 0
   #appended = 0
   #appendedTextUnits = 0
+  readonly #untemplatedLinesMax: number
   readonly #values: number[] = []
   #lastServerTimeUs: number
   #refusedTemplates = 0
@@ -60,11 +63,14 @@ export class RowWriter {
   #rows = 0
   #templateResets = 0
 
-  constructor({ catalog, scanner, clock, lastServerTimeUs = Number.NEGATIVE_INFINITY }: RowWriterOptions) {
+  constructor(options: RowWriterOptions) {
+    const { catalog, scanner, clock } = options
+    assert(scanner.rowTemplates.length === batchRowsMax, 'the scanner stages as many rows as a batch may hold')
     this.rules = new RowRules(catalog)
     this.scanner = scanner
     this.#clock = clock
-    this.#lastServerTimeUs = lastServerTimeUs
+    this.#lastServerTimeUs = options.lastServerTimeUs ?? Number.NEGATIVE_INFINITY
+    this.#untemplatedLinesMax = options.untemplatedLinesMax ?? untemplatedLinesMax
     this.#layoutIds = new Uint32Array(scanner.templatesMax + batchRowsMax)
     this.#series = new Uint32Array(scanner.templatesMax + batchRowsMax)
     this.#builder = new BatchBuilder(scanner, {
@@ -145,7 +151,7 @@ export class RowWriter {
     }
     this.#rows += rows
     this.discard()
-    if (this.#untemplatedLines >= untemplatedLinesMax || this.#layouts.full) this.#forgetTemplates()
+    if (this.#untemplatedLines >= this.#untemplatedLinesMax || this.#layouts.full) this.#forgetTemplates()
   }
 
   /** Forgets what is staged: a caller failed in the middle of a call. */

@@ -114,4 +114,7 @@ function zoneOffset(zone: string): number | undefined {
 }
 
 const notATime = (text: string, why: string): SydraError =>
-  new SydraError('invalid_timestamp', `"ts" ${JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)} ${why}`)
+  new SydraError(
+    'invalid_timestamp',
+    `"ts" ${JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)} ${why}`,
+  )

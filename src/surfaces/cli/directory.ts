@@ -1,7 +1,8 @@
 /** The engine in this process, on a directory, as a command's target. */
-import { open } from '../../index.ts'
+import { open, version } from '../../index.ts'
 import type { Settings } from '../../lib/settings.ts'
 import { ingestBody } from '../ingest-body.ts'
+import { snakeCase } from '../snake-case.ts'
 import type { Target } from './target.ts'
 
 export async function openDirectory(settings: Settings): Promise<Target> {
@@ -10,7 +11,7 @@ export async function openDirectory(settings: Settings): Promise<Target> {
     sql: (text, params, { format, epoch, signal }) =>
       db.query(text, params, signal === undefined ? {} : { signal }).text({ format, epoch }),
     ingest: (source, options) => ingestBody(db, source, options),
-    stats: async () => ({ dataDir: db.dataDir, ...db.stats() }),
+    stats: async () => snakeCase({ version, dataDir: db.dataDir, ...db.stats() }),
     close: () => db.close(),
   }
 }

@@ -1,7 +1,8 @@
 /** A running server, over HTTP, as a command's target. */
-import { type ErrorCode, errorCodes, type Position, SydraError, toSydraError } from '../../lib/errors.ts'
+import { SydraError, toSydraError } from '../../lib/errors.ts'
 import type { IngestReport, TextFormat } from '../../types.ts'
 import type { Target } from './target.ts'
+import { fromWire, type WireError } from './wire-error.ts'
 
 const mediaTypes: Readonly<Record<TextFormat, string>> = {
   json: 'application/json',
@@ -82,21 +83,6 @@ function unreachable(base: string, error: unknown): SydraError {
     cause: error,
     hint: 'is the server running? `sydradb serve` prints its address',
   })
-}
-
-/** An error as JSON has it. */
-export interface WireError {
-  readonly code?: string
-  readonly message?: string
-  readonly position?: Position
-  readonly hint?: string
-}
-
-/** A code that this version does not know, of a newer server, is told in the message. */
-export function fromWire(error: WireError | undefined): SydraError {
-  const { code = 'internal_error', message = 'the server gave no reason', position, hint } = error ?? {}
-  if (Object.hasOwn(errorCodes, code)) return new SydraError(code as ErrorCode, message, { position, hint })
-  return new SydraError('internal_error', `${code}: ${message}`, { position, hint })
 }
 
 async function errorOf(response: Response): Promise<SydraError> {

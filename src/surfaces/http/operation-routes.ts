@@ -3,6 +3,7 @@ import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
 import { version } from '../../index.ts'
 import { SydraError } from '../../lib/errors.ts'
+import { snakeCase } from '../snake-case.ts'
 import type { HttpContext } from './context.ts'
 import type { Metrics } from './metrics.ts'
 import { noParameters, responses } from './schemas.ts'
@@ -59,16 +60,6 @@ export function operationRoutes(context: HttpContext, metrics: Metrics) {
       reply.type('text/html; charset=utf-8').send(page),
     )
   }
-}
-
-function snakeCase(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`),
-      snakeCase(inner),
-    ]),
-  )
 }
 
 const page = `<!doctype html>

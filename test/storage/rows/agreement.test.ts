@@ -15,7 +15,25 @@ const numberText = fc.oneof(
   fc.tuple(fc.bigInt({ min: 0n, max: 10n ** 25n }), fc.integer({ min: -330, max: 330 })).map(([m, e]) => `${m}e${e}`),
   fc.tuple(fc.bigInt({ min: 0n, max: 10n ** 22n }), fc.stringMatching(/^\d{1,30}$/)).map(([m, f]) => `${m}.${f}`),
   fc.constantFrom(
-    ...['0', '-0', '0.0', '-0.0', '00', '01', '-', '-a', '+1', '.5', '1.', '1.e5', '1e', '1e+', '1E5', '1e+05', '1e-05'],
+    ...[
+      '0',
+      '-0',
+      '0.0',
+      '-0.0',
+      '00',
+      '01',
+      '-',
+      '-a',
+      '+1',
+      '.5',
+      '1.',
+      '1.e5',
+      '1e',
+      '1e+',
+      '1E5',
+      '1e+05',
+      '1e-05',
+    ],
     ...['1e999', '-1e999', '1e-999', '1e308', '1.7976931348623157e308', '1.8e308', '5e-324', '2e-324', '1e22', '1e23'],
     ...['9007199254740991', '9007199254740992', '9007199254740993', '-9007199254740992', '-9007199254740993'],
     ...['9007199254740993.0', '90071992547409930e-1', '12345678', '123456789012345678', '1234567890123456789012'],
@@ -27,10 +45,31 @@ const timeText = fc.oneof(
   { arbitrary: fc.integer({ min: 1.6e12, max: 1.8e12 }).map(String), weight: 6 },
   fc.constantFrom(
     ...['17e11', '1.7e12', '1700000000000.0', '1700000000000.5', '-1700000000000', '1700000000', '0', '-0', '01'],
-    ...['1700000000000000000', '1700000000000000001', '-1700000000000000001', '9223372036854775808', '99999999999999999999'],
-    ...['null', 'true', '[]', '{}', '"2024-03-01T12:00:00Z"', '"2024-03-01T12:00:00.123456789Z"', '"2024-02-30T00:00:00Z"'],
+    ...[
+      '1700000000000000000',
+      '1700000000000000001',
+      '-1700000000000000001',
+      '9223372036854775808',
+      '99999999999999999999',
+    ],
+    ...[
+      'null',
+      'true',
+      '[]',
+      '{}',
+      '"2024-03-01T12:00:00Z"',
+      '"2024-03-01T12:00:00.123456789Z"',
+      '"2024-02-30T00:00:00Z"',
+    ],
     ...['"2024-03-01"', '"2024-03-01T12:00:00+01:30"', '"2023-02-29T00:00:00Z"', '"1969-12-31T23:59:59.999999999Z"'],
-    ...['"2024-03-01T24:00:00Z"', '"2024-03-01T12:00:60Z"', '"2024-03-01t12:00:00z"', '"2024-03-01 12:00"', '"now"', '""'],
+    ...[
+      '"2024-03-01T24:00:00Z"',
+      '"2024-03-01T12:00:60Z"',
+      '"2024-03-01t12:00:00z"',
+      '"2024-03-01 12:00"',
+      '"now"',
+      '""',
+    ],
     ...['"2024-03-01T12:00:00.Z"', '"\\u0032024-03-01"', '"1600-01-01T00:00:00Z"', '"2024-13-01T00:00:00Z"'],
   ),
 )
@@ -38,8 +77,31 @@ const rawString = fc.oneof(
   fc.string().map(text => JSON.stringify(text)),
   fc.string({ unit: 'binary' }).map(text => JSON.stringify(text)),
   fc.constantFrom(
-    ...['""', '"a"', '"NaN"', '"Infinity"', '"-Infinity"', '"nan"', '":5"', '"\\":5"', '"a\\\\"', '"\\\\\\":5,"', '"{"', '"}"'],
-    ...['"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', '"\t"', '"\n"', '"\\x"', '"é"', '"日本"', '"a long string that is over sixteen bytes"'],
+    ...[
+      '""',
+      '"a"',
+      '"NaN"',
+      '"Infinity"',
+      '"-Infinity"',
+      '"nan"',
+      '":5"',
+      '"\\":5"',
+      '"a\\\\"',
+      '"\\\\\\":5,"',
+      '"{"',
+      '"}"',
+    ],
+    ...[
+      '"\\ud800"',
+      '"\\ud83d\\ude00"',
+      '"\\u0000"',
+      '"\t"',
+      '"\n"',
+      '"\\x"',
+      '"é"',
+      '"日本"',
+      '"a long string that is over sixteen bytes"',
+    ],
     ...['"unclosed', '"fields"', '"\\/"', "'a'", '"\u007f"', '"\u2028"'],
   ),
 )
@@ -49,7 +111,19 @@ const scalar = fc.oneof(
   fc.constantFrom('true', 'false', 'null', 'nul', '[]', '[1]', '{}', '{"a":5}', '[{"a":5}]', ''),
 )
 const fieldName = fc.oneof(
-  fc.constantFrom('"a"', '"b"', '"c"', '"value"', '"1"', '"__proto__"', '"\\u0061"', '"ts"', '"fields"', '""', '"constructor"'),
+  fc.constantFrom(
+    '"a"',
+    '"b"',
+    '"c"',
+    '"value"',
+    '"1"',
+    '"__proto__"',
+    '"\\u0061"',
+    '"ts"',
+    '"fields"',
+    '""',
+    '"constructor"',
+  ),
   rawString,
 )
 const members = (key: fc.Arbitrary<string>, value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
@@ -62,18 +136,39 @@ const member = fc.oneof(
   { arbitrary: scalar.map(text => `"value":${text}`), weight: 4 },
   { arbitrary: fc.tuple(space, members(fieldName, scalar)).map(([s, text]) => `"fields"${s}:${s}${text}`), weight: 5 },
   {
-    arbitrary: members(fieldName, fc.oneof(rawString, fc.constantFrom('null', '5', '""'))).map(text => `"tags":${text}`),
+    arbitrary: members(fieldName, fc.oneof(rawString, fc.constantFrom('null', '5', '""'))).map(
+      text => `"tags":${text}`,
+    ),
     weight: 2,
   },
   fc.tuple(space, timeText).map(([s, text]) => `"ts"${s}:${s}${text}`),
-  fc.constantFrom('"series":"mem"', '"tags":{"host":"a"}', '"tags":null', '"x":1', '"fields":null', '"\\u0074s":5', '"value":1.5'),
+  fc.constantFrom(
+    '"series":"mem"',
+    '"tags":{"host":"a"}',
+    '"tags":null',
+    '"x":1',
+    '"fields":null',
+    '"\\u0074s":5',
+    '"value":1.5',
+  ),
 )
 const line = fc
-  .tuple(space, fc.shuffledSubarray(['"series":"cpu"', '"ts":1700000000000', '"value":1'], { minLength: 1 }), fc.array(member, { maxLength: 4 }), space)
+  .tuple(
+    space,
+    fc.shuffledSubarray(['"series":"cpu"', '"ts":1700000000000', '"value":1'], { minLength: 1 }),
+    fc.array(member, { maxLength: 4 }),
+    space,
+  )
   .map(([before, basis, others, after]) => `${before}{${[...basis, ...others].join(',')}}${after}`)
 
-const interesting = [0x22, 0x5c, 0x3a, 0x2c, 0x7b, 0x7d, 0x5b, 0x30, 0x2d, 0x2e, 0x65, 0x20, 0x00, 0x80, 0xc3, 0xff, 0x0d, 0x01]
-const mutation = fc.tuple(fc.constantFrom('delete', 'insert', 'replace', 'cut'), fc.nat(400), fc.constantFrom(...interesting))
+const interesting = [
+  0x22, 0x5c, 0x3a, 0x2c, 0x7b, 0x7d, 0x5b, 0x30, 0x2d, 0x2e, 0x65, 0x20, 0x00, 0x80, 0xc3, 0xff, 0x0d, 0x01,
+]
+const mutation = fc.tuple(
+  fc.constantFrom('delete', 'insert', 'replace', 'cut'),
+  fc.nat(400),
+  fc.constantFrom(...interesting),
+)
 const mutated = fc.tuple(line, fc.array(mutation, { maxLength: 2 })).map(([text, mutations]) => {
   let bytes = [...new TextEncoder().encode(text.replaceAll('\n', ''))]
   for (const [kind, position, byte] of mutations) {
@@ -89,12 +184,15 @@ const mutated = fc.tuple(line, fc.array(mutation, { maxLength: 2 })).map(([text,
 const siblings = fc
   .tuple(
     fc.constantFrom(
-      (n: string, t: string, s: string) => `{"series":"cpu","ts":${t},"value":${n}}`,
-      (n: string, t: string, s: string) => `{"series":"cpu","ts":${t},"fields":{"a":${n},"b":${s},"up":true,"none":null}}`,
-      (n: string, t: string, s: string) => `{"fields":{"s":${s},"a":1,"a":${n}},"value":null,"series":"\\u0063pu","ts":${t}}`,
-      (n: string, t: string, s: string) => `{ "series": "cpu", "value": ${n}, "tags": {"h": "a"}, "ts": ${t} }`,
+      (n: string, t: string, _s: string) => `{"series":"cpu","ts":${t},"value":${n}}`,
+      (n: string, t: string, s: string) =>
+        `{"series":"cpu","ts":${t},"fields":{"a":${n},"b":${s},"up":true,"none":null}}`,
+      (n: string, t: string, s: string) =>
+        `{"fields":{"s":${s},"a":1,"a":${n}},"value":null,"series":"\\u0063pu","ts":${t}}`,
+      (n: string, t: string, _s: string) => `{ "series": "cpu", "value": ${n}, "tags": {"h": "a"}, "ts": ${t} }`,
       (n: string, t: string, s: string) => `{"series":"log","fields":{"message":${s},"weight":${n}},"ts":${t}}`,
-      (n: string, t: string, s: string) => `{"ts":5,"series":"cpu","value":${n},"fields":{"x":${n}},"fields":{"text":${s}},"ts":${t}}`,
+      (n: string, t: string, s: string) =>
+        `{"ts":5,"series":"cpu","value":${n},"fields":{"x":${n}},"fields":{"text":${s}},"ts":${t}}`,
     ),
     fc.array(fc.tuple(numberText, timeText, rawString), { minLength: 2, maxLength: 6 }),
   )
@@ -106,7 +204,13 @@ const siblings = fc
 
 const body = fc
   .tuple(
-    fc.array(fc.oneof(mutated.map(bytes => [bytes]), siblings), { minLength: 1, maxLength: 5 }),
+    fc.array(
+      fc.oneof(
+        mutated.map(bytes => [bytes]),
+        siblings,
+      ),
+      { minLength: 1, maxLength: 5 },
+    ),
     fc.constantFrom('\n', '\r\n', '\n\n'),
     fc.boolean(),
     fc.integer({ min: 1, max: 4 }),
