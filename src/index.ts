@@ -19,8 +19,8 @@ export type { Batch, Column, ColumnInfo, Schema, ValueType } from './columnar/ba
 export { type ErrorCode, errorCodes, type Position, SydraError } from './lib/errors.ts'
 export type { Ports } from './lib/ports.ts'
 export type { Settings, SettingsInput } from './lib/settings.ts'
-export type * from './types.ts'
 export { version } from './lib/version.ts'
+export type * from './types.ts'
 
 /**
  * Opens the database in a directory, which is made when absent; `':memory:'` keeps everything in memory.

@@ -12,6 +12,7 @@
  * 2. Pieces of a group keep their order, so that merging them in turn is merging in write order.
  * 3. Groups come by the time they begin.
  */
+import { sortPermutation } from './sort-permutation.ts'
 import type { Piece } from './types.ts'
 
 export interface OverlapGroup {
@@ -37,7 +38,7 @@ export function overlapGroups(pieces: readonly Piece[]): OverlapGroup[] {
     if (meets(piece)) rest.push(piece)
     else groups.push({ pieces: [piece], minTimeUs: piece.minTimeUs, maxTimeUs: piece.maxTimeUs })
   }
-  if (rest.length > 0) groups.push(...uniteOverlaps(rest))
+  if (rest.length > 0) groups.push(...(rest.every(knowsSeries) ? uniteBySeries(rest) : uniteOverlaps(rest)))
   return groups.sort((a, b) => a.minTimeUs - b.minTimeUs)
 }
 
@@ -73,19 +74,57 @@ function countBelow(ascending: Float64Array, limit: number, orEqual: boolean): n
   return low
 }
 
+const knowsSeries = (piece: Piece): boolean => piece.series !== undefined || piece.seriesRanges !== undefined
+
+/** Looks at each series' own time ranges: exact, so that neighbouring flushes, which share a moment, stay apart. */
+function uniteBySeries(pieces: readonly Piece[]): OverlapGroup[] {
+  const ranges = pieces.map(piece => (piece.series === undefined ? piece.seriesRanges!() : undefined))
+  const length = ranges.reduce((sum, range) => sum + (range?.series.length ?? 1), 0)
+  const series = new Uint32Array(length)
+  const minTimeUs = new Float64Array(length)
+  const maxTimeUs = new Float64Array(length)
+  const owner = new Uint32Array(length)
+  let at = 0
+  for (const [index, piece] of pieces.entries()) {
+    const range = ranges[index]
+    const end = at + (range?.series.length ?? 1)
+    if (range === undefined) {
+      series[at] = piece.series!
+      minTimeUs[at] = piece.minTimeUs
+      maxTimeUs[at] = piece.maxTimeUs
+    } else {
+      series.set(range.series, at)
+      minTimeUs.set(range.minTimeUs, at)
+      maxTimeUs.set(range.maxTimeUs, at)
+    }
+    owner.fill(index, at, end)
+    at = end
+  }
+  const sets = unionFind(pieces.length)
+  const highest = series.reduce((max, one) => Math.max(max, one), 0)
+  const ranks = Uint32Array.from({ length: highest + 1 }, (_, ordinal) => ordinal)
+  const order = sortPermutation(series, minTimeUs, length, 'series-time', ranks)
+  let lastSeries = -1
+  let reachUs = 0
+  let reachOwner = 0
+  for (let i = 0; i < length; i++) {
+    const run = order === undefined ? i : order[i]!
+    if (series[run] === lastSeries && minTimeUs[run]! <= reachUs) sets.unite(owner[run]!, reachOwner)
+    if (series[run] !== lastSeries || maxTimeUs[run]! > reachUs) {
+      reachUs = maxTimeUs[run]!
+      reachOwner = owner[run]!
+    }
+    lastSeries = series[run]!
+  }
+  return sets.groups(pieces)
+}
+
 /**
  * A sweep over the starts. It unites more than it must — pieces of one source too, through a third — which costs a merge
  * that finds nothing, never an answer.
  */
 function uniteOverlaps(pieces: readonly Piece[]): OverlapGroup[] {
-  const parent = Uint32Array.from(pieces, (_, i) => i)
-  const root = (piece: number): number => {
-    while (parent[piece] !== piece) piece = parent[piece] = parent[parent[piece]!]!
-    return piece
-  }
-  const unite = (a: number, b: number): void => {
-    parent[root(a)] = root(b)
-  }
+  const { unite, groups } = unionFind(pieces.length)
   const byStart = pieces.map((_, i) => i).sort((a, b) => pieces[a]!.minTimeUs - pieces[b]!.minTimeUs || a - b)
 
   // Pieces that contain one point in time and one series overlap each other, so per series the latest end stands for
@@ -113,19 +152,36 @@ function uniteOverlaps(pieces: readonly Piece[]): OverlapGroup[] {
     open.push({ piece: index, endUs })
   }
 
-  const members = new Map<number, number[]>()
-  for (const index of byStart) {
-    const list = members.get(root(index))
-    if (list === undefined) members.set(root(index), [index])
-    else list.push(index)
+  return groups(pieces)
+}
+
+interface UnionFind {
+  unite(a: number, b: number): void
+  groups(pieces: readonly Piece[]): OverlapGroup[]
+}
+
+function unionFind(length: number): UnionFind {
+  const parent = Uint32Array.from({ length }, (_, i) => i)
+  const root = (piece: number): number => {
+    while (parent[piece] !== piece) piece = parent[piece] = parent[parent[piece]!]!
+    return piece
   }
-  return [...members.values()].map(indexes => {
-    const minTimeUs = pieces[indexes[0]!]!.minTimeUs
-    const group = indexes.sort((a, b) => a - b).map(index => pieces[index]!)
-    return {
-      pieces: group,
-      minTimeUs,
-      maxTimeUs: group.reduce((end, piece) => Math.max(end, piece.maxTimeUs), -Infinity),
-    }
-  })
+  return {
+    unite(a, b) {
+      parent[root(a)] = root(b)
+    },
+    groups(pieces) {
+      const members = new Map<number, Piece[]>()
+      for (const [index, piece] of pieces.entries()) {
+        const list = members.get(root(index))
+        if (list === undefined) members.set(root(index), [piece])
+        else list.push(piece)
+      }
+      return [...members.values()].map(group => ({
+        pieces: group,
+        minTimeUs: group.reduce((start, piece) => Math.min(start, piece.minTimeUs), Infinity),
+        maxTimeUs: group.reduce((end, piece) => Math.max(end, piece.maxTimeUs), -Infinity),
+      }))
+    },
+  }
 }

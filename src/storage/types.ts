@@ -117,6 +117,13 @@ export interface FieldStatistics {
   readonly lastTimeUs: number
 }
 
+/** Per run of rows of one series: its ordinal, and its times (inclusive). Arrays of equal length, borrowed. */
+export interface SeriesRanges {
+  readonly series: Uint32Array
+  readonly minTimeUs: Float64Array
+  readonly maxTimeUs: Float64Array
+}
+
 export interface Piece {
   /** Rows in it of any series and time: an upper bound for `read`. */
   readonly rows: number
@@ -125,6 +132,8 @@ export interface Piece {
   readonly maxTimeUs: number
   /** The one series it holds, or undefined when it may hold several. */
   readonly series: number | undefined
+  /** Which series it holds and when, where that is known without reading rows; else `series` and its own range stand. */
+  seriesRanges?(): SeriesRanges
   /** Pieces with one source never share a (series, time); undefined: it may with any other piece. */
   readonly source?: object | undefined
   /**

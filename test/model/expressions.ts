@@ -44,8 +44,7 @@ const regexes: readonly RegExp[] = [/^a/u, /b/u, /^(x|1)/u, /^$/u, /[A-Z]/u]
 
 export class Generator {
   readonly random: SeededRandom
-  /** Values of `$1`, `$2`, … */
-  readonly params: Scalar[] = []
+  readonly #parameters: Scalar[] = []
 
   constructor(random: SeededRandom) {
     this.random = random
@@ -70,11 +69,20 @@ export class Generator {
 
   /** A literal, or a parameter where its neighbour tells its type. */
   constant(value: Exclude<Scalar, null>): Meaning {
-    if (this.chance(0.15)) {
-      this.params.push(value)
-      return { text: `$${this.params.length}`, of: () => value }
-    }
-    return { text: literal(value), of: () => value }
+    return { text: this.chance(0.15) ? this.parameter(value) : literal(value), of: () => value }
+  }
+  /** Stands for a parameter until `finish` knows which expressions are in the query. */
+  parameter(value: Scalar): string {
+    return `\u0001${this.#parameters.push(value) - 1}\u0001`
+  }
+  /** The text with `$1`, `$2`, … and their values. */
+  finish(text: string): { readonly text: string; readonly params: readonly Scalar[] } {
+    const used: number[] = []
+    const numbered = text.replace(/\u0001(\d+)\u0001/g, (_, id) => {
+      if (!used.includes(Number(id))) used.push(Number(id))
+      return `$${used.indexOf(Number(id)) + 1}`
+    })
+    return { text: numbered, params: used.map(id => this.#parameters[id]!) }
   }
 
   number(depth: number): Meaning {
@@ -123,6 +131,11 @@ export class Generator {
     }
   }
 
+  /** Certainly a float: special numbers may stand beside it. */
+  #float(depth: number): Meaning {
+    return this.chance(0.5) ? this.column(this.pick(['f', 'g'])) : this.#strict('%1::float', [this.number(depth)], a => a)
+  }
+
   text(depth: number): Meaning {
     if (depth === 0 || this.chance(0.6)) return this.column(this.pick(['s', 'tag.host', 'tag.dc', 'series']))
     switch (this.random.below(4)) {
@@ -162,7 +175,7 @@ export class Generator {
       }
       case 2: {
         const [low, high] = [this.constant(this.pick(numbers)), this.constant(this.pick(numbers))]
-        return this.#lenient('(%1 between %2 and %3)', [this.number(depth), low, high], ([a, x, y]) =>
+        return this.#lenient('(%1 between %2 and %3)', [this.#float(depth), low, high], ([a, x, y]) =>
           a === null ? null : compare(a!, x!) >= 0 && compare(a!, y!) <= 0,
         )
       }
@@ -179,7 +192,7 @@ export class Generator {
       }
       case 5:
         return this.chance(0.5)
-          ? this.#inList(this.number(depth), this.some(numbers, 4))
+          ? this.#inList(this.#float(depth), this.some(numbers, 4))
           : this.#inList(this.text(depth), this.some([...texts, 'b'], 4))
       case 6: {
         const [sign, holds] = this.pick(comparisons)
@@ -194,7 +207,9 @@ export class Generator {
       }
       default: {
         const [sign, holds] = this.pick(comparisons)
-        const sides = [this.number(depth), this.constant(this.pick(numbers))]
+        const sides = this.chance(0.2)
+          ? [this.column('n'), this.constant(this.pick([-3, 0, 4]))]
+          : [this.#float(depth), this.constant(this.pick(numbers))]
         if (this.chance(0.2)) sides.reverse()
         return this.#strict(`(%1 ${sign} %2)`, sides, (a, b) => holds(compare(a!, b!)))
       }

@@ -12,7 +12,7 @@
  */
 import type { InterningDictionary } from '../../columnar/batch.ts'
 import { sortPermutation } from '../sort-permutation.ts'
-import type { FieldRows, MetricRows } from '../types.ts'
+import type { FieldRows, MetricRows, SeriesRanges } from '../types.ts'
 
 export const chunkRowsMax = 16_384
 const firstChunkRows = 256
@@ -30,6 +30,7 @@ interface ChunkOrder {
   readonly rows: number
   /** undefined: in (series rank, time) order as they are. */
   readonly permutation: Uint32Array | undefined
+  ranges: SeriesRanges | undefined
 }
 
 /** Counts bytes for whoever asks how large the memtable is. */
@@ -140,13 +141,56 @@ export class Chunk {
 
   /** Order of the first `rows` rows by (series rank, time); undefined when they are in order. Not to be kept. */
   permutation(rows: number, ranks: Uint32Array): Uint32Array | undefined {
+    return this.#orderOf(rows, ranks).permutation
+  }
+
+  /** Which series the first `rows` rows are of, and when. Not to be kept. */
+  seriesRanges(rows: number, ranks: Uint32Array): SeriesRanges {
+    const order = this.#orderOf(rows, ranks)
+    if (order.ranges === undefined) {
+      order.ranges = rangesOf(this.series, this.timeUs, rows, order.permutation)
+      this.#account.bytes += order.ranges.series.length * rangeBytes
+    }
+    return order.ranges
+  }
+
+  #orderOf(rows: number, ranks: Uint32Array): ChunkOrder {
     if (this.#order?.rows !== rows) {
       // Ranks move when series are added, but the order among series never changes: what is cached stays right.
       const permutation = sortPermutation(this.series, this.timeUs, rows, 'series-time', ranks)?.slice()
-      this.#account.bytes += (permutation?.byteLength ?? 0) - (this.#order?.permutation?.byteLength ?? 0)
-      this.#order = { rows, permutation }
+      this.#account.bytes += (permutation?.byteLength ?? 0) - orderBytes(this.#order)
+      this.#order = { rows, permutation, ranges: undefined }
     }
-    return this.#order.permutation
+    return this.#order
+  }
+}
+
+const rangeBytes = 20
+
+const orderBytes = (order: ChunkOrder | undefined): number =>
+  order === undefined ? 0 : (order.permutation?.byteLength ?? 0) + (order.ranges?.series.length ?? 0) * rangeBytes
+
+function rangesOf(
+  series: Uint32Array,
+  timeUs: Float64Array,
+  rows: number,
+  permutation: Uint32Array | undefined,
+): SeriesRanges {
+  const found = { series: new Uint32Array(rows), minTimeUs: new Float64Array(rows), maxTimeUs: new Float64Array(rows) }
+  let count = 0
+  for (let i = 0; i < rows; i++) {
+    const row = permutation === undefined ? i : permutation[i]!
+    if (count === 0 || found.series[count - 1] !== series[row]) {
+      found.series[count] = series[row]!
+      found.minTimeUs[count] = timeUs[row]!
+      count++
+    }
+    found.maxTimeUs[count - 1] = timeUs[row]!
+  }
+  return {
+    series: found.series.slice(0, count),
+    minTimeUs: found.minTimeUs.slice(0, count),
+    maxTimeUs: found.maxTimeUs.slice(0, count),
   }
 }
 

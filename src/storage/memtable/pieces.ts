@@ -66,6 +66,7 @@ function chunkPiece(
     series: undefined,
     // two of its rows may merge: only reading tells how many there are
     whole: false,
+    seriesRanges: () => chunk.seriesRanges(rows, catalog.ranks(request.metric.id)),
     statistics: () => undefined,
     read(fromUs, toUs, into) {
       const from = Math.max(fromUs, request.fromUs)

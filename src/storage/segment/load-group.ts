@@ -14,6 +14,23 @@ import type { SegmentFile } from './segment-file.ts'
 /** What an entry of the cache takes beside its bytes. */
 const entryBytes = 256
 
+/** The head alone: which series the group holds, and when. */
+export function loadHead(
+  { cache, kernels }: SegmentEnvironment,
+  file: SegmentFile,
+  firstKey: number,
+  group: GroupEntry,
+  onRead: (bytes: number) => void,
+): GroupHead {
+  const key = firstKey + group.firstChunk
+  const cached = cache.get<GroupHead>(key)
+  if (cached !== undefined) return cached
+  const chunk = group.head === undefined ? undefined : file.chunks([group.head], onRead)[0]
+  const head = file.guard(group.head?.at ?? group.time.at, 'group head', () => decodeHead(chunk, group, kernels))
+  cache.set(key, head, headBytes(head) + entryBytes)
+  return head
+}
+
 /** `columns`: the wanted ones in any order, undefined for a field no row has. `onRead` is told the bytes read. */
 export function loadGroup(
   { cache, kernels, ports }: SegmentEnvironment,

@@ -5,10 +5,10 @@
  * 1. Making one reads nothing. Its statistics come from the footer, its rows from head, time and wanted fields only.
  */
 import type { RowBuffer } from '../row-buffer.ts'
-import type { FieldBound, FieldStatistics, Piece, ReadRequest } from '../types.ts'
+import type { FieldBound, FieldStatistics, Piece, ReadRequest, SeriesRanges } from '../types.ts'
 import type { SegmentEnvironment } from './environment.ts'
 import { type ColumnEntry, columnsOf, type FooterMetric, type GroupEntry } from './footer.ts'
-import { loadGroup } from './load-group.ts'
+import { loadGroup, loadHead } from './load-group.ts'
 import type { OpenFooter } from './open-footer.ts'
 import type { SegmentFile } from './segment-file.ts'
 
@@ -76,6 +76,15 @@ export class GroupPiece implements Piece {
     const statistics = this.#column(field)?.statistics
     if (statistics === undefined) return noStatistics
     return statistics.kind === 'number' ? statistics : undefined
+  }
+
+  seriesRanges(): SeriesRanges {
+    const { firstSeries, runCount } = this.#group
+    const { runMinUs, runMaxUs } = loadHead(this.#environment, this.#file, this.#firstKey, this.#group, bytes => {
+      this.#request.statistics.bytesRead += bytes
+    })
+    const series = this.#open.ordinals.subarray(firstSeries, firstSeries + runCount)
+    return { series, minTimeUs: runMinUs, maxTimeUs: runMaxUs }
   }
 
   /** The requested field's column; undefined where no row has it. */

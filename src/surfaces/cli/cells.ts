@@ -29,14 +29,19 @@ function showTimes(cells: readonly (string | null)[]): string[] {
 }
 
 const digits = 6
-/** Decimals that are made equal over a column; more of them are for small numbers, which keep their own. */
-const alignedDecimalsMax = 4
+/** A column shows at most so many decimals, as many in each cell — unless it has numbers too small for that. */
+const decimalsMax = 4
+const alignedMin = 0.01
 
 function showFloats(cells: readonly Cell[]): string[] {
   const texts = cells.map(cell => (typeof cell === 'number' ? shortNumber(cell) : plain(cell)))
+  const isAligned = (cell: Cell, index: number): boolean =>
+    typeof cell !== 'number' || cell === 0 || (Math.abs(cell) >= alignedMin && !texts[index]!.includes('e'))
+  if (!cells.every(isAligned)) return texts
   const decimals = Math.max(0, ...texts.map(text => (/\.(\d+)$/.exec(text)?.[1] ?? '').length))
-  if (decimals > alignedDecimalsMax || texts.some(text => text.includes('e'))) return texts
-  return cells.map((cell, index) => (typeof cell === 'number' ? cell.toFixed(decimals) : texts[index]!))
+  return cells.map((cell, index) =>
+    typeof cell === 'number' ? cell.toFixed(Math.min(decimals, decimalsMax)) : texts[index]!,
+  )
 }
 
 /** Six digits, but never fewer than an integer has. */

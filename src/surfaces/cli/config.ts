@@ -16,19 +16,27 @@ const defaultFile = 'sydradb.toml'
 type Flat = Readonly<Record<string, string | boolean | undefined>>
 
 /** Adds a flag per setting, in the group of options that `--help` lists last. */
-export function withSettingOptions(command: Command): Command {
-  for (const setting of settingNames) {
-    command.addOption(new Option(`${setting.option} <value>`, `setting ${setting.name}`).helpGroup('Settings:'))
+export function withSettingOptions(command: Command): void {
+  const defaults = parseSettings({})
+  for (const { name, option, path } of settingNames) {
+    const fallback = path.reduce<unknown>((object, key) => (object as Record<string, unknown>)[key], defaults)
+    const flags = typeof fallback === 'boolean' ? option : `${option} <value>`
+    const description = `${name}, by default ${fallback === '' ? 'empty' : fallback}`
+    command.addOption(new Option(flags, description).helpGroup('Settings:'))
   }
-  return command
 }
 
-/** commander's name of an option: `--query-timeout-ms` is `queryTimeoutMs`. */
+/** commander’s name of an option: `--query-timeout-ms` is `queryTimeoutMs`. */
 const attribute = (setting: SettingName): string =>
   setting.option.slice(2).replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
+/**
+ * @param flags options as commander names them; others than settings may be among them
+ * @param environment an empty variable counts as none
+ * @throws `unknown_setting`, `invalid_setting`
+ */
 export function loadSettings(flags: Flat, environment: Flat): Settings {
-  const file = (flags['config'] ?? environment['SYDRADB_CONFIG']) as string | undefined
+  const file = (flags['config'] ?? (environment['SYDRADB_CONFIG'] || undefined)) as string | undefined
   const merged: Record<string, unknown> = readSettingsFile(file)
 
   const known = settingNames.map(setting => setting.variable)
@@ -36,7 +44,7 @@ export function loadSettings(flags: Flat, environment: Flat): Settings {
     if (!name.startsWith('SYDRADB_') || known.includes(name) || otherVariables.includes(name)) continue
     throw new SydraError('unknown_setting', `unknown variable ${name}`, { hint: didYouMeanHint(name, known) })
   }
-  for (const setting of settingNames) place(merged, setting, environment[setting.variable])
+  for (const setting of settingNames) place(merged, setting, environment[setting.variable] || undefined)
   for (const setting of settingNames) place(merged, setting, flags[attribute(setting)])
   return parseSettings(merged)
 }

@@ -7,6 +7,7 @@ export interface Dataset {
   readonly file: string
   readonly metric: string
   readonly ndjson: Uint8Array
+  readonly rows: number
   /** Numbers and texts in it, without the times. */
   readonly values: number
 }
@@ -94,5 +95,6 @@ function convert(recipe: Recipe, rows: readonly Row[]): Dataset {
       tags: Object.fromEntries(recipe.tags.map(tag => [tag, row[tag]])),
     })
   })
-  return { file: recipe.file, metric: recipe.metric, ndjson: new TextEncoder().encode(`${lines.join('\n')}\n`), values }
+  const ndjson = new TextEncoder().encode(`${lines.join('\n')}\n`)
+  return { file: recipe.file, metric: recipe.metric, ndjson, rows: rows.length, values }
 }

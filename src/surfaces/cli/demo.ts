@@ -2,7 +2,9 @@
  * `sydradb demo`: a fresh server, real data sent to it over HTTP, and the questions one asks of such data.
  *
  *   vega-datasets CSV -> NDJSON over HTTP -> server on a temporary directory -> sydraQL over HTTP -> tables
- *   this machine's CPU, memory and event-loop delay -> the same server, live, all the while
+ *   this machine's CPU, memory and event-loop delay -> the same server, live, while the questions are asked
+ *
+ * On a directory that an earlier demo kept, the data is there already: only the questions are asked again.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,147 +14,139 @@ import { Readable } from 'node:stream'
 import { open } from '../../index.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { parseSettings, type Settings } from '../../lib/settings.ts'
+import type { Database } from '../../types.ts'
 import { createHttpServer } from '../http/server.ts'
-import { datasets } from './demo-data.ts'
+import { type Dataset, datasets } from './demo-data.ts'
+import { type Question, questions, telemetryQuestion } from './demo-questions.ts'
 import { wantsColor, writeOut } from './output.ts'
+import { connect } from './remote.ts'
+import { Interrupted, stopSignal } from './signals.ts'
 import { writeTable } from './table.ts'
-import { connect, type Target } from './target.ts'
-import { startTelemetry } from './telemetry.ts'
+import type { Target } from './target.ts'
+import { startTelemetry, valuesPerSample } from './telemetry.ts'
 
 interface DemoOptions {
   readonly keep?: boolean
+  readonly seconds: number
   readonly dataDir?: string
+  readonly httpPort?: string
   readonly color: boolean
 }
 
-/** How long telemetry is gathered before it is asked for. */
-const telemetryMs = 10_000
-
-const questions: readonly { readonly title: string; readonly sql: string }[] = [
-  {
-    title: 'Yearly mean of the daily maximum temperature in Seattle, °C',
-    sql: `select time_bucket(1y, time) as year, avg(temp_max) as temp_max
-from weather
-where tag.location = 'Seattle' and time >= 2012-01-01 and time < 2016-01-01
-group by year`,
-  },
-  {
-    title: 'The ten wettest days by location, mm',
-    sql: `select time, tag.location as location, precipitation, weather
-from weather
-order by precipitation desc, time
-limit 10`,
-  },
-  {
-    title: 'CO₂ at Mauna Loa: monthly mean by decade, ppm',
-    sql: `select time_bucket(10y, time) as decade, avg(co2) as co2, min(co2) as lowest, max(co2) as highest
-from climate.co2
-group by decade`,
-  },
-  {
-    title: 'S&P 500: last close per quarter and its change since the quarter opened, 2007–2009',
-    sql: `select time_bucket(1q, time) as quarter, last(close) as close, last(close) - first(open) as change,
-  round((last(close) / first(open) - 1) * 100, 1) as percent
-from market.sp500
-where time >= 2007-01-01 and time < 2010-01-01
-group by quarter`,
-  },
-  {
-    title: 'A Seattle day: hourly mean temperature over the year of normals, °C',
-    sql: `select extract(hour from time) as hour, avg(temperature) as temperature
-from weather_normals
-group by hour
-order by hour`,
-  },
-]
-
-const telemetryQuestion = {
-  title: 'This machine’s CPU, the last ten seconds, %',
-  sql: `select time_bucket(1s, time) as second, avg(cpu_percent) as cpu, max(loop_delay_ms) as loop_delay_ms, last(rss_mib) as rss_mib
-from machine
-where time >= now() - 10s
-group by second`,
-}
-
+/** The demo listens on this machine alone, on a free port unless one is given. */
 export async function demo(base: Settings, options: DemoOptions): Promise<void> {
-  const temporary = options.dataDir === undefined
+  const { keep = false, httpPort = 0 } = options
+  const isTemporary = options.dataDir === undefined
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'sydradb-demo-'))
-  const settings = parseSettings({ ...base, dataDir, httpHost: '127.0.0.1', httpPort: 0, authToken: '' })
-  const db = await open(settings)
-  const server = await createHttpServer(db, settings)
-  const target = connect(server.address, '')
-  const telemetry = startTelemetry(server.address)
-  const kept = temporary && options.keep === true
-
+  const settings = parseSettings({ ...base, dataDir, httpHost: '127.0.0.1', httpPort, authToken: '' })
+  const stopped = stopSignal()
   try {
-    await writeOut(`sydradb listening on ${server.address} (data in ${dataDir})\n\n`)
-    const loaded = await load(target)
-    await db.flush()
-    for (const question of questions) await ask(target, question, options.color)
-    await telemetry.ready(telemetryMs)
-    await ask(target, telemetryQuestion, options.color)
-    await summary(db.stats(), loaded)
-    if (options.keep) await keepUp(server.address, dataDir)
+    const db = await open(settings)
+    try {
+      const server = await createHttpServer(db, settings)
+      try {
+        await writeOut(`sydradb listening on ${server.address} (data in ${dataDir})\n\n`)
+        const shown = show(db, server.address, options)
+        shown.catch(() => {})
+        await Promise.race([shown, stopped.then(() => Promise.reject(new Interrupted()))])
+        if (keep) {
+          await writeOut(whatNext(server.address, dataDir))
+          await stopped
+        }
+      } finally {
+        await server.close()
+      }
+    } finally {
+      await db.close()
+    }
   } finally {
-    await telemetry.stop()
-    await server.close()
-    await db.close()
-    if (temporary && !kept) rmSync(dataDir, { recursive: true, force: true })
+    if (isTemporary && !keep) rmSync(dataDir, { recursive: true, force: true })
   }
 }
 
+async function show(db: Database, address: string, { seconds, color }: DemoOptions): Promise<void> {
+  const target = connect(address, '')
+  const loaded = await load(target)
+  await db.flush()
+  const bytes = db.stats().segments.bytes
+  const telemetry = startTelemetry(address)
+  try {
+    for (const question of questions) await ask(target, question, color)
+    await telemetry.sentFor(seconds * 1000)
+    await ask(target, telemetryQuestion(seconds), color)
+  } finally {
+    await telemetry.stop()
+  }
+  await writeOut(`\n${loaded.speed}${bytesPerValue(bytes, loaded.values)}\n`)
+}
+
 interface Loaded {
-  readonly rows: number
+  /** Numbers and texts that the database holds. */
   readonly values: number
-  readonly seconds: number
+  /** Rows per second, as a sentence; empty when there was nothing to send. */
+  readonly speed: string
 }
 
 async function load(target: Target): Promise<Loaded> {
   let rows = 0
-  let values = 0
-  let seconds = 0
-  for await (const dataset of datasets()) {
-    const started = performance.now()
-    const report = await target.ingest(Readable.from([dataset.ndjson]), { format: 'ndjson' })
-    if (report.rejected > 0) throw new SydraError('invalid_row', `${dataset.metric}: ${report.errors[0]?.message}`)
-    seconds += (performance.now() - started) / 1000
-    rows += report.ingested
+  let milliseconds = 0
+  let values = valuesPerSample * (await rowsOf(target, 'machine'))
+  for (const dataset of datasets()) {
     values += dataset.values
-    await writeOut(`${dataset.file}: ${report.ingested.toLocaleString('en')} rows into ${dataset.metric}\n`)
+    if ((await rowsOf(target, dataset.metric)) >= dataset.rows) {
+      await writeOut(`${dataset.file}: its rows are in ${dataset.metric} already\n`)
+      continue
+    }
+    const started = performance.now()
+    await send(target, dataset)
+    milliseconds += performance.now() - started
+    rows += dataset.rows
+    await writeOut(`${dataset.file}: ${dataset.rows.toLocaleString('en')} rows into ${dataset.metric}\n`)
   }
-  return { rows, values, seconds }
+  if (rows === 0) return { values, speed: '' }
+  const rate = Math.round((rows * 1000) / milliseconds).toLocaleString('en')
+  return {
+    values,
+    speed: `${rows.toLocaleString('en')} rows arrived over HTTP at ${rate} rows per second, durable before each answer.\n`,
+  }
 }
 
-async function ask(
-  target: Target,
-  question: { readonly title: string; readonly sql: string },
-  color: boolean,
-): Promise<void> {
-  await writeOut(`\n${question.title}\n\n${question.sql.replaceAll(/^/gm, '  ')}\n\n`)
-  const text = target.sql(question.sql, [], { format: 'ndjson' })
-  await writeTable(text, writeOut, wantsColor(process.stdout, color))
+async function send(target: Target, dataset: Dataset): Promise<void> {
+  const { rejected, errors, failure } = await target.ingest(Readable.from([dataset.ndjson]), { format: 'ndjson' })
+  if (failure !== undefined) throw failure
+  if (rejected > 0) throw new SydraError('invalid_row', `${dataset.file}: ${errors[0]?.message}`)
 }
 
-async function summary(stats: ReturnType<Awaited<ReturnType<typeof open>>['stats']>, loaded: Loaded): Promise<void> {
-  const { bytes } = stats.segments
-  await writeOut(
-    `\n${loaded.rows.toLocaleString('en')} rows (${loaded.values.toLocaleString('en')} values) arrived over HTTP at ` +
-      `${Math.round(loaded.rows / loaded.seconds).toLocaleString('en')} rows/s, each durable before its answer; ` +
-      `${stats.segments.count} segments hold them in ${bytes.toLocaleString('en')} bytes: ` +
-      `${(bytes / loaded.values).toFixed(2)} bytes per value, time included.\n`,
-  )
+/** How many rows the metric holds; 0 when it was never written. */
+async function rowsOf(target: Target, metric: string): Promise<number> {
+  let text = ''
+  const decoder = new TextDecoder()
+  try {
+    for await (const chunk of target.sql(`select count(*) from ${metric}`, [], { format: 'csv' })) {
+      text += decoder.decode(chunk, { stream: true })
+    }
+  } catch (error) {
+    if (error instanceof SydraError && error.code === 'unknown_metric') return 0
+    throw error
+  }
+  return Number(text.split('\n')[1])
 }
 
-async function keepUp(address: string, dataDir: string): Promise<void> {
-  await writeOut(`
-The server stays up at ${address} with its data in ${dataDir}; Ctrl-C ends it. Go on with:
+async function ask(target: Target, { title, sql }: Question, color: boolean): Promise<void> {
+  await writeOut(`\n${title}\n\n${sql.replaceAll(/^/gm, '  ')}\n\n`)
+  await writeTable(target.sql(sql, [], { format: 'ndjson' }), writeOut, wantsColor(process.stdout, color))
+}
+
+const bytesPerValue = (bytes: number, values: number): string =>
+  `${values.toLocaleString('en')} values are stored in ${bytes.toLocaleString('en')} bytes: ` +
+  `${(bytes / values).toFixed(2)} bytes per value, times included.`
+
+const whatNext = (address: string, dataDir: string): string => `
+The server stays up at ${address}; Ctrl-C ends it. Go on with:
 
   curl -s ${address}/api/v1/sydraql -d 'show metrics'
   curl -s ${address}/api/v1/sydraql -H 'accept: text/csv' -d 'select time, temp_max from weather limit 5'
   curl -s ${address}/api/v1/ingest -d '{"series":"hello","value":1}'
-`)
-  await new Promise<void>(resolve => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
-  })
-}
+
+Its data stays in ${dataDir}: sydradb demo --keep --data-dir ${dataDir}
+`

@@ -12,6 +12,7 @@ import type { Settings } from '../../lib/settings.ts'
 import { version } from '../../lib/version.ts'
 import { loadSettings, withSettingOptions } from './config.ts'
 import { BrokenPipe, note, reportError } from './output.ts'
+import { Interrupted } from './signals.ts'
 import type { Target } from './target.ts'
 
 /** Options that every command takes, before or after its name. */
@@ -22,9 +23,6 @@ interface GlobalOptions {
   readonly json?: boolean
   readonly color: boolean
 }
-
-/** Thrown when a SIGINT ended a command. */
-class Interrupted extends Error {}
 
 /** Runs the command that the arguments name; resolves with the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -142,8 +140,8 @@ const formatOption = (): Option =>
 
 function seconds(text: string): number {
   const value = Number(text)
-  if (value >= 1 && value <= 3600) return value
-  throw new SydraError('bad_request', `--seconds takes a number from 1 to 3600, not "${text}"`)
+  if (Number.isInteger(value) && value >= 1 && value <= 3600) return value
+  throw new SydraError('bad_request', `--seconds takes a whole number from 1 to 3600, not "${text}"`)
 }
 
 function unknownCommand(name: string, program: Command): SydraError {

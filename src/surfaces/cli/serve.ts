@@ -4,7 +4,6 @@
  * The one line on stdout says that it is ready; everything else is JSON lines on stderr. A second signal ends the process
  * at once: what was acknowledged is in the WAL.
  */
-import process from 'node:process'
 import { pino } from 'pino'
 import { open } from '../../index.ts'
 import type { Logger } from '../../lib/ports.ts'
@@ -12,6 +11,7 @@ import type { Settings } from '../../lib/settings.ts'
 import type { EngineEvent } from '../../types.ts'
 import { createHttpServer } from '../http/server.ts'
 import { BrokenPipe, writeOut } from './output.ts'
+import { stopSignal } from './signals.ts'
 
 /** Events that somebody should do something about. */
 const loud: ReadonlySet<EngineEvent['kind']> = new Set([
@@ -49,16 +49,4 @@ async function announce(line: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof BrokenPipe)) throw error
   }
-}
-
-/** Resolves with the name of the first signal to stop; later ones do again what they do by default. */
-export function stopSignal(): Promise<string> {
-  const names = ['SIGINT', 'SIGTERM']
-  return new Promise(resolve => {
-    const onSignal = (name: string): void => {
-      for (const each of names) process.removeListener(each, onSignal)
-      resolve(name)
-    }
-    for (const name of names) process.on(name, onSignal)
-  })
 }

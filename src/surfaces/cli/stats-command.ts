@@ -16,5 +16,6 @@ export async function statsCommand(target: Target, options: { readonly json?: bo
 /** `{a: {b: 1}}` is `a.b 1`. */
 function* flattened(prefix: string, value: unknown): Generator<readonly [name: string, value: string]> {
   if (typeof value !== 'object' || value === null) yield [prefix, String(value)]
-  else for (const [key, inner] of Object.entries(value)) yield* flattened(prefix === '' ? key : `${prefix}.${key}`, inner)
+  else
+    for (const [key, inner] of Object.entries(value)) yield* flattened(prefix === '' ? key : `${prefix}.${key}`, inner)
 }

@@ -1,0 +1,143 @@
+/**
+ * Random queries over random data, wherever its rows lie, against an evaluator that takes them one row at a time; with
+ * every rule, and with one switched off. A failing seed is in the error's message; `SYDRADB_QUERIES_SEED` runs it again,
+ * `SYDRADB_QUERIES_DATABASES` makes as many databases as it says.
+ */
+import { expect, test } from 'vitest'
+import { type Scalar, valueAt } from '../../src/columnar/value.ts'
+import { nodePorts } from '../../src/lib/node/ports.ts'
+import { SydraError } from '../../src/lib/errors.ts'
+import { execute } from '../../src/operators/execute.ts'
+import type { ExecutionContext } from '../../src/operators/operator.ts'
+import { physicalRules } from '../../src/operators/physical.ts'
+import { bind } from '../../src/sydraql/bind.ts'
+import { ruleNames } from '../../src/sydraql/optimize.ts'
+import { prepare } from '../../src/sydraql/prepare.ts'
+import { SeededRandom } from '../simulated/random.ts'
+import { type ModelDatabase, randomDatabase } from './database.ts'
+import { Generator } from './expressions.ts'
+import { type Cell, groupedQuestion, type Question, rawQuestion } from './queries.ts'
+
+const onlySeed = process.env['SYDRADB_QUERIES_SEED']
+const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 100 : 1))
+const questionsPerDatabase = 25
+
+interface Way {
+  readonly withoutRule?: string | undefined
+  readonly disabledRule?: string | undefined
+  readonly batchRows: number
+  readonly windowRowsMax: number | undefined
+}
+
+const ports = nodePorts()
+
+async function ask({ storage }: ModelDatabase, { text, params }: Question, way: Way): Promise<Scalar[][]> {
+  const { catalog, versions, kernels, duplicates } = storage
+  const prepared = prepare(text, catalog)
+  const withoutRules = way.withoutRule === undefined ? undefined : { withoutRules: new Set([way.withoutRule]) }
+  const { plan } = bind(prepared, params, 0, withoutRules)
+  const version = versions.pin()
+  const context: ExecutionContext = {
+    version,
+    catalog,
+    kernels,
+    clock: ports.clock,
+    timers: ports.timers,
+    signal: new AbortController().signal,
+    batchRows: way.batchRows,
+    windowRowsMax: way.windowRowsMax,
+    memoryMaxBytes: 2 ** 28,
+    duplicates,
+    read: { segmentsScanned: 0, segmentsPruned: 0, blocksScanned: 0, blocksPruned: 0, bytesRead: 0, rowsScanned: 0 },
+    operators: [],
+  }
+  const rows: Scalar[][] = []
+  try {
+    const disabledRules = new Set(way.disabledRule === undefined ? [] : [way.disabledRule])
+    for await (const batch of execute(plan, context, { disabledRules }).stream) {
+      const selected = batch.selection ?? Uint32Array.from({ length: batch.length }, (_, row) => row)
+      for (const row of selected) rows.push(batch.columns.map(column => valueAt(column, row)))
+    }
+  } finally {
+    version.release()
+  }
+  return rows
+}
+
+function isSame(found: Scalar | undefined, { value, tolerance }: Cell): boolean {
+  if (Object.is(found, value)) return true
+  if (typeof found !== 'number' || typeof value !== 'number') return false
+  return found === value ? tolerance > 0 || value === 0 : Math.abs(found - value) <= tolerance
+}
+
+/** The first difference, or undefined. */
+function difference(found: readonly Scalar[][], answer: readonly (readonly Cell[])[]): string | undefined {
+  const row = answer.findIndex((cells, i) => !cells.every((cell, c) => isSame(found[i]?.[c], cell)))
+  if (row < 0 && found.length === answer.length) return undefined
+  const at = row < 0 ? answer.length : row
+  const wanted = answer[at]?.map(cell => cell.value)
+  return `row ${at} of ${answer.length} (found ${found.length}): ${print(found[at])} instead of ${print(wanted)}`
+}
+const print = (row: readonly Scalar[] | undefined): string =>
+  row === undefined ? 'nothing' : `[${row.map(value => (typeof value === 'string' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : String(value))).join(', ')}]`
+
+function ways(random: SeededRandom): Way[] {
+  const sizes = () => ({
+    batchRows: [1, 7, 100, 8192][random.below(4)]!,
+    windowRowsMax: [undefined, undefined, 1, 10, 300][random.below(5)],
+  })
+  const optional = [
+    ...ruleNames.map(withoutRule => ({ withoutRule })),
+    ...Object.keys(physicalRules).map(disabledRule => ({ disabledRule })),
+  ]
+  return [
+    { batchRows: 8192, windowRowsMax: undefined },
+    { ...optional[random.below(optional.length)]!, ...sizes() },
+    { ...optional[random.below(optional.length)]!, ...sizes() },
+  ]
+}
+
+async function check(seed: number): Promise<number> {
+  const random = new SeededRandom(seed)
+  const database = await randomDatabase(random)
+  let asked = 0
+  try {
+    for (let i = 0; i < questionsPerDatabase; i++) {
+      const generate = new Generator(random)
+      const question = random.chance(0.45) ? rawQuestion(generate, database.setting) : groupedQuestion(generate, database.setting)
+      const answer = question.answer(database.rows)
+      if (answer.length > 50_000) continue
+      for (const way of ways(random)) {
+        asked++
+        const about = `seed ${seed}, ${JSON.stringify(way)}\n${question.text}\n${JSON.stringify(question.params)}`
+        let found: Scalar[][]
+        try {
+          found = await ask(database, question, way)
+        } catch (error) {
+          throw new Error(`${about}\n${error instanceof SydraError ? error.message : String(error)}`, { cause: error })
+        }
+        const wrong = difference(found, answer)
+        if (wrong !== undefined) throw new Error(`${about}\n${wrong}`)
+      }
+    }
+  } finally {
+    await database.storage.close()
+  }
+  return asked
+}
+
+const first = Number(onlySeed ?? 1)
+test(`answers of ${databases} databases are those of the naive evaluator`, { timeout: 600_000 }, async () => {
+  let asked = 0
+  const failures: string[] = []
+  for (let seed = first; seed < first + databases; seed++) {
+    try {
+      asked += await check(seed)
+    } catch (error) {
+      failures.push(String((error as Error).message) + (process.env['SYDRADB_QUERIES_STACK'] ? (error as Error & {cause?: Error}).cause?.stack : ''))
+      if (failures.length > 5) break
+    }
+  }
+  expect(failures.join('\n\n')).toBe('')
+  expect(asked).toBeGreaterThan(databases * 10)
+})
