@@ -5,7 +5,7 @@
  *
  * Invariants:
  * 1. Damage is told by events and never stops more than what is damaged: a bad segment is left out, a lost manifest is
- *    rebuilt from the segments, a bad WAL frame is skipped.
+ *    rebuilt from the segments, a bad WAL frame is skipped, and with it rows whose series it announced.
  * 2. A segment file that no manifest names and whose rows are still in the WAL is removed: its flush did not finish.
  * 3. When opening fails, every file is closed and the lock released.
  */
@@ -17,7 +17,7 @@ import { SydraError, toSydraError } from './lib/errors.ts'
 import { isFileSystemError, type Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
 import type { Catalog } from './storage/catalog/catalog.ts'
-import { type CatalogStore, openCatalog, rebuildFrom } from './storage/catalog/store.ts'
+import { type CatalogStore, catalogExists, openCatalog, rebuildFrom } from './storage/catalog/store.ts'
 import { acquireLock } from './storage/lock.ts'
 import { createManifest, type Manifest, manifestName, openManifest } from './storage/manifest/manifest.ts'
 import { newManifestState, rebuildManifest } from './storage/manifest/state.ts'
@@ -27,7 +27,7 @@ import { type SegmentEnvironment, segmentEnvironment } from './storage/segment/e
 import { temporarySuffix } from './storage/segment/publish.ts'
 import { readSegmentMeta, segmentSeries } from './storage/segment/recover.ts'
 import { openSegment, type Segment } from './storage/segment/segment.ts'
-import type { Lsn, SegmentMeta } from './storage/types.ts'
+import type { Lsn, RowBatch, SegmentMeta } from './storage/types.ts'
 import { Versions } from './storage/versions.ts'
 import { decodeRowBatches } from './storage/wal/row-frame.ts'
 import { openWal, type Wal, type WalRecovery, type WalSettings, walDefaults, walFrameTypes } from './storage/wal/wal.ts'
@@ -77,6 +77,11 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     }
     if (failures.length > 0) throw failures[0]
   }
+  let walDamaged = false
+  const tell: Emit = event => {
+    walDamaged ||= event.kind === 'wal-corruption'
+    emit(event)
+  }
   try {
     const startedMs = ports.clock.monotonicMs()
     ports.files.makeDirectory(directory)
@@ -89,27 +94,48 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     opened.push(() => manifest.close())
     const { flushedLsn, duplicates } = manifest.state
 
-    const recovery = openWal(ports, `${directory}/wal`, flushedLsn, walSettings(settings), emit)
+    const recovery = openWal(ports, `${directory}/wal`, flushedLsn, walSettings(settings), tell)
     const catalogStore = await catalogOf(settings, ports, environment, manifest, recovery)
     opened.push(() => catalogStore.close())
     const { catalog } = catalogStore
 
-    removeUnfinished(ports, environment, manifest)
     const quarantined: { path: string; message: string }[] = []
+    const quarantine = (path: string, message: string): void => {
+      quarantined.push({ path, message })
+      emit({ kind: 'segment-quarantined', path, message })
+    }
+    removeUnfinished(ports, environment, manifest, quarantine)
     const segments: Segment[] = []
     for (const meta of manifest.state.segments) {
       const damage = damageOf(environment, meta)
       if (damage === undefined) segments.push(openSegment(environment, meta, catalog))
-      else {
-        quarantined.push({ path: meta.path, message: damage })
-        emit({ kind: 'segment-quarantined', path: meta.path, message: damage })
-      }
+      else quarantine(meta.path, damage)
     }
 
-    const memtable = new Memtable({ duplicates })
-    const walFrames = replay(recovery, catalog, memtable, emit)
+    let memtable = new Memtable({ duplicates })
+    const walFrames = replay(recovery, catalog, memtable, tell)
+    const rows = memtable.rowCount
     const wal = await recovery.start()
     opened.push(() => wal.close())
+
+    const write = (frozen: FrozenMemtable): Promise<SegmentMeta[]> => {
+      const first = manifest.state.nextSegment
+      return writeSegments(frozen, { ports, environment, catalog, id: n => String(first + n).padStart(10, '0') })
+    }
+    const commit = async (added: readonly SegmentMeta[], upTo: Lsn): Promise<void> => {
+      await catalogStore.appendLog()
+      const nextSegment = manifest.state.nextSegment + added.length
+      await manifest.apply({ add: added, flushedLsn: upTo, nextSegment })
+    }
+    if (walDamaged) {
+      // What was lost may have announced series whose ordinals go to others now: no row that follows it is replayed again.
+      const added = rows > 0 ? await write(memtable.freeze()) : []
+      await commit(added, wal.lastLsn)
+      for (const meta of added) segments.push(openSegment(environment, meta, catalog))
+      memtable = new Memtable({ duplicates })
+    }
+    const work = new WorkInProgress()
+    opened.push(() => work.ended())
 
     const versions = new Versions({
       catalog,
@@ -122,19 +148,19 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     emit({
       kind: 'recovered',
       walFrames,
-      rows: memtable.rowCount,
+      rows,
       segments: segments.length,
       elapsedMs: ports.clock.monotonicMs() - startedMs,
     })
 
-    const newestUs = Math.max(memtable.maxTimeUs, ...manifest.state.segments.map(({ maxTimeUs }) => maxTimeUs))
+    const newestUs = manifest.state.segments.reduce((max, { maxTimeUs }) => Math.max(max, maxTimeUs), memtable.maxTimeUs)
     return {
       kernels,
       catalog,
       versions,
       wal,
       duplicates,
-      flushedLsn,
+      flushedLsn: manifest.state.flushedLsn,
       quarantined,
       rowWriter: new RowWriter({
         catalog,
@@ -142,15 +168,8 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
         clock: ports.clock,
         lastServerTimeUs: Math.min(newestUs, ports.clock.nowUs()),
       }),
-      writeSegments(frozen) {
-        const first = manifest.state.nextSegment
-        return writeSegments(frozen, { ports, environment, catalog, id: n => String(first + n).padStart(10, '0') })
-      },
-      async commitFlush(frozen, added) {
-        await catalogStore.appendLog()
-        const nextSegment = manifest.state.nextSegment + added.length
-        await manifest.apply({ add: added, flushedLsn: frozen.maxLsn, nextSegment })
-      },
+      writeSegments: frozen => work.add(write(frozen)),
+      commitFlush: (frozen, added) => work.add(commit(added, frozen.maxLsn)),
       openSegments: metas => metas.map(meta => openSegment(environment, meta, catalog)),
       appendCatalogLog: () => catalogStore.appendLog(),
       close: closeAll,
@@ -159,6 +178,19 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     // Why opening failed is what matters.
     await closeAll().catch(() => {})
     throw error
+  }
+}
+
+/** A flush that nobody waits for any more must still not write after the lock is gone. */
+class WorkInProgress {
+  #last: Promise<unknown> = Promise.resolve()
+
+  add<T>(work: Promise<T>): Promise<T> {
+    this.#last = Promise.allSettled([this.#last, work])
+    return work
+  }
+  async ended(): Promise<void> {
+    await this.#last
   }
 }
 
@@ -210,11 +242,15 @@ async function catalogOf(
   recovery: WalRecovery,
 ): Promise<CatalogStore> {
   const options = { ports, directory: settings.dataDir, seriesMax: settings.maxSeries }
+  const isNew = manifest.state.flushedLsn === 0 && manifest.state.segments.length === 0 && recovery.isEmpty
   try {
+    if (!isNew && !catalogExists(options)) {
+      throw new SydraError('corrupt_catalog', `${settings.dataDir}/catalog.log is missing`)
+    }
     return await openCatalog(options)
   } catch (error) {
     if (toSydraError(error).code !== 'corrupt_catalog') throw error
-    if (!recovery.frames().next().done) {
+    if (!recovery.isEmpty) {
       throw new SydraError('corrupt_catalog', `${toSydraError(error).message}; rows in the WAL need it`, {
         hint: 'restore catalog.ckpt and catalog.log from a backup, or move wal/ away to open without its rows',
         cause: error,
@@ -238,9 +274,9 @@ function replay(recovery: WalRecovery, catalog: Catalog, memtable: Memtable, emi
       const metrics = () => catalog.metrics()
       let known: ReadonlyMap<number, ReturnType<typeof metrics>[number]> | undefined
       const lookup = (id: number) => (known ??= new Map(metrics().map(metric => [metric.id, metric]))).get(id)
-      for (const batch of decodeRowBatches(payload, records => catalog.applyRecords(records), lookup)) {
-        memtable.append(batch, lsn)
-      }
+      const batches = decodeRowBatches(payload, records => catalog.applyRecords(records), lookup)
+      for (const batch of batches) assertKnownSeries(batch, catalog)
+      for (const batch of batches) memtable.append(batch, lsn)
     } catch (error) {
       // A frame whose series were announced by a frame that is lost: it cannot be understood.
       if (!['corrupt_catalog', 'corrupt_wal'].includes(toSydraError(error).code)) throw error
@@ -248,6 +284,18 @@ function replay(recovery: WalRecovery, catalog: Catalog, memtable: Memtable, emi
     }
   }
   return frames
+}
+
+function assertKnownSeries({ metrics }: RowBatch, catalog: Catalog): void {
+  for (const { metric, series, length } of metrics) {
+    for (let row = 0; row < length; row++) {
+      const ordinal = series[row]!
+      if (row > 0 && ordinal === series[row - 1]) continue
+      if (ordinal >= catalog.seriesCount || catalog.metricOf(ordinal).id !== metric.id) {
+        throw new SydraError('corrupt_catalog', `series ${ordinal} of ${metric.name} is not in the catalog`)
+      }
+    }
+  }
 }
 
 /** Why a segment cannot be used, or undefined. Throws what has nothing to do with it, such as too many open files. */
@@ -264,17 +312,26 @@ function damageOf(environment: SegmentEnvironment, meta: SegmentMeta): string | 
   }
 }
 
-function removeUnfinished(ports: Ports, environment: SegmentEnvironment, manifest: Manifest): void {
+/** Files are renamed when they are whole and durable: one that cannot be read is damaged, not unfinished, and stays. */
+function removeUnfinished(
+  ports: Ports,
+  environment: SegmentEnvironment,
+  manifest: Manifest,
+  quarantine: (path: string, message: string) => void,
+): void {
   const { segments, flushedLsn } = manifest.state
   const named = new Set(segments.map(({ path }) => path))
   for (const path of segmentFiles(ports, environment.directory)) {
     if (named.has(path)) continue
     if (!path.endsWith(temporarySuffix)) {
-      let minLsn = Number.POSITIVE_INFINITY
+      let minLsn: Lsn
       try {
         minLsn = readSegmentMeta(environment, path).meta.minLsn
       } catch (error) {
-        if (toSydraError(error).code !== 'corrupt_segment') throw error
+        const { code, message } = toSydraError(error)
+        if (code !== 'corrupt_segment') throw error
+        quarantine(path, message)
+        continue
       }
       if (minLsn <= flushedLsn) {
         ports.log('warn', `${path} is not in the manifest and is left alone`)

@@ -70,7 +70,6 @@ const page = `<!doctype html>
 <ul>
 <li><a href="/openapi.json">OpenAPI document</a>
 <li><a href="/metrics">Metrics</a>, <a href="/healthz">health</a>, <a href="/debug/compat/stats">statistics</a>
-<li><a href="https://www.npmjs.com/package/sydradb">Documentation</a>
 </ul>
 <pre>curl --data-binary '{"series":"cpu","tags":{"host":"a"},"value":0.5}' localhost:8080/api/v1/ingest
 curl --data-binary 'select * from cpu' localhost:8080/api/v1/sydraql</pre>
