@@ -8,19 +8,21 @@
  * 1. `committed$` emits a commit after it is durable by the policy and visible to queries, before its writers are told.
  * 2. At most `frozenMax` memtables wait for the flush; with so many, ingest waits too.
  * 3. A failed flush or fdatasync makes the database read-only: queries go on, writers get `read_only`, and what was
- *    acknowledged is in the WAL for the next opening.
+ *    acknowledged is in the WAL for the next opening. A flush that only lacks room on the disk is tried again for ever.
  * 4. Closing drains in order: no new sources, the ingest graph, a last flush, then files and lock.
  */
 import {
   concatMap,
   defer,
   EMPTY,
+  endWith,
   exhaustMap,
   first,
   ignoreElements,
   type Observable,
   of,
   ReplaySubject,
+  type SchedulerLike,
   Subject,
   Subscription,
   throwError,
@@ -65,7 +67,8 @@ const groupBytesMax = 8 * 2 ** 20
 const frozenMax = 2
 /** Past events that a new subscriber of `events$` still gets, recovery's among them. */
 const eventsReplayMax = 64
-const flushSettings = { flushRetriesMax: 5, flushRetryBaseMs: 500 }
+/** A full disk is waited for: its writers are told, and the rows of the memtables are in the WAL. */
+const flushSettings = { flushRetriesMax: Number.POSITIVE_INFINITY, flushRetryBaseMs: 500 }
 
 interface Submission {
   readonly batch: RowBatch
@@ -96,7 +99,7 @@ class Engine implements Database {
   readonly #submissions = new Subject<Submission>()
   readonly #flushRequests = new Subject<void>()
   readonly #frozen = new Subject<FrozenMemtable>()
-  /** After each flush, and when there will be none any more. */
+  /** After each flush and each failed try, and when there will be none any more. */
   readonly #flushed = new Subject<void>()
   readonly #subscriptions = new Subscription()
 
@@ -106,6 +109,8 @@ class Engine implements Database {
   #firstRowMs = 0
   #catalogSequence = 0
   #flushedLsn: Lsn
+  /** Why the last try of a flush that goes on trying failed. */
+  #flushProblem: SydraError | undefined
   readonly #counts = { commits: 0, flushes: 0, rows: 0, rejected: 0, bytes: 0 }
 
   constructor(settings: Settings, ports: Ports, storage: Storage, events: Subject<EngineEvent>) {
@@ -196,7 +201,18 @@ class Engine implements Database {
       const flushed = new Promise<void>(resolve => this.#flushed.pipe(first()).subscribe(() => resolve()))
       if (versions.active.rowCount > 0 && versions.active.minLsn <= target) this.#flushRequests.next()
       await flushed
+      if (this.#flushProblem !== undefined) throw this.#flushProblem
     }
+  }
+
+  /** Whether a failed flush is tried again. Who asked for it is told in any case. */
+  #waitsForRoom(error: unknown): boolean {
+    const problem = toSydraError(error)
+    if (problem.code !== 'disk_full' || this.#closing !== undefined) return false
+    this.#flushProblem = problem
+    this.#events.next({ kind: 'flush-failed', message: problem.message })
+    this.#flushed.next()
+    return true
   }
 
   stats(): DatabaseStatistics {
@@ -251,7 +267,7 @@ class Engine implements Database {
   #wire(): Promise<void> {
     const { clock, timers } = this.#ports
     const scheduler = portScheduler(clock, timers)
-    const { versions, wal } = this.#storage
+    const { versions } = this.#storage
 
     const ingestDone = new Promise<void>(resolve => {
       ingest(this.#submissions, this.#ingestPorts(), { groupBytesMax }).subscribe({
@@ -276,6 +292,7 @@ class Engine implements Database {
         next: ({ frozen, segments, elapsedMs }) => {
           this.#counts.flushes++
           this.#flushedLsn = frozen.maxLsn
+          this.#flushProblem = undefined
           this.#events.next({
             kind: 'flushed',
             segments,
@@ -294,15 +311,21 @@ class Engine implements Database {
     if (this.#settings.fsync === 'interval') {
       this.#subscriptions.add(
         this.#committed
-          .pipe(
-            exhaustMap(() =>
-              timer(this.#settings.fsyncIntervalMs, scheduler).pipe(concatMap(() => completes(() => wal.sync()))),
-            ),
-          )
+          .pipe(exhaustMap(() => this.#syncLater(scheduler)))
           .subscribe({ error: error => this.#turnReadOnly(error) }),
       )
     }
     return ingestDone
+  }
+
+  /** Syncs the WAL after the interval, and again while there is something that was written meanwhile. */
+  #syncLater(scheduler: SchedulerLike): Observable<never> {
+    const { wal } = this.#storage
+    return timer(this.#settings.fsyncIntervalMs, scheduler).pipe(
+      concatMap(() => completes(() => wal.sync())),
+      endWith(undefined),
+      concatMap(() => (wal.durableLsn < wal.lastLsn ? this.#syncLater(scheduler) : EMPTY)),
+    )
   }
 
   #ingestPorts(): IngestPorts {
@@ -347,7 +370,7 @@ class Engine implements Database {
           wal.releaseUpTo(lsn, { bytesMax: this.#settings.walKeepBytes, msMax: Number.POSITIVE_INFINITY })
           return EMPTY
         }),
-      isTransient: error => toSydraError(error).code === 'disk_full',
+      isTransient: error => this.#waitsForRoom(error),
       nowMs: () => this.#ports.clock.monotonicMs(),
     }
   }

@@ -14,7 +14,8 @@ import type { Kernels } from './kernels/kernels.ts'
 import { createWasmScanner } from './kernels/scan.ts'
 import { createWasmKernels } from './kernels/wasm-kernels.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
-import { isFileSystemError, type Ports } from './lib/ports.ts'
+import { fileError } from './lib/file-errors.ts'
+import { isFileSystemError, type Logger, type Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
 import type { Catalog } from './storage/catalog/catalog.ts'
 import { type CatalogStore, catalogExists, openCatalog, rebuildFrom } from './storage/catalog/store.ts'
@@ -153,7 +154,10 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       elapsedMs: ports.clock.monotonicMs() - startedMs,
     })
 
-    const newestUs = manifest.state.segments.reduce((max, { maxTimeUs }) => Math.max(max, maxTimeUs), memtable.maxTimeUs)
+    const newestUs = manifest.state.segments.reduce(
+      (max, { maxTimeUs }) => Math.max(max, maxTimeUs),
+      memtable.maxTimeUs,
+    )
     return {
       kernels,
       catalog,
@@ -177,7 +181,7 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
   } catch (error) {
     // Why opening failed is what matters.
     await closeAll().catch(() => {})
-    throw error
+    throw fileError(error, `cannot open ${directory}`)
   }
 }
 
@@ -257,12 +261,21 @@ async function catalogOf(
       })
     }
     ports.log('error', 'the catalog is damaged and will be rebuilt from the segments', { error: String(error) })
-    return rebuildFrom(options, evidence(environment, manifest))
+    return rebuildFrom(options, evidence(environment, manifest, ports.log))
   }
 }
 
-function* evidence(environment: SegmentEnvironment, manifest: Manifest) {
-  for (const { path } of manifest.state.segments) yield* segmentSeries(environment, path)
+/** What the segments say; of a damaged one, what comes before the damage. */
+function* evidence(environment: SegmentEnvironment, manifest: Manifest, log: Logger) {
+  for (const { path } of manifest.state.segments) {
+    try {
+      yield* segmentSeries(environment, path)
+    } catch (error) {
+      const { code, message } = toSydraError(error)
+      if (code !== 'corrupt_segment') throw error
+      log('error', 'a segment tells nothing for the catalog', { path, error: message })
+    }
+  }
 }
 
 function replay(recovery: WalRecovery, catalog: Catalog, memtable: Memtable, emit: Emit): number {

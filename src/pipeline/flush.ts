@@ -43,6 +43,9 @@ export interface FlushSettings {
   readonly flushRetriesMax: number
   readonly flushRetryBaseMs: number
 }
+/** Pauses between retries grow up to this one. */
+const flushRetryPauseMaxMs = 8000
+
 export interface Flushed<F> {
   readonly kind: 'flushed'
   readonly frozen: F
@@ -61,7 +64,7 @@ export function flush<F extends { readonly maxLsn: Lsn }>(
       count: settings.flushRetriesMax,
       delay: (error, attempt) =>
         ports.isTransient(error)
-          ? timer(settings.flushRetryBaseMs * 2 ** (attempt - 1), scheduler)
+          ? timer(Math.min(settings.flushRetryBaseMs * 2 ** (attempt - 1), flushRetryPauseMaxMs), scheduler)
           : throwError(() => error),
     })
 

@@ -1,5 +1,6 @@
 /** What analysis asks of the catalog; `CatalogReader` is one. */
 import type { ColumnInfo, Schema, ValueType } from '../columnar/batch.ts'
+import { compareUtf8 } from '../lib/text.ts'
 import type { MetricInfo } from '../storage/types.ts'
 import type { ShowSubject } from './plan.ts'
 
@@ -47,7 +48,7 @@ function makeScanSchema(metric: MetricInfo, schema: QuerySchema): Schema {
 
 /** Fields in the order of `*`. */
 export const sortedFields = (metric: MetricInfo) =>
-  metric.fields.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  metric.fields.toSorted((a, b) => compareUtf8(a.name, b.name))
 
 /** The columns of `show <subject>`. */
 export const showSchemas: Readonly<Record<ShowSubject, Schema>> = {

@@ -38,7 +38,8 @@ export class RandomRows {
       const field = random.below(this.#fieldsMax)
       const kind = random.below(3)
       if (kind === 0) fields[`f${field}`] = random.chance(0.5) ? random.below(1000) / 10 : random.next32() * 1e-3
-      else if (kind === 1) fields[`s${field}`] = random.chance(0.5) ? ['', 'on', 'off', 'größe'][random.below(4)]! : `t${random.next32()}`
+      else if (kind === 1)
+        fields[`s${field}`] = random.chance(0.5) ? ['', 'on', 'off', 'größe'][random.below(4)]! : `t${random.next32()}`
       else fields[`b${field}`] = random.chance(0.5)
     }
     return { series, ts, tags, fields }

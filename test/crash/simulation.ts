@@ -11,16 +11,16 @@ import type { Committed, Database, EngineEvent } from '../../src/types.ts'
 import type { DiskCall, Fault } from '../simulated/disk.ts'
 import { SimulatedMachine } from '../simulated/machine.ts'
 import { SeededRandom } from '../simulated/random.ts'
-import { markMetric, Model, readAll, type Submission } from './model.ts'
+import { Model, markMetric, readAll, type Submission } from './model.ts'
 import { RandomRows } from './rows.ts'
 
 const dataDir = 'data'
-const settings: SettingsInput = {
+const settings = {
   dataDir,
   memtableMaxBytes: 128 * 1024,
   flushIntervalMs: 5000,
   walKeepBytes: 0,
-}
+} satisfies SettingsInput
 const turn = () => new Promise<void>(resolve => void setImmediate(resolve))
 const turnsMax = 5000
 const encoder = new TextEncoder()
@@ -59,8 +59,14 @@ export class Simulation {
   #open: Promise<unknown>[] = []
   #crashIn = Number.POSITIVE_INFINITY
   #process = 0
+  /** Where rows are acknowledged before they are durable, only the process dies, never the machine, and no sync fails. */
+  readonly #isSynced: boolean
+  readonly #settings: SettingsInput
 
   constructor(seed: number, tally: Tally) {
+    const fsync = seed % 4 === 0 ? 'interval' : seed % 13 === 0 ? 'none' : 'always'
+    this.#isSynced = fsync === 'always'
+    this.#settings = { ...settings, fsync }
     this.#machine = new SimulatedMachine(seed)
     this.#random = new SeededRandom(seed + 77)
     this.#rows = new RandomRows(this.#random)
@@ -72,15 +78,39 @@ export class Simulation {
     await this.#reopen()
     for (let i = 0; i < steps; i++) {
       await this.#step()
+      if (this.#db?.stats().readOnly) this.#tally.readOnly++
       if (this.#db === undefined || this.#db.stats().readOnly) await this.#reopen()
     }
     this.#crashIn = Number.POSITIVE_INFINITY
-    this.#machine.crash()
-    this.#crashed('end')
+    this.#crash('end', 1)
     await this.#reopen()
     await this.#close()
     await this.#reopen()
     await this.#close()
+  }
+
+  /**
+   * Two flushes, the first of which lets a log file go, with a crash at the n-th disk call; says whether there were so many.
+   */
+  async runFlushes(crashAt: number): Promise<boolean> {
+    await this.#reopen()
+    this.#crashIn = crashAt
+    const steps = [
+      () => Array.from({ length: 20 }, () => this.#db && this.#submitLarge(this.#db)),
+      () => this.#db && this.#open.push(this.#flushed(this.#db)),
+      () => this.#db && this.#submitText(this.#db, 10),
+      () => this.#db && this.#open.push(this.#flushed(this.#db)),
+      () => this.#close(),
+    ]
+    for (const step of steps) {
+      await step()
+      await this.#allSettled()
+    }
+    const crashed = this.#crashIn === Number.POSITIVE_INFINITY
+    this.#crashIn = Number.POSITIVE_INFINITY
+    await this.#reopen()
+    await this.#close()
+    return crashed
   }
 
   async #step(): Promise<void> {
@@ -102,10 +132,7 @@ export class Simulation {
         if (random.chance(0.7)) await this.#allSettled()
         return
       case 5: {
-        const flushed = db.flush().then(
-          () => this.#tally.flushes++,
-          (error: unknown) => expect(error).toBeInstanceOf(SydraError),
-        )
+        const flushed = this.#flushed(db)
         if (random.chance(0.5)) await this.#settled(flushed)
         else this.#open.push(flushed)
         return
@@ -130,9 +157,7 @@ export class Simulation {
         return
       default:
         if (random.chance(0.4)) return
-        if (random.chance(0.5)) this.#machine.crash()
-        else this.#machine.kill()
-        this.#crashed('step')
+        this.#crash('step', 0.6)
     }
   }
 
@@ -157,6 +182,14 @@ export class Simulation {
     const waiting = stream.write(encoder.encode(submission.rows.map(row => `${JSON.stringify(row)}\n`).join('')))
     expect(waiting).toBeUndefined()
     this.#open.push(this.#outcome(submission, stream.end()))
+  }
+
+  #flushed(db: Database): Promise<unknown> {
+    const code = expect.stringMatching(/^(disk_full|read_only|shutting_down)$/)
+    return db.flush().then(
+      () => this.#tally.flushes++,
+      (error: unknown) => expect(error).toMatchObject({ code }),
+    )
   }
 
   async #submitObjects(db: Database, count: number): Promise<void> {
@@ -221,7 +254,7 @@ export class Simulation {
     for (let attempt = 0; ; attempt++) {
       if (attempt > 20) throw new Error('it never opens again')
       const process = this.#process
-      const opening = open(settings, this.#machine.ports)
+      const opening = open(this.#settings, this.#machine.ports)
       let failure: unknown
       await this.#settled(
         opening.then(
@@ -296,10 +329,12 @@ export class Simulation {
 
   // ---- what goes wrong ------------------------------------------------------------------------------------------
 
-  #crashed(where: string): void {
+  /** The machine loses power, or only the process dies. */
+  #crash(where: string, powerShare: number): void {
+    if (this.#isSynced && this.#random.chance(powerShare)) this.#machine.crash()
+    else this.#machine.kill()
     this.#tally.crashes++
     this.#tally.crashedAt.set(where, (this.#tally.crashedAt.get(where) ?? 0) + 1)
-    if (this.#db?.stats().readOnly) this.#tally.readOnly++
     this.#process++
     this.#db = undefined
     this.#open = []
@@ -311,16 +346,15 @@ export class Simulation {
     disk.onCall = (call, path) => {
       if (disk !== this.#machine.disk || --this.#crashIn > 0) return
       this.#crashIn = Number.POSITIVE_INFINITY
-      if (this.#random.chance(0.8)) this.#machine.crash()
-      else this.#machine.kill()
-      this.#crashed(`${call} ${kindOfPath(path)}`)
+      this.#crash(`${call} ${kindOfPath(path)}`, 0.8)
     }
   }
 
   #fault(): Fault {
     const random = this.#random
     const pick = <T>(values: readonly T[]): T => values[random.below(values.length)]!
-    const call = pick<DiskCall>(['write', 'write', 'dataSync', 'truncate', 'rename', 'syncDirectory', 'open', 'remove'])
+    const sync: DiskCall = this.#isSynced ? 'dataSync' : 'write'
+    const call = pick<DiskCall>(['write', 'write', sync, 'truncate', 'rename', 'syncDirectory', 'open', 'remove'])
     const kind = pick(['wal', 'segments', 'catalog', 'MANIFEST', ''])
     return {
       call,
@@ -335,5 +369,4 @@ export class Simulation {
   }
 }
 
-const kindOfPath = (path: string): string =>
-  /(wal|segments|catalog|MANIFEST|LOCK)/.exec(path)?.[1] ?? 'directory'
+const kindOfPath = (path: string): string => /(wal|segments|catalog|MANIFEST|LOCK)/.exec(path)?.[1] ?? 'directory'

@@ -15,10 +15,20 @@ export interface Meaning {
 
 /** NaN is above every number and equals itself, -0 equals 0, text compares by UTF-8 bytes. Not for nulls. */
 export function compare(a: Exclude<Scalar, null>, b: Exclude<Scalar, null>): number {
-  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string))
+  if (typeof a === 'string') return compareTexts(a, b as string)
   const [x, y] = [Number(a), Number(b)]
   if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
   return x < y ? -1 : x > y ? 1 : 0
+}
+
+/** Order of code points, which is that of UTF-8 bytes: surrogates stand for what is above every other unit. */
+function compareTexts(a: string, b: string): number {
+  const lift = (unit: number): number => (unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit)
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const order = lift(a.charCodeAt(i)) - lift(b.charCodeAt(i))
+    if (order !== 0) return order
+  }
+  return a.length - b.length
 }
 
 /** As a sort has it: nulls go where they are told. */

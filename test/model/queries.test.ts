@@ -19,7 +19,7 @@ import { Generator } from './expressions.ts'
 import { type Cell, groupedQuestion, type Question, rawQuestion } from './queries.ts'
 
 const onlySeed = process.env['SYDRADB_QUERIES_SEED']
-const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 100 : 1))
+const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 40 : 1))
 const questionsPerDatabase = 25
 
 interface Way {
@@ -84,7 +84,7 @@ const print = (row: readonly Scalar[] | undefined): string =>
 function ways(random: SeededRandom): Way[] {
   const sizes = () => ({
     batchRows: [1, 7, 100, 8192][random.below(4)]!,
-    windowRowsMax: [undefined, undefined, 1, 10, 300][random.below(5)],
+    windowRowsMax: [undefined, undefined, 5, 40, 300][random.below(5)],
   })
   const optional = [
     ...ruleNames.map(withoutRule => ({ withoutRule })),
@@ -92,7 +92,6 @@ function ways(random: SeededRandom): Way[] {
   ]
   return [
     { batchRows: 8192, windowRowsMax: undefined },
-    { ...optional[random.below(optional.length)]!, ...sizes() },
     { ...optional[random.below(optional.length)]!, ...sizes() },
   ]
 }
@@ -106,7 +105,7 @@ async function check(seed: number): Promise<number> {
       const generate = new Generator(random)
       const question = random.chance(0.45) ? rawQuestion(generate, database.setting) : groupedQuestion(generate, database.setting)
       const answer = question.answer(database.rows)
-      if (answer.length > 50_000) continue
+      if (answer === undefined) continue
       for (const way of ways(random)) {
         asked++
         const about = `seed ${seed}, ${JSON.stringify(way)}\n${question.text}\n${JSON.stringify(question.params)}`

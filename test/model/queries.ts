@@ -13,7 +13,8 @@ export interface Cell {
 export interface Question {
   readonly text: string
   readonly params: readonly Scalar[]
-  answer(rows: readonly Row[]): readonly (readonly Cell[])[]
+  /** undefined: more than such a test should make. */
+  answer(rows: readonly Row[]): readonly (readonly Cell[])[] | undefined
 }
 
 const exactly = (value: Scalar): Cell => ({ value, tolerance: 0 })
@@ -423,6 +424,7 @@ export function groupedQuestion(generate: Generator, setting: Setting): Question
       const kept = having === undefined ? groups : groups.filter(group => having.holds(group))
       const filled =
         fill.kind === 'none' || bucket === undefined ? kept : fillGroups(fill, bucket, range, kept, new Set(groups.filter(group => !kept.includes(group)).map(nameOf)))
+      if (filled === undefined) return undefined
       return cut(sorted(filled, [...orders, ...ties])).map(group => [
         ...group.cells,
         ...group.keys.map(exactly),
@@ -478,33 +480,42 @@ function fillGroups(
   { fromUs, toUs }: Extent,
   groups: readonly Group[],
   dropped: ReadonlySet<string>,
-): Group[] {
+): Group[] | undefined {
   if (groups.length === 0) return []
   const starts = groups.map(group => group.bucketUs!)
   const firstUs = fromUs === -Infinity ? Math.min(...starts) : bucket.start(fromUs)
   const lastUs = toUs === Infinity ? Math.max(...starts) : bucket.start(toUs - 1)
+  const all: number[] = []
+  for (let startUs = firstUs; startUs <= lastUs; startUs = bucket.next(startUs)) {
+    all.push(startUs)
+    if (all.length > filledRowsMax) return undefined
+  }
   const byKeys = Map.groupBy(groups, group => keyName(group.keys))
   const out: Group[] = []
   for (const own of byKeys.values()) {
     if (!own.some(group => group.bucketUs! >= firstUs && group.bucketUs! <= lastUs)) continue
     const { keys } = own[0]!
-    for (let startUs = firstUs; startUs <= lastUs; startUs = bucket.next(startUs)) {
+    const known = own[0]!.cells.map((_, i) => own.filter(group => group.cells[i]!.value !== null))
+    for (const startUs of all) {
       if (dropped.has(nameOf({ bucketUs: startUs, keys }))) continue
       const here = own.find(group => group.bucketUs === startUs)
-      const cells = own[0]!.cells.map((_, i) => {
+      const cells = known.map((groups, i) => {
         const cell = here?.cells[i]
-        return cell === undefined || cell.value === null ? filledCell(fill, own, i, startUs) : cell
+        return cell === undefined || cell.value === null ? filledCell(fill, groups, i, startUs) : cell
       })
       out.push({ bucketUs: startUs, keys, cells })
     }
+    if (out.length > filledRowsMax) return undefined
   }
   return out
 }
 
-function filledCell(fill: Fill, own: readonly Group[], column: number, startUs: number): Cell {
+const filledRowsMax = 3000
+
+/** `known`: the groups with a value, by time. */
+function filledCell(fill: Fill, known: readonly Group[], column: number, startUs: number): Cell {
   if (fill.kind === 'constant') return exactly(fill.value)
-  const known = own.filter(group => group.cells[column]!.value !== null)
-  const before = known.filter(group => group.bucketUs! < startUs).at(-1)
+  const before = known.findLast(group => group.bucketUs! < startUs)
   if (fill.kind === 'null' || before === undefined) return exactly(null)
   if (fill.kind === 'previous')
     return startUs - before.bucketUs! > (fill.lookbackUs ?? Infinity) ? exactly(null) : before.cells[column]!

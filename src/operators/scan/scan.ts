@@ -230,10 +230,17 @@ function piecesOf(
 }
 
 function read(reading: Reading, active: readonly ActivePiece[], fromUs: number, toUs: number): boolean {
-  const { window, buffer } = reading
+  const { window, buffer, asked, execution } = reading
+  const scanned = execution.read.rowsScanned
+  const askedScanned = asked.rowsScanned
   buffer.clear()
   const fits = readWindow(window, active, fromUs, toUs, buffer)
   if (fits) account(reading)
+  else {
+    // They are read again in smaller windows: rows count once.
+    execution.read.rowsScanned = scanned
+    asked.rowsScanned = askedScanned
+  }
   return fits
 }
 

@@ -46,6 +46,10 @@ export interface CatalogStore {
   close(): Promise<void>
 }
 
+/** Whether a catalog is there, whole or not. */
+export const catalogExists = ({ ports: { files }, directory }: CatalogStoreOptions): boolean =>
+  [checkpointName, logName].some(name => files.exists(`${directory}/${name}`))
+
 /** Opens the catalog of a directory, or starts one with a new incarnation. Throws `corrupt_catalog` with file and offset. */
 export async function openCatalog(options: CatalogStoreOptions): Promise<CatalogStore> {
   const { ports, directory } = options
@@ -196,14 +200,23 @@ export async function rebuildFrom(
     const path = `${options.directory}/${name}`
     if (files.exists(path)) files.rename(path, `${path}.damaged`)
   }
+  const { ports, directory } = options
+  const incarnation = toHex(ports.random.bytes(new Uint8Array(16)))
+  const hash = options.hash ?? (await loadSeriesHasher())
   // A limit on new series is no reason to lose old ones.
-  const store = await openCatalog({ ...options, seriesMax: Number.POSITIVE_INFINITY })
+  const catalog = new Catalog({ incarnation, hash, seriesMax: Number.POSITIVE_INFINITY })
   for await (const { metric, fields, series } of evidence) {
-    const info = store.catalog.useMetric(metric)
-    for (const { name, type } of fields) store.catalog.useField(info, name, type)
-    for (const tags of series) store.catalog.useSeries(info, tags)
+    const info = catalog.useMetric(metric)
+    for (const { name, type } of fields) catalog.useField(info, name, type)
+    for (const tags of series) catalog.useSeries(info, tags)
   }
-  await store.checkpoint()
-  await store.close()
+  // The log comes last: until it is there, the catalog is missing, and is rebuilt by whoever opens it.
+  try {
+    await writeCheckpoint(ports, directory, incarnation, catalog.state)
+    const log = await createLog(ports, directory, incarnation)
+    log.close()
+  } catch (error) {
+    throw fileError(error, directory)
+  }
   return openCatalog(options)
 }

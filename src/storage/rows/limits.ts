@@ -13,7 +13,7 @@ export const batchBytesMax = 4 << 20
 export const batchTextUnitsMax = 2 << 20
 
 /** Series remembered by the text of metric and tags as they were given. */
-export const seriesAliasesMax = 64 << 10
+export const seriesAliasesMax = 16 << 10
 /** Columns of all layouts together, before templates and layouts are forgotten and learnt anew. */
 export const layoutColumnsMax = 256 << 10
 /** Templates the scanner had no place for before no more are tried. */

@@ -51,6 +51,8 @@ export interface WalKeep {
 export interface WalRecovery {
   /** The LSN the log begins with; `afterLsn + 1` when it is empty. */
   readonly firstLsn: Lsn
+  /** Whether `frames` gives none. Reads as far as the first. */
+  readonly isEmpty: boolean
   /**
    * Frames after `afterLsn` in LSN order; each is borrowed until the next. Damage is reported by events, a torn tail ends
    * it. Throws `io_error`.
@@ -83,9 +85,21 @@ export function openWal(
 ): WalRecovery {
   assert(settings.frameBytesMax <= frameBytesLimit, 'frameBytesMax is within the format')
   const scan = new WalScan(ports, directory, afterLsn, onEvent)
-  const frames = scan.frames()
+  const scanned = scan.frames()
+  let first: IteratorResult<WalFrame, void> | undefined
+  function* all(): Generator<WalFrame, void> {
+    first ??= scanned.next()
+    if (first.done === true) return
+    yield first.value
+    yield* scanned
+  }
+  const frames = all()
   return {
     firstLsn: scan.firstLsn,
+    get isEmpty() {
+      first ??= scanned.next()
+      return first.done === true
+    },
     frames: () => frames,
     async start() {
       for (const _ of frames) {

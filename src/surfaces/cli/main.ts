@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The executable: refuses an old Node in one sentence before anything newer is loaded, then runs the program. */
+import module from 'node:module'
 import process from 'node:process'
 
 const major = Number(process.versions.node.split('.')[0])
@@ -7,6 +8,8 @@ if (major < 24) {
   process.stderr.write(`sydradb needs Node 24 or newer; this is Node ${process.versions.node}.\n`)
   process.exitCode = 1
 } else {
+  // starts in half the time from the second run on
+  module.enableCompileCache()
   const { run } = await import('./program.ts')
   process.exitCode = await run(process.argv.slice(2))
 }

@@ -80,6 +80,8 @@ export async function createHttpServer(
     routerOptions: { maxParamLength: pathLengthMax },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allowUnionTypes: true, verbose: true } },
     schemaErrorFormatter: schemaError,
+    // what fails before a route is found, such as a path that is no text
+    frameworkErrors: errorHandler(log),
     clientErrorHandler: answerBrokenRequest,
   })
   // schemas of responses are documentation: text is written by whoever knows how

@@ -166,7 +166,9 @@ function group(
   const filtered = having && builder.regroup(having)
   const sorted = orders.map(order => ({ ...order, expr: builder.regroup(order.expr) }))
   if (fill !== undefined) checkFill(select.fill!, fill, builder, report)
-  const ties = builder.keys.map(key => sortKey(columnRef(key.name, key.expr.type as ValueType, key.expr.span)))
+  // Ties as the groups come without `order by`: by bucket, then the other keys.
+  const tieKeys = builder.keys.toSorted((a, b) => Number(a.bucket === undefined) - Number(b.bucket === undefined))
+  const ties = tieKeys.map(key => sortKey(columnRef(key.name, key.expr.type as ValueType, key.expr.span)))
   return {
     items: exprs,
     orderBy: sorted.length === 0 ? [] : withTies(sorted, ties),

@@ -1,0 +1,221 @@
+/**
+ * Text tests: each `*.test.txt` loads rows, asks queries and says what comes back. A file runs wherever its rows may lie, and
+ * gives the same answers everywhere.
+ *
+ *   # words to the end of the line            between blocks
+ *   load                                      rows as NDJSON, up to an empty line; later ones are written later
+ *   query                                     one query, on as many lines as it likes
+ *   params [1, "x", {"date": "2024-03-01"}]   its parameters, one line
+ *   expect rows                               the columns' names (or name:type), then a line a row, cells between bars
+ *   expect error unknown_field: part of it    a code; after the colon, text that the message, caret lines or hint holds
+ *   expect plan                               the logical plan and its rules, as `explain` has them
+ *
+ * Cells are JSON, but for times (ISO 8601, bare), NaN, Infinity, -Infinity and -0; `~0.1` is within 1e-12 of its size.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Database, open, type QueryParameter, type Schema, SydraError, type Value } from '../../src/index.ts'
+
+type Expectation =
+  | { readonly kind: 'rows' | 'plan'; readonly lines: readonly string[] }
+  | { readonly kind: 'error'; readonly code: string; readonly part: string }
+
+interface Case {
+  readonly line: number
+  readonly query: string
+  readonly params: readonly QueryParameter[]
+  readonly expectation: Expectation
+}
+interface Script {
+  /** NDJSON lines in write order. */
+  readonly rows: readonly string[]
+  readonly cases: readonly Case[]
+}
+
+const keyword = /^(load|query|params|expect)\b/
+
+function parseScript(text: string): Script {
+  const lines = text.split('\n')
+  const rows: string[] = []
+  const cases: Case[] = []
+  let at = 0
+  const block = (): string[] => {
+    const found: string[] = []
+    while (at < lines.length && lines[at]!.trim() !== '' && !keyword.test(lines[at]!)) found.push(lines[at++]!)
+    return found
+  }
+  while (at < lines.length) {
+    const line = at + 1
+    const head = lines[at++]!
+    if (head.trim() === '' || head.startsWith('#')) continue
+    if (head === 'load') {
+      rows.push(...block())
+      continue
+    }
+    if (head !== 'query') throw new Error(`line ${line}: expected load or query, found ${head}`)
+    const query = block().join('\n')
+    const params = /^params (.*)$/.exec(lines[at]!)
+    if (params !== null) at++
+    const [, kind, code, part] = /^expect (rows|plan|error) ?(\w+)?(?:: (.*))?$/.exec(lines[at] ?? '') ?? []
+    if (kind === undefined) throw new Error(`line ${at + 1}: expected what the query gives, found ${lines[at]}`)
+    at++
+    const expectation: Expectation =
+      kind === 'error' ? { kind, code: code ?? '', part: part ?? '' } : { kind: kind as 'rows' | 'plan', lines: block() }
+    cases.push({ line, query, params: params === null ? [] : parameters(params[1]!), expectation })
+  }
+  return { rows, cases }
+}
+
+const parameters = (json: string): QueryParameter[] =>
+  (JSON.parse(json) as (Value | { date: string })[]).map(value =>
+    typeof value === 'object' && value !== null ? new Date(value.date) : value,
+  )
+
+// ---- where rows lie -------------------------------------------------------------------------------------------------
+
+const settings = { fsync: 'none' as const, flushIntervalMs: 0 }
+const write = async (db: Database, rows: readonly string[]): Promise<void> => {
+  if (rows.length === 0) return
+  const text = async function* () {
+    yield `${rows.join('\n')}\n`
+  }
+  const { errors, failure } = await db.ingest(text())
+  if (failure !== undefined) throw failure
+  if (errors.length > 0) throw new Error(`row ${errors[0]!.line}: ${errors[0]!.message}`)
+}
+
+/** Every second series and time, so that both parts reach over all of the time; writes of one stay in order. */
+function interleaved(rows: readonly string[]): [readonly string[], readonly string[]] {
+  const parts: [string[], string[]] = [[], []]
+  const places = new Map<string, 0 | 1>()
+  for (const row of rows) {
+    const { series, ts, tags } = JSON.parse(row) as Record<string, unknown>
+    const key = JSON.stringify([series, ts, tags])
+    const place = places.get(key) ?? (places.size % 2 === 0 ? 0 : 1)
+    places.set(key, place)
+    parts[place].push(row)
+  }
+  return parts
+}
+
+/** Opens a database that holds the rows; `directory` is its own. */
+const places: Readonly<Record<string, (rows: readonly string[], directory: string) => Promise<Database>>> = {
+  async 'in memory'(rows) {
+    const db = await open({ ...settings, dataDir: ':memory:' })
+    await write(db, rows)
+    return db
+  },
+  async 'on disk, not flushed'(rows, dataDir) {
+    const db = await open({ ...settings, dataDir })
+    await write(db, rows)
+    return db
+  },
+  async 'on disk, flushed'(rows, dataDir) {
+    const db = await open({ ...settings, dataDir })
+    await write(db, rows)
+    await db.flush()
+    return db
+  },
+  async 'in two segments and a memtable, one after another'(rows, dataDir) {
+    const db = await open({ ...settings, dataDir })
+    const third = Math.ceil(rows.length / 3)
+    await write(db, rows.slice(0, third))
+    await db.flush()
+    await write(db, rows.slice(third, 2 * third))
+    await db.flush()
+    await write(db, rows.slice(2 * third))
+    return db
+  },
+  async 'half flushed, late rows in the memtable'(rows, dataDir) {
+    const db = await open({ ...settings, dataDir })
+    const [early, late] = interleaved(rows)
+    await write(db, early)
+    await db.flush()
+    await write(db, late)
+    return db
+  },
+  async 'reopened'(rows, dataDir) {
+    const db = await open({ ...settings, dataDir })
+    const [late, early] = interleaved(rows)
+    await write(db, early)
+    await db.flush()
+    await write(db, late)
+    await db.close()
+    return open({ ...settings, dataDir })
+  },
+}
+
+// ---- answers --------------------------------------------------------------------------------------------------------
+
+function cell(value: Value, type: string): string {
+  if (value === null || typeof value === 'boolean') return String(value)
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (type !== 'timestamp') return Object.is(value, -0) ? '-0' : String(value)
+  const ms = Math.floor(value / 1000)
+  const us = String(value - ms * 1000).padStart(3, '0')
+  return `${new Date(ms).toISOString().slice(0, -1)}${us}Z`.replace(/\.?0+Z$/, 'Z')
+}
+
+const cellsOf = (line: string): string[] => line.split(' | ').map(text => text.trim())
+
+function isCell(found: string | undefined, wanted: string): boolean {
+  if (!wanted.startsWith('~')) return found === wanted
+  const value = Number(wanted.slice(1))
+  return Math.abs(Number(found) - value) <= 1e-12 * Math.abs(value)
+}
+
+function checkRows(columns: Schema, rows: readonly Record<string, Value>[], lines: readonly string[]): void {
+  const found = rows.map(row => columns.map(({ name, type }) => cell(row[name]!, type)))
+  const [head = '', ...body] = lines
+  const names = cellsOf(head).map((name, i) => {
+    const typed = name.includes(':') && columns[i] !== undefined
+    return typed ? [name, `${columns[i]!.name}:${columns[i]!.type}`] : [name, columns[i]?.name]
+  })
+  const asWanted = found.map((cells, row) => {
+    const wanted = body[row] === undefined ? [] : cellsOf(body[row])
+    return cells.map((text, i) => (wanted[i] !== undefined && isCell(text, wanted[i]) ? wanted[i] : text)).join(' | ')
+  })
+  expect([names.map(([, name]) => name).join(' | '), ...asWanted]).toEqual([
+    names.map(([name]) => name).join(' | '),
+    ...body.map(line => cellsOf(line).join(' | ')),
+  ])
+  expect(columns).toHaveLength(names.length)
+}
+
+async function checkCase(db: Database, { query, params, expectation }: Case): Promise<void> {
+  if (expectation.kind === 'error') {
+    const error = await db.query(query, params).all().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    expect(error).toBeInstanceOf(SydraError)
+    const { code, message, hint } = error as SydraError
+    expect(code).toBe(expectation.code)
+    expect(`${message}\n${hint ?? ''}`).toContain(expectation.part)
+  } else if (expectation.kind === 'plan') {
+    const { rows } = await db.query<{ plan: string }>(`explain ${query}`, params).all()
+    const lines = rows.map(row => row.plan)
+    expect(lines.slice(0, lines.indexOf('operators:'))).toEqual(expectation.lines)
+  } else {
+    const { columns, rows } = await db.query<Record<string, Value>>(query, params).all()
+    checkRows(columns, rows, expectation.lines)
+  }
+}
+
+const root = mkdtempSync(join(tmpdir(), 'sydradb-scripts-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const folder = new URL('.', import.meta.url).pathname
+for (const name of readdirSync(folder).filter(file => file.endsWith('.test.txt'))) {
+  const { rows, cases } = parseScript(readFileSync(join(folder, name), 'utf8'))
+  describe.each(Object.entries(places))(`${name} %s`, (place, openPlace) => {
+    let db: Database
+    beforeAll(async () => {
+      db = await openPlace(rows, join(root, `${name} ${place}`))
+    })
+    afterAll(() => db.close())
+    for (const each of cases) test(`${name}:${each.line} ${each.query.split('\n')[0]}`, () => checkCase(db, each))
+  })
+}
