@@ -4,7 +4,7 @@
  *
  *   npm run check:package
  */
-import { type ExecFileSyncOptions, execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -33,10 +33,15 @@ interface Packed {
   readonly files: readonly { readonly path: string }[]
 }
 
-function run(command: string, args: readonly string[], options: ExecFileSyncOptions = {}): string {
-  return execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], ...options })
-    .toString()
-    .trim()
+/** What the command prints; of one that fails, shows it. */
+function run(command: string, args: readonly string[]): string {
+  const { status, stdout, error } = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}\n${stdout}`, { cause: error })
+  return stdout.trim()
 }
 function check(what: string, ok: boolean, seen: unknown): void {
   if (!ok) throw new Error(`${what}: ${JSON.stringify(seen)}`)
@@ -86,7 +91,7 @@ try {
     outDir: '.',
   }
   writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['application.ts'] }))
-  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', work], { stdio: 'inherit' })
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', work])
   check('an application type-checks', true, undefined)
   const said = run(process.execPath, [join(work, 'application.js')])
   check('and runs', said === expected, said)

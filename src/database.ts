@@ -63,6 +63,8 @@ import type {
 
 /** Row batches that become one commit, in bytes of columns. */
 const groupBytesMax = 8 * 2 ** 20
+/** Catalog records in one WAL frame, in bytes: series may be announced faster than they are written. */
+const frameCatalogBytesMax = 16 * 2 ** 20
 /** Frozen memtables between ingest and the flush. */
 const frozenMax = 2
 /** Past events that a new subscriber of `events$` still gets, recovery's among them. */
@@ -344,8 +346,16 @@ class Engine implements Database {
           )
         }),
       append: batches => {
-        this.#catalogSequence = catalog.sequence
-        return of(wal.append(walFrameTypes.rows, encodeRowBatches(catalog.takePending(), batches)))
+        let from = catalog.confirmed
+        let upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
+        // More new series than a frame has room for go ahead in frames without rows.
+        while (upTo < catalog.sequence) {
+          wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), []))
+          from = upTo
+          upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
+        }
+        this.#catalogSequence = upTo
+        return of(wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), batches)))
       },
       sync: () => (this.#settings.fsync === 'always' ? completes(() => wal.sync()) : EMPTY),
       apply: (lsn, batches) => {

@@ -42,6 +42,8 @@ class Progress {
   readonly #engine: IngestEngine
   readonly #options: IngestOptions
   #pending = 0
+  /** Rows were refused: what comes later may be stored, but no line number says so any more. */
+  #gap = false
   #idle: (() => void) | undefined
 
   constructor(engine: IngestEngine, options: IngestOptions) {
@@ -50,32 +52,29 @@ class Progress {
   }
 
   /**
-   * Settles and submits what `settle` gives, with a permit for `permitBytes`. Resolves when it was granted; undefined when
-   * at once. Whatever goes wrong is the source's failure alone.
+   * Runs `granted` with a permit. Resolves when it has; undefined when that was at once. No permit is the source's failure.
    */
-  admit(
-    permitBytes: number,
-    settle: () => readonly RowBatch[],
-    reader: { readonly lines: number },
-  ): Promise<void> | undefined {
-    const { permits } = this.#engine
-    const submit = (): void => {
-      let batches: readonly RowBatch[] = []
-      try {
-        batches = settle()
-      } catch (error) {
-        this.failure ??= toSydraError(error)
-      }
-      this.submit(batches, reader.lines, permitBytes)
-    }
+  admit(permitBytes: number, granted: () => void): Promise<void> | undefined {
     try {
-      const granted = permits.acquire(permitBytes)
-      if (granted !== undefined) return granted.then(submit)
-      submit()
+      const waiting = this.#engine.permits.acquire(permitBytes)
+      if (waiting !== undefined) return waiting.then(granted)
+    } catch (error) {
+      this.failure ??= toSydraError(error)
+      return undefined
+    }
+    granted()
+    return undefined
+  }
+
+  /** Submits the batches that `read` settles, holding a permit. Whatever goes wrong is this source's failure alone. */
+  settle(permitBytes: number, read: () => readonly RowBatch[], reader: { readonly lines: number }): void {
+    let batches: readonly RowBatch[] = []
+    try {
+      batches = read()
     } catch (error) {
       this.failure ??= toSydraError(error)
     }
-    return undefined
+    this.submit(batches, reader.lines, permitBytes)
   }
 
   /** Submits what one permit was for: the batches with everything up to line `lines`. */
@@ -90,8 +89,9 @@ class Progress {
     const settle = (lsn?: Lsn): void => {
       refused ||= lsn === undefined
       if (--open > 0) return
-      // the lines are safe when the last of their batches is
-      if (!refused) this.#tell({ lines, lsn: lsn! })
+      // the lines are safe when the last of their batches is, and all lines before them
+      this.#gap ||= refused
+      if (!this.#gap) this.#tell({ lines, lsn: lsn! })
       this.#engine.permits.release(permitBytes)
       if (--this.#pending === 0) this.#idle?.()
     }
@@ -136,10 +136,16 @@ class Progress {
   }
 }
 
+/** Chunks that arrive in one turn of the event loop are settled together, up to so many bytes: fewer, larger batches. */
+const turnBytesMax = 1 << 20
+
 export function openIngestStream(engine: IngestEngine, options: IngestOptions = {}): IngestStream {
   engine.admit()
   const reader = engine.ndjsonReader(options)
   const progress = new Progress(engine, options)
+  let chunks: Uint8Array[] = []
+  let bytes = 0
+  let scheduled = false
   let waiting: Promise<void> | undefined
   let ended = false
 
@@ -147,10 +153,30 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
   const assertOpen = (): void => {
     if (ended) throw new SydraError('bad_request', 'the ingest stream has ended')
   }
+  const settle = (): void => {
+    if (bytes === 0) return
+    const [taken, permitBytes] = [chunks, bytes]
+    chunks = []
+    bytes = 0
+    progress.settle(permitBytes, () => reader.pushAll(taken), reader)
+  }
+  const take = (chunk: Uint8Array): void => {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes >= turnBytesMax) settle()
+    else if (!scheduled) {
+      scheduled = true
+      engine.soon(() => {
+        scheduled = false
+        settle()
+      })
+    }
+  }
   const finish = async (clean: boolean): Promise<IngestReport> => {
     assertOpen()
     ended = true
     await waiting
+    settle()
     if (!stopped()) progress.submit(reader.end(clean), reader.lines, 0)
     return progress.report(reader)
   }
@@ -159,10 +185,10 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
     get stopped() {
       return stopped()
     },
-    write(bytes) {
+    write(chunk) {
       assertOpen()
-      if (stopped()) return undefined
-      const granted = progress.admit(bytes.length, () => reader.push(bytes), reader)
+      if (stopped() || chunk.length === 0) return undefined
+      const granted = progress.admit(chunk.length, () => take(chunk))
       waiting = granted ?? waiting
       return granted
     },
@@ -388,11 +414,11 @@ class ObjectCollector {
     if (this.#granted !== undefined) return this.#granted
     if (this.#rows.length === 0 || this.stopped) return undefined
     const rows = this.#rows.splice(0, sliceRowsMax)
-    const settle = (): readonly RowBatch[] => {
+    const permitBytes = rows.length * rowObjectBytes
+    this.#granted = this.#progress.admit(permitBytes, () => {
       this.#granted = undefined
-      return this.#reader.push(rows)
-    }
-    this.#granted = this.#progress.admit(rows.length * rowObjectBytes, settle, this.#reader)
+      this.#progress.settle(permitBytes, () => this.#reader.push(rows), this.#reader)
+    })
     return this.#granted
   }
 }

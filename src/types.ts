@@ -57,7 +57,8 @@ export interface IngestReport {
 export interface IngestStream {
   /**
    * Settles the complete lines so far. The next bytes may be read when the promise resolves — the backpressure — or at
-   * once when there is none. The bytes are not kept.
+   * once when there is none. What arrives in one turn of the event loop is settled together: until then the bytes must
+   * stay as they are.
    */
   write(bytes: Uint8Array): Promise<void> | undefined
   /** Nothing more will be taken (a failure, `abort`, a line too long): stop reading and ask `end()` why. */
@@ -228,7 +229,10 @@ export interface SeriesInfo {
 export interface Database {
   /** The directory, or ':memory:'. */
   readonly dataDir: string
-  /** Rejects only when nothing could be read; bad rows are in the report. */
+  /**
+   * Bad rows are in the report. Rejects when the source itself breaks off or is aborted, with its own error or the signal's
+   * reason, and when the database takes no rows; what was complete before is stored.
+   */
   ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport>
   ingestStream(options?: IngestOptions): IngestStream
   query<Row = Record<string, Value | Date>>(

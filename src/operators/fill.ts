@@ -35,6 +35,9 @@ interface Group {
   readonly dropped: Set<number>
   /** How many of them lie before the bucket that is being made. */
   passed: number
+  /** Per value column the last of those with a value, or -1; and where to look for the next one with a value. */
+  readonly before: number[]
+  readonly after: number[]
 }
 
 export async function* fill(node: FillNode, schema: Schema, input: BatchStream, execution: Execution): BatchStream {
@@ -57,7 +60,7 @@ export async function* fill(node: FillNode, schema: Schema, input: BatchStream, 
         if (group.dropped.has(startUs)) continue
         row[bucketIndex] = startUs
         for (let k = 0; k < keyIndexes.length; k++) row[keyIndexes[k]!] = group.keys[k]!
-        while (group.passed < group.starts.length && group.starts[group.passed]! < startUs) group.passed++
+        advance(group, startUs)
         for (let v = 0; v < valueIndexes.length; v++) row[valueIndexes[v]!] = valueFor(node.mode, group, v, startUs)
         out.push(row)
         if (out.length < execution.batchRows) continue
@@ -98,7 +101,9 @@ async function collect(
       const name = keys.map(keyName).join('\u0000')
       let group = byKeys.get(name)
       if (group === undefined) {
-        group = { keys, starts: [], values: [], dropped: new Set(), passed: 0 }
+        const before = valueIndexes.map(() => -1)
+        const after = valueIndexes.map(() => 0)
+        group = { keys, starts: [], values: [], dropped: new Set(), passed: 0, before, after }
         byKeys.set(name, group)
         groups.push(group)
       }
@@ -163,21 +168,29 @@ function bucketStarts(functions: BucketFunction, first: number, last: number, gr
   return starts
 }
 
+/** Passes the rows before the bucket at `startUs`. Buckets ascend, so that each row is passed once. */
+function advance(group: Group, startUs: number): void {
+  const { starts, values, before } = group
+  for (; group.passed < starts.length && starts[group.passed]! < startUs; group.passed++)
+    for (let column = 0; column < before.length; column++)
+      if (values[group.passed]![column] !== null) before[column] = group.passed
+}
+
 /** The value of a column in the bucket at `startUs`; `group.passed` rows lie before it. */
 function valueFor(mode: FillMode, group: Group, column: number, startUs: number): Scalar {
   const { starts, values, passed } = group
   const known = starts[passed] === startUs ? values[passed]![column]! : null
   if (known !== null || mode.kind === 'null') return known
   if (mode.kind === 'constant') return mode.value
-  let before = passed - 1
-  while (before >= 0 && values[before]![column] === null) before--
+  const before = group.before[column]!
   if (before < 0) return null
   if (mode.kind === 'previous')
     return mode.lookbackUs !== undefined && startUs - starts[before]! > mode.lookbackUs
       ? null
       : values[before]![column]!
-  let after = starts[passed] === startUs ? passed + 1 : passed
+  let after = Math.max(group.after[column]!, passed)
   while (after < starts.length && values[after]![column] === null) after++
+  group.after[column] = after
   if (after === starts.length) return null
   return between(
     values[before]![column]!,

@@ -47,8 +47,7 @@ function makeScanSchema(metric: MetricInfo, schema: QuerySchema): Schema {
 }
 
 /** Fields in the order of `*`. */
-export const sortedFields = (metric: MetricInfo) =>
-  metric.fields.toSorted((a, b) => compareUtf8(a.name, b.name))
+export const sortedFields = (metric: MetricInfo) => metric.fields.toSorted((a, b) => compareUtf8(a.name, b.name))
 
 /** The columns of `show <subject>`. */
 export const showSchemas: Readonly<Record<ShowSubject, Schema>> = {

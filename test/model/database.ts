@@ -21,7 +21,13 @@ export interface ModelDatabase {
   readonly rows: readonly Row[]
 }
 
-const fieldTypes: Readonly<Record<string, FieldType>> = { f: 'float', g: 'float', n: 'integer', b: 'boolean', s: 'string' }
+const fieldTypes: Readonly<Record<string, FieldType>> = {
+  f: 'float',
+  g: 'float',
+  n: 'integer',
+  b: 'boolean',
+  s: 'string',
+}
 const fieldNames = Object.keys(fieldTypes)
 
 interface Written {
@@ -46,22 +52,37 @@ export async function randomDatabase(random: SeededRandom): Promise<ModelDatabas
   const other = catalog.useMetric('other')
   catalog.useField(other, 'f', 'float')
 
-  const isLarge = random.chance(0.12)
+  const isLarge = random.chance(0.2)
   const seriesCount = pick(isLarge ? [1, 3, 40] : [1, 2, 5, 12])
   // One series has both tags, so that the columns are known.
-  const series = [catalog.useSeries(metric, [['dc', 'x'], ['host', 'a']])]
+  const series = [
+    catalog.useSeries(metric, [
+      ['dc', 'x'],
+      ['host', 'a'],
+    ]),
+  ]
   while (series.length < seriesCount) series.push(catalog.useSeries(metric, randomTags(random)))
   const rowCount = isLarge ? 1500 + random.below(5000) : pick([0, 3, 20, 60, 150])
   const steps = isLarge ? Math.max(8, Math.floor(rowCount / seriesCount / pick([0.5, 1, 2]))) : pick([4, 15, 60])
-  const setting: Setting = { startUs, stepUs: pick(isLarge ? [1, 1e6] : [1, 1e6, 17 * 60e6, hourUs, 24 * hourUs]), steps }
+  const setting: Setting = {
+    startUs,
+    stepUs: pick(isLarge ? [1, 1e6] : [1, 1e6, 17 * 60e6, hourUs, 24 * hourUs]),
+    steps,
+  }
   const plain = random.chance(0.4)
 
+  // Mostly in order, so that segments stand alone; or all over the place. Values come from a few at a time, so that blocks
+  // differ in what they hold.
+  const lateness = pick([0, 0.02, 0.4])
+  const fewNumbers = () => Array.from({ length: 1 + random.below(4) }, () => pick(numbers))
+  let pool = fewNumbers()
   const written: Written[] = []
   for (let i = 0; i < rowCount; i++) {
-    const step = random.chance(0.6) ? Math.floor((i * steps) / rowCount) : random.below(steps)
+    const step = random.chance(lateness) ? random.below(steps) : Math.floor((i * steps) / rowCount)
+    if (random.chance(isLarge ? 0.002 : 0.1)) pool = fewNumbers()
     const values: Record<string, Scalar> = {}
-    if (random.chance(0.8)) values['f'] = plain ? random.below(1000) / 10 : pick(numbers)
-    if (random.chance(0.15)) values['g'] = plain ? random.below(100) : pick(numbers)
+    if (random.chance(0.8)) values['f'] = plain ? random.below(1000) / 10 : pick(pool)
+    if (random.chance(0.15)) values['g'] = plain ? random.below(100) : pick(pool)
     if (random.chance(0.5)) values['n'] = random.below(20) - 10
     if (random.chance(0.4)) values['b'] = random.chance(0.5)
     if (random.chance(0.5)) values['s'] = pick(texts)
@@ -74,7 +95,10 @@ export async function randomDatabase(random: SeededRandom): Promise<ModelDatabas
   for (let from = 0; from < written.length; ) {
     const count = 1 + random.below(Math.max(3, written.length / pick([2, 5, 12])))
     storage.versions.apply(++lsn, [batchOf(metric, written.slice(from, from + count))])
-    if (random.chance(0.2)) storage.versions.apply(++lsn, [batchOf(other, [{ series: catalog.useSeries(other, []), timeUs: startUs, values: { f: 1 } }])])
+    if (random.chance(0.2))
+      storage.versions.apply(++lsn, [
+        batchOf(other, [{ series: catalog.useSeries(other, []), timeUs: startUs, values: { f: 1 } }]),
+      ])
     from += count
     if (random.chance(0.35)) {
       storage.versions.freeze()
@@ -105,7 +129,9 @@ export function batchOf(metric: MetricInfo, rows: readonly Written[]): RowBatch 
     const cells = rows.map(row => row.values[field.name] ?? null)
     if (cells.every(cell => cell === null)) continue
     const strings: string[] = []
-    const values = cells.map(cell => (field.type === 'string' && cell !== null ? strings.push(cell as string) - 1 : Number(cell)))
+    const values = cells.map(cell =>
+      field.type === 'string' && cell !== null ? strings.push(cell as string) - 1 : Number(cell),
+    )
     const array = field.type === 'boolean' ? Uint8Array : field.type === 'string' ? Uint32Array : Float64Array
     fields.push({
       field,

@@ -42,12 +42,12 @@ export const numbers = [0, -0, 1, 2, 2.5, -3, 0.1, 7, 100, -1e-3, 1e15, NaN, Inf
 
 /** Patterns of `like`, with the regular expression that says the same. */
 const likes: readonly (readonly [pattern: string, same: RegExp])[] = [
-  ['a%', /^a[^]*$/u],
-  ['_', /^[^]$/u],
-  ['%b%', /^[^]*b[^]*$/u],
+  ['a%', /^a.*$/su],
+  ['_', /^.$/su],
+  ['%b%', /^.*b.*$/su],
   ['x\\_y', /^x_y$/u],
   ['10\\%', /^10%$/u],
-  ['%', /^[^]*$/u],
+  ['%', /^.*$/su],
   ['', /^$/u],
 ]
 const regexes: readonly RegExp[] = [/^a/u, /b/u, /^(x|1)/u, /^$/u, /[A-Z]/u]
@@ -83,12 +83,12 @@ export class Generator {
   }
   /** Stands for a parameter until `finish` knows which expressions are in the query. */
   parameter(value: Scalar): string {
-    return `\u0001${this.#parameters.push(value) - 1}\u0001`
+    return `⟦${this.#parameters.push(value) - 1}⟧`
   }
   /** The text with `$1`, `$2`, … and their values. */
   finish(text: string): { readonly text: string; readonly params: readonly Scalar[] } {
     const used: number[] = []
-    const numbered = text.replace(/\u0001(\d+)\u0001/g, (_, id) => {
+    const numbered = text.replace(/⟦(\d+)⟧/g, (_, id) => {
       if (!used.includes(Number(id))) used.push(Number(id))
       return `$${used.indexOf(Number(id)) + 1}`
     })
@@ -143,7 +143,9 @@ export class Generator {
 
   /** Certainly a float: special numbers may stand beside it. */
   #float(depth: number): Meaning {
-    return this.chance(0.5) ? this.column(this.pick(['f', 'g'])) : this.#strict('%1::float', [this.number(depth)], a => a)
+    return this.chance(0.5)
+      ? this.column(this.pick(['f', 'g']))
+      : this.#strict('%1::float', [this.number(depth)], a => a)
   }
 
   text(depth: number): Meaning {
@@ -196,8 +198,10 @@ export class Generator {
       case 4: {
         const regex = this.pick(regexes)
         const negated = this.chance(0.4)
-        return this.#strict(`(%1 ${negated ? '!~' : '=~'} /${regex.source}/)`, [this.text(depth)], a =>
-          regex.test(a as string) !== negated,
+        return this.#strict(
+          `(%1 ${negated ? '!~' : '=~'} /${regex.source}/)`,
+          [this.text(depth)],
+          a => regex.test(a as string) !== negated,
         )
       }
       case 5:

@@ -5,8 +5,8 @@
  */
 import { expect, test } from 'vitest'
 import { type Scalar, valueAt } from '../../src/columnar/value.ts'
-import { nodePorts } from '../../src/lib/node/ports.ts'
 import { SydraError } from '../../src/lib/errors.ts'
+import { nodePorts } from '../../src/lib/node/ports.ts'
 import { execute } from '../../src/operators/execute.ts'
 import type { ExecutionContext } from '../../src/operators/operator.ts'
 import { physicalRules } from '../../src/operators/physical.ts'
@@ -79,7 +79,9 @@ function difference(found: readonly Scalar[][], answer: readonly (readonly Cell[
   return `row ${at} of ${answer.length} (found ${found.length}): ${print(found[at])} instead of ${print(wanted)}`
 }
 const print = (row: readonly Scalar[] | undefined): string =>
-  row === undefined ? 'nothing' : `[${row.map(value => (typeof value === 'string' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : String(value))).join(', ')}]`
+  row === undefined
+    ? 'nothing'
+    : `[${row.map(value => (typeof value === 'string' ? JSON.stringify(value) : Object.is(value, -0) ? '-0' : String(value))).join(', ')}]`
 
 function ways(random: SeededRandom): Way[] {
   const sizes = () => ({
@@ -103,7 +105,9 @@ async function check(seed: number): Promise<number> {
   try {
     for (let i = 0; i < questionsPerDatabase; i++) {
       const generate = new Generator(random)
-      const question = random.chance(0.45) ? rawQuestion(generate, database.setting) : groupedQuestion(generate, database.setting)
+      const question = random.chance(0.45)
+        ? rawQuestion(generate, database.setting)
+        : groupedQuestion(generate, database.setting)
       const answer = question.answer(database.rows)
       if (answer === undefined) continue
       for (const way of ways(random)) {
@@ -133,7 +137,10 @@ test(`answers of ${databases} databases are those of the naive evaluator`, { tim
     try {
       asked += await check(seed)
     } catch (error) {
-      failures.push(String((error as Error).message) + (process.env['SYDRADB_QUERIES_STACK'] ? (error as Error & {cause?: Error}).cause?.stack : ''))
+      failures.push(
+        String((error as Error).message) +
+          (process.env['SYDRADB_QUERIES_STACK'] ? (error as Error & { cause?: Error }).cause?.stack : ''),
+      )
       if (failures.length > 5) break
     }
   }

@@ -3,7 +3,18 @@
  * aggregate, having, fill, order, limit; a fault of the engine can hardly be shared, since nothing of it is used here.
  */
 import { calendarBuckets, fixedBuckets, type TimeBuckets, zonedBuckets } from './buckets.ts'
-import { both, compare, compareKeys, comparisons, type Generator, type Meaning, type Row, type Scalar } from './expressions.ts'
+import {
+  both,
+  compare,
+  compareKeys,
+  comparisons,
+  type Generator,
+  literal,
+  type Meaning,
+  numbers,
+  type Row,
+  type Scalar,
+} from './expressions.ts'
 
 /** A value of the answer, and by how much another may differ: the rounding of sums. */
 export interface Cell {
@@ -45,12 +56,19 @@ interface Where {
   holds(row: Row): boolean
 }
 
-function where(generate: Generator, { startUs, stepUs, steps }: Setting): Where {
+const nowhere: Where = { text: '', range: { fromUs: -Infinity, toUs: Infinity }, holds: () => true }
+
+function where(
+  generate: Generator,
+  { startUs, stepUs, steps }: Setting,
+  conditions = generate.pick([0, 0, 1, 1, 2]),
+): Where {
   const parts: Meaning[] = []
   let fromUs = -Infinity
   let toUs = Infinity
   const texts: string[] = []
-  const someTime = () => startUs + generate.random.below(steps + 2) * stepUs - generate.pick([0, 0, 1, Math.floor(stepUs / 2)])
+  const someTime = () =>
+    startUs + generate.random.below(steps + 2) * stepUs - generate.pick([0, 0, 1, Math.floor(stepUs / 2)])
   const time = (us: number): string => {
     return generate.chance(0.15) ? generate.parameter(us) : `'${iso(us)}'`
   }
@@ -74,8 +92,8 @@ function where(generate: Generator, { startUs, stepUs, steps }: Setting): Where 
       texts.push(`not (time > ${time(at)})`)
     }
   }
-  for (let count = generate.pick([0, 0, 1, 1, 2]); count > 0; count--) {
-    const part = generate.chance(0.4) ? tagCondition(generate) : generate.truth(2)
+  for (let count = conditions; count > 0; count--) {
+    const part = generate.pick([tagCondition, tagCondition, bound, each => each.truth(2)] as const)(generate)
     parts.push(part)
     texts.push(part.text)
   }
@@ -83,7 +101,19 @@ function where(generate: Generator, { startUs, stepUs, steps }: Setting): Where 
   return {
     text: texts.length === 0 ? '' : ` where ${texts.join(' and ')}`,
     range: { fromUs, toUs },
-    holds: row => both([true, true, ...parts.map(part => part.of(row))]) === true && parts.every(part => part.of(row) === true),
+    holds: row =>
+      both([true, true, ...parts.map(part => part.of(row))]) === true && parts.every(part => part.of(row) === true),
+  }
+}
+
+/** What statistics of blocks may rule out. */
+function bound(generate: Generator): Meaning {
+  const column = generate.column(generate.pick(['f', 'f', 'g', 'n']))
+  const [sign, holds] = generate.pick(comparisons)
+  const value = generate.pick(column.text === 'n' ? [-9, 0, 4] : numbers)
+  return {
+    text: `${column.text} ${sign} ${literal(value)}`,
+    of: row => (column.of(row) === null ? null : holds(compare(column.of(row)!, value))),
   }
 }
 
@@ -92,21 +122,33 @@ function tagCondition(generate: Generator): Meaning {
   const value = generate.pick(['a', 'b', 'x', 'é'])
   switch (generate.random.below(5)) {
     case 0:
-      return { text: `${column.text} != '${value}'`, of: row => (column.of(row) === null ? null : column.of(row) !== value) }
+      return {
+        text: `${column.text} != '${value}'`,
+        of: row => (column.of(row) === null ? null : column.of(row) !== value),
+      }
     case 1:
-      return { text: `${column.text} in ('${value}', 'y')`, of: row => (column.of(row) === null ? null : [value, 'y'].includes(column.of(row) as string)) }
+      return {
+        text: `${column.text} in ('${value}', 'y')`,
+        of: row => (column.of(row) === null ? null : [value, 'y'].includes(column.of(row) as string)),
+      }
     case 2:
       return { text: `${column.text} is null`, of: row => column.of(row) === null }
     case 3:
       return {
         text: `(${column.text} = '${value}' or f > 1)`,
         of: row => {
-          const sides = [column.of(row) === null ? null : column.of(row) === value, row['f'] === null ? null : compare(row['f']!, 1) > 0]
+          const sides = [
+            column.of(row) === null ? null : column.of(row) === value,
+            row['f'] === null ? null : compare(row['f']!, 1) > 0,
+          ]
           return sides.includes(true) ? true : sides.includes(null) ? null : false
         },
       }
     default:
-      return { text: `${column.text} = '${value}'`, of: row => (column.of(row) === null ? null : column.of(row) === value) }
+      return {
+        text: `${column.text} = '${value}'`,
+        of: row => (column.of(row) === null ? null : column.of(row) === value),
+      }
   }
 }
 
@@ -212,20 +254,22 @@ interface Aggregate {
 const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
 const sizeOf = (values: readonly number[]): number => sumOf(values.map(Math.abs))
 
-function aggregate(generate: Generator): Aggregate {
-  const name = generate.pick([
-    ...['count', 'sum', 'avg', 'min', 'max', 'first', 'last', 'spread', 'stddev', 'variance', 'median', 'percentile'],
-    ...['count(*)', 'distinct', 'count', 'sum', 'first', 'last', 'min', 'max'],
-  ])
+const aggregateNames = [
+  ...['count', 'sum', 'avg', 'min', 'max', 'first', 'last', 'spread', 'stddev', 'variance', 'median', 'percentile'],
+  ...['count(*)', 'distinct', 'count', 'sum', 'first', 'last', 'min', 'max'],
+]
+
+function aggregate(generate: Generator, name = generate.pick(aggregateNames), columns?: readonly string[]): Aggregate {
   if (name === 'count(*)') return { text: name, isExact: true, isNumber: true, of: rows => exactly(rows.length) }
-  const anyType = ['count', 'distinct', 'min', 'max', 'first', 'last'].includes(name) && generate.chance(0.5)
+  const anyType =
+    columns === undefined && ['count', 'distinct', 'min', 'max', 'first', 'last'].includes(name) && generate.chance(0.5)
   const isTime = anyType && generate.chance(0.15)
   const argument = isTime
     ? generate.column('time')
     : anyType
       ? generate.pick([generate.column('s'), generate.column('b'), generate.text(1)])
-      : generate.chance(0.75)
-        ? generate.column(generate.pick(['f', 'g', 'n']))
+      : columns !== undefined || generate.chance(0.75)
+        ? generate.column(generate.pick(columns ?? ['f', 'g', 'n']))
         : generate.number(1)
   const p = generate.pick([0, 0.1, 0.25, 0.5, 0.9, 1])
   const text =
@@ -283,7 +327,10 @@ function ofValues(name: string, values: readonly Exclude<Scalar, null>[], p: num
       const low = ascending[Math.floor(position)] as number
       const high = ascending[Math.ceil(position)] as number
       const value = low === high ? low : low + (high - low) * (position - Math.floor(position))
-      return { value: zero(position === Math.floor(position) ? low : value), tolerance: 1e-12 * (Math.abs(low) + Math.abs(high)) }
+      return {
+        value: zero(position === Math.floor(position) ? low : value),
+        tolerance: 1e-12 * (Math.abs(low) + Math.abs(high)),
+      }
     }
   }
 }
@@ -334,8 +381,15 @@ type Fill = { readonly text: string; readonly lookbackUs?: number } & (
   | { readonly kind: 'constant'; readonly value: number }
 )
 
-function fillOf(generate: Generator, hasBucket: boolean, hasFrom: boolean, allNumbers: boolean, { stepUs }: Setting): Fill {
-  if (!hasBucket || generate.chance(0.5)) return { kind: 'none', text: generate.chance(0.1) && hasBucket ? ' fill(none)' : '' }
+function fillOf(
+  generate: Generator,
+  hasBucket: boolean,
+  hasFrom: boolean,
+  allNumbers: boolean,
+  { stepUs }: Setting,
+): Fill {
+  if (!hasBucket || generate.chance(0.5))
+    return { kind: 'none', text: generate.chance(0.1) && hasBucket ? ' fill(none)' : '' }
   switch (generate.random.below(allNumbers ? 5 : 3)) {
     case 0:
       return { kind: 'null', text: ' fill(null)' }
@@ -353,19 +407,53 @@ function fillOf(generate: Generator, hasBucket: boolean, hasFrom: boolean, allNu
   }
 }
 
+/** What statistics of segments may answer: columns as they are, groups that series decide, no condition on rows. */
+function statisticsQuestion(generate: Generator, setting: Setting): Question {
+  const names = ['count', 'sum', 'avg', 'min', 'max', 'first', 'last', 'spread']
+  const aggregates = Array.from({ length: 1 + generate.random.below(3) }, () =>
+    generate.chance(0.15)
+      ? aggregate(generate, 'count(*)')
+      : aggregate(generate, generate.pick(names), ['f', 'g', 'n']),
+  )
+  const keys = generate.chance(0.6) ? [generate.column(generate.pick(['series', 'tag.host']))] : []
+  const bucket = generate.chance(0.3) ? buckets(generate, setting) : undefined
+  return groups(
+    generate,
+    setting,
+    bucket,
+    keys,
+    aggregates,
+    generate.chance(0.3) ? where(generate, setting, 0) : nowhere,
+  )
+}
+
 export function groupedQuestion(generate: Generator, setting: Setting): Question {
+  if (generate.chance(0.3)) return statisticsQuestion(generate, setting)
   const bucket = generate.chance(0.6) ? buckets(generate, setting) : undefined
   const keys = generate.chance(bucket === undefined ? 0.75 : 0.5)
     ? generate.some<Meaning>(
-        [...['tag.host', 'tag.dc', 'series', 's', 'b', 'f', 'n'].map(name => generate.column(name)), generate.text(1), generate.truth(1)],
+        [
+          ...['tag.host', 'tag.dc', 'series', 's', 'b', 'f', 'n'].map(name => generate.column(name)),
+          generate.text(1),
+          generate.truth(1),
+        ],
         3,
       )
     : []
   const aggregates = Array.from({ length: 1 + generate.random.below(4) }, () => aggregate(generate))
-  const condition = where(generate, setting)
-  const all = bucket === undefined ? keys.map(key => key.text) : keys.map(key => key.text)
-  const place = generate.random.below(keys.length + 1)
-  if (bucket !== undefined) all.splice(place, 0, bucket.text)
+  return groups(generate, setting, bucket, keys, aggregates, where(generate, setting))
+}
+
+function groups(
+  generate: Generator,
+  setting: Setting,
+  bucket: TimeBuckets | undefined,
+  keys: readonly Meaning[],
+  aggregates: readonly Aggregate[],
+  condition: Where,
+): Question {
+  const by = keys.map(key => key.text)
+  if (bucket !== undefined) by.splice(generate.random.below(keys.length + 1), 0, bucket.text)
   const fill = fillOf(
     generate,
     bucket !== undefined,
@@ -377,13 +465,14 @@ export function groupedQuestion(generate: Generator, setting: Setting): Question
   const orders: Order<Group>[] = []
   const orderTexts: string[] = []
   if (generate.chance(0.4)) {
-    const candidates: Meaning_<Group>[] = aggregates.flatMap((each, i) =>
+    const candidates: { text: string; of(group: Group): Scalar }[] = aggregates.flatMap((each, i) =>
       each.isExact ? [{ text: `c${i}`, of: group => group.cells[i]!.value }] : [],
     )
     if (bucket !== undefined) candidates.push({ text: bucket.text, of: group => group.bucketUs! })
-    keys.forEach((key, i) => candidates.push({ text: key.text, of: group => group.keys[i]! }))
+    candidates.push(...keys.map((key, i) => ({ text: key.text, of: (group: Group) => group.keys[i]! })))
     // What fill makes may be rounded, and then is no key to sort by.
-    const usable = fill.kind === 'linear' ? candidates.slice(aggregates.filter(each => each.isExact).length) : candidates
+    const usable =
+      fill.kind === 'linear' ? candidates.slice(aggregates.filter(each => each.isExact).length) : candidates
     for (const key of usable.length === 0 ? [] : generate.some(usable, 2)) {
       const { text, ...rest } = direction(generate)
       orders.push({ of: key.of, ...rest })
@@ -400,11 +489,11 @@ export function groupedQuestion(generate: Generator, setting: Setting): Question
     ...keys.map((key, i) => `${key.text} as k${i}`),
     ...(bucket === undefined ? [] : [`${bucket.text} as t`]),
   ]
-  const by = all.length === 0 ? '' : ` group by ${all.join(', ')}`
+  const groupBy = by.length === 0 ? '' : ` group by ${by.join(', ')}`
   const order = orderTexts.length === 0 ? '' : ` order by ${orderTexts.join(', ')}`
   return {
     ...generate.finish(
-      `select ${items.join(', ')} from m${condition.text}${by}${having?.text ?? ''}${fill.text}${order}${limit}`,
+      `select ${items.join(', ')} from m${condition.text}${groupBy}${having?.text ?? ''}${fill.text}${order}${limit}`,
     ),
     answer(rows) {
       const before = fill.lookbackUs === undefined ? 0 : fill.lookbackUs
@@ -416,14 +505,17 @@ export function groupedQuestion(generate: Generator, setting: Setting): Question
         rows.filter(
           row =>
             condition.holds(row) &&
-            (within(range, row) || (before > 0 && within(reach, row) && bucket!.start(row['time'] as number) < firstUs)),
+            (within(range, row) ||
+              (before > 0 && within(reach, row) && bucket!.start(row['time'] as number) < firstUs)),
         ),
         [byTime, bySeries],
       )
       const groups = grouped(chosen, bucket, keys, aggregates)
       const kept = having === undefined ? groups : groups.filter(group => having.holds(group))
       const filled =
-        fill.kind === 'none' || bucket === undefined ? kept : fillGroups(fill, bucket, range, kept, new Set(groups.filter(group => !kept.includes(group)).map(nameOf)))
+        fill.kind === 'none' || bucket === undefined
+          ? kept
+          : fillGroups(fill, bucket, range, kept, new Set(groups.filter(group => !kept.includes(group)).map(nameOf)))
       if (filled === undefined) return undefined
       return cut(sorted(filled, [...orders, ...ties])).map(group => [
         ...group.cells,
@@ -432,11 +524,6 @@ export function groupedQuestion(generate: Generator, setting: Setting): Question
       ])
     },
   }
-}
-
-interface Meaning_<T> {
-  readonly text: string
-  of(row: T): Scalar
 }
 
 function havingOf(generate: Generator, aggregates: readonly Aggregate[]) {
@@ -464,13 +551,20 @@ function grouped(
   if (bucket === undefined && keys.length === 0) members.set('', { bucketUs: undefined, keys: [], rows: [...rows] })
   else
     for (const row of rows) {
-      const found = { bucketUs: bucket?.start(row['time'] as number), keys: keys.map(key => zero(key.of(row))), rows: [row] }
+      const found = {
+        bucketUs: bucket?.start(row['time'] as number),
+        keys: keys.map(key => zero(key.of(row))),
+        rows: [row],
+      }
       const name = nameOf(found)
       const known = members.get(name)
       if (known === undefined) members.set(name, found)
       else known.rows.push(row)
     }
-  return [...members.values()].map(({ rows: own, ...rest }) => ({ ...rest, cells: aggregates.map(each => each.of(own)) }))
+  return [...members.values()].map(({ rows: own, ...rest }) => ({
+    ...rest,
+    cells: aggregates.map(each => each.of(own)),
+  }))
 }
 
 /** A row for every bucket of every group that has data in the range; what `having` dropped stays away. */

@@ -62,7 +62,9 @@ function parseScript(text: string): Script {
     if (kind === undefined) throw new Error(`line ${at + 1}: expected what the query gives, found ${lines[at]}`)
     at++
     const expectation: Expectation =
-      kind === 'error' ? { kind, code: code ?? '', part: part ?? '' } : { kind: kind as 'rows' | 'plan', lines: block() }
+      kind === 'error'
+        ? { kind, code: code ?? '', part: part ?? '' }
+        : { kind: kind as 'rows' | 'plan', lines: block() }
     cases.push({ line, query, params: params === null ? [] : parameters(params[1]!), expectation })
   }
   return { rows, cases }
@@ -136,7 +138,7 @@ const places: Readonly<Record<string, (rows: readonly string[], directory: strin
     await write(db, late)
     return db
   },
-  async 'reopened'(rows, dataDir) {
+  async reopened(rows, dataDir) {
     const db = await open({ ...settings, dataDir })
     const [late, early] = interleaved(rows)
     await write(db, early)
@@ -186,10 +188,13 @@ function checkRows(columns: Schema, rows: readonly Record<string, Value>[], line
 
 async function checkCase(db: Database, { query, params, expectation }: Case): Promise<void> {
   if (expectation.kind === 'error') {
-    const error = await db.query(query, params).all().then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    )
+    const error = await db
+      .query(query, params)
+      .all()
+      .then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
     expect(error).toBeInstanceOf(SydraError)
     const { code, message, hint } = error as SydraError
     expect(code).toBe(expectation.code)

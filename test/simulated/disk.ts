@@ -229,6 +229,7 @@ export class SimulatedDisk {
         this.#requireDirectory(path, 'open')
         const covered = changesBehind(path, this.#pendingNames)
         await this.#deviceTurn(path)
+        this.#requirePower(path)
         for (const change of this.#pendingNames) if (covered.has(change)) applyNames(this.#durableNames, change)
         this.#pendingNames = this.#pendingNames.filter(change => !covered.has(change))
       },
@@ -287,6 +288,7 @@ export class SimulatedDisk {
         const armed = enter('dataSync')
         const covered = inode.pending.length === 0 ? undefined : inode.pending.at(-1)
         await this.#deviceTurn(path)
+        this.#requirePower(path)
         const reached = covered === undefined ? 0 : inode.pending.indexOf(covered) + 1
         for (const change of inode.pending.splice(0, reached)) {
           if (armed === undefined || this.#random.chance(0.5)) applyData(inode.durable, change)
@@ -323,6 +325,10 @@ export class SimulatedDisk {
   async #deviceTurn(path: string): Promise<void> {
     const held = this.#heldSyncs
     if (held !== undefined) await new Promise<void>(resolve => held.push(resolve))
+  }
+
+  /** Looked at in the same turn as what is synced takes effect: a crash in between must not be told as a success. */
+  #requirePower(path: string): void {
     if (this.#dead) throw fileSystemError('EIO', 'sync', path)
   }
 

@@ -189,8 +189,8 @@ export class Catalog extends TablesReader implements CatalogWriter {
   }
 
   /**
-   * The records from number `from` (at least `confirmed`) to `sequence`, as one batch for a WAL frame; empty when there
-   * are none. Several frames may be in flight: each carries what the last *durable* one did not, and what is carried
+   * The records from number `from` (at least `confirmed`) to `upTo`, or to the last, as one batch for a WAL frame; empty
+   * when there are none. Several frames may be in flight: each carries what the last *durable* one did not, and what is carried
    * twice is applied once. A frame that fails leaves its records pending.
    *
    * @example
@@ -199,16 +199,21 @@ export class Catalog extends TablesReader implements CatalogWriter {
    * await wal.append(bytes, rows)
    * catalog.confirm(upTo)
    */
-  pendingSince(from: number): Uint8Array {
-    assert(from >= this.#journal.first && from <= this.sequence, 'these records are gone')
-    if (from === this.sequence) return new Uint8Array(0)
-    const records = this.#journal.since(from)
+  pendingSince(from: number, upTo = this.sequence): Uint8Array {
+    assert(from >= this.#journal.first && from <= upTo && upTo <= this.sequence, 'these records are gone')
+    if (from === upTo) return new Uint8Array(0)
+    const records = this.#journal.since(from, upTo)
     const out = new ByteWriter(records.length + 40)
     out.raw(this.#incarnationBytes)
     out.varint(from)
-    out.varint(this.sequence - from)
+    out.varint(upTo - from)
     out.raw(records)
     return out.take()
+  }
+
+  /** Where to end so that the records from number `from` on take about so many bytes at most. */
+  pendingWithin(from: number, bytesMax: number): number {
+    return from === this.sequence ? from : this.#journal.endWithin(from, bytesMax)
   }
 
   /** All that is not confirmed: `pendingSince(confirmed)`. */

@@ -128,15 +128,27 @@ export class RecordJournal {
     this.#ends.push(this.#out.length)
   }
 
-  /** The records from number `from` on, back to back; borrowed. */
-  since(from: number): Uint8Array {
-    const index = from - this.#first
-    const start = index === 0 ? 0 : (this.#ends[index - 1] ?? 0)
-    return this.#out.bytes.subarray(start, this.#out.length)
+  /** The records [from, upTo), back to back; borrowed. */
+  since(from: number, upTo = this.next): Uint8Array {
+    return this.#out.bytes.subarray(this.#startOf(from), this.#startOf(upTo))
+  }
+
+  #startOf(number: number): number {
+    return number === this.#first ? 0 : this.#ends[number - this.#first - 1]!
   }
 
   get first(): number {
     return this.#first
+  }
+
+  /** The number after the last record that fits, from number `from` on, into so many bytes; at least one record does. */
+  endWithin(from: number, bytesMax: number): number {
+    const index = from - this.#first
+    const limit = this.#startOf(from) + bytesMax
+    if (this.#out.length <= limit) return this.next
+    let end = index
+    while (end < this.#ends.length && this.#ends[end]! <= limit) end++
+    return this.#first + Math.max(end, index + 1)
   }
 
   /** Forgets the records below number `upTo`. */

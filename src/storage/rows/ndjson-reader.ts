@@ -85,9 +85,20 @@ export class NdjsonReader {
 
   /** Settles the complete lines. The chunk may be reused after the call. */
   push(chunk: Uint8Array): RowBatch[] {
-    this.#bytes += chunk.length
+    return this.pushAll([chunk])
+  }
+
+  /** As `push`, for chunks that arrived together: their rows share batches. */
+  pushAll(chunks: readonly Uint8Array[]): RowBatch[] {
     const batches: RowBatch[] = []
-    if (this.#stopped !== undefined || chunk.length === 0) return batches
+    for (const chunk of chunks) this.#take(chunk, batches)
+    this.#writer.drain(batches)
+    return batches
+  }
+
+  #take(chunk: Uint8Array, batches: RowBatch[]): void {
+    this.#bytes += chunk.length
+    if (this.#stopped !== undefined || chunk.length === 0) return
     let from = 0
     if (this.#carried > 0) {
       const first = chunk.indexOf(newline)
@@ -102,8 +113,6 @@ export class NdjsonReader {
     const end = chunk.lastIndexOf(newline) + 1
     if (end > from) this.#read(chunk.subarray(from, end), batches)
     if (end >= from) this.#carryMore(chunk, Math.max(end, from), chunk.length)
-    this.#writer.drain(batches)
-    return batches
   }
 
   /** The body ended; a last line without newline counts only if it ended cleanly. */
