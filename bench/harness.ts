@@ -58,7 +58,7 @@ export interface Server {
   stop(): Promise<void>
 }
 
-const mainModule = new URL('../src/surfaces/cli/main.ts', import.meta.url).pathname
+const mainModule = new URL('../dist/surfaces/cli/main.js', import.meta.url).pathname
 
 /** Starts `sydradb serve` as a process of its own and waits for its line. */
 export async function startServer(dataDir: string, options: readonly string[] = []): Promise<Server> {

@@ -139,6 +139,12 @@ class Progress {
 /** Chunks that arrive in one turn of the event loop are settled together, up to so many bytes: fewer, larger batches. */
 const turnBytesMax = 1 << 20
 
+/** Buffers are nearly all the garbage of ingest, and V8 sees their weight late: tens of MB of dead ones would pile up. */
+function free({ buffer, byteLength }: Uint8Array): void {
+  // A part of a larger buffer may have neighbours that are still in use.
+  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0)
+}
+
 export function openIngestStream(engine: IngestEngine, options: IngestOptions = {}): IngestStream {
   engine.admit()
   const reader = engine.ndjsonReader(options)
@@ -159,6 +165,7 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
     chunks = []
     bytes = 0
     progress.settle(permitBytes, () => reader.pushAll(taken), reader)
+    if (options.transfer) for (const chunk of taken) free(chunk)
   }
   const take = (chunk: Uint8Array): void => {
     chunks.push(chunk)

@@ -30,6 +30,8 @@ export interface IngestOptions {
   /** `skip` (default) stores the good rows and reports the bad, `abort` stops at the first bad one. */
   readonly onError?: 'skip' | 'abort'
   readonly signal?: AbortSignal
+  /** The bytes given are the stream's own: it frees their memory as soon as they are read, not when GC comes by. */
+  readonly transfer?: boolean
   /** Called after each durable commit of this source's rows. */
   readonly onCommit?: (progress: { readonly lines: number; readonly lsn: Lsn }) => void
 }

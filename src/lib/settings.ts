@@ -80,7 +80,7 @@ const shape = {
   ingest: z
     .strictObject({
       /** Bytes of rows between the socket and their acknowledgement. */
-      inFlightMaxBytes: bytes(16 * MiB, MiB),
+      inFlightMaxBytes: bytes(8 * MiB, MiB),
       /** Writers that may wait for those bytes; one more is answered `overloaded`. */
       waitingMax: count(1024),
     })

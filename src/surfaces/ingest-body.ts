@@ -33,6 +33,7 @@ export interface IngestBodyOptions {
 export async function ingestBody(db: Database, source: Readable, options: IngestBodyOptions): Promise<IngestReport> {
   const { format, precision, onError, onCommit, signal } = options
   const stream = db.ingestStream({
+    transfer: true,
     ...(precision === undefined ? {} : { precision }),
     ...(onError === undefined ? {} : { onError }),
     ...(onCommit === undefined ? {} : { onCommit }),

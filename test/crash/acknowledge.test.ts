@@ -20,10 +20,13 @@ describe('acknowledgements', () => {
     const stream = db.ingestStream({ precision: 'us', onCommit: progress => told.push(progress.lines) })
     machine.disk.holdSyncs()
     stream.write(lines(0, 10))
+    await machine.advance(1)
     // So much that it is several groups: the first cannot be written, the others and what follows can.
     machine.disk.fail({ call: 'write', code: 'ENOSPC', path: path => path.includes('wal') })
     stream.write(lines(10, 210, 'x'.repeat(60_000)))
+    await machine.advance(1)
     stream.write(lines(210, 220))
+    await machine.advance(1)
     machine.disk.releaseSyncs()
     const report = await settled(machine, stream.end())
     const stored = new Set(await values(db))
@@ -72,6 +75,28 @@ describe('acknowledgements', () => {
     expect(await found[0]).toEqual(Array.from({ length: 10 }, (_, i) => i))
     const again = await openOn(machine)
     expect(await values(again.db)).toEqual(Array.from({ length: 10 }, (_, i) => i))
+    await again.db.close()
+  })
+
+  test('of more new series at once than one log frame announces', async () => {
+    const machine = new SimulatedMachine()
+    const { db } = await openOn(machine)
+    const padding = 'x'.repeat(1000)
+    const text = Array.from(
+      { length: 20_000 },
+      (_, i) => `{"series":"cpu","ts":${1767225600000000 + i},"value":${i},"tags":{"host":"${padding}${i}"}}\n`,
+    ).join('')
+    const stream = db.ingestStream({ precision: 'us' })
+    stream.write(encoder.encode(text))
+    expect(await settled(machine, stream.end())).toMatchObject({ ingested: 20_000, failure: undefined })
+    expect(db.stats().wal.frames).toBeGreaterThan(db.stats().commits)
+    machine.kill()
+    const again = await openOn(machine)
+    expect(again.db.stats().series).toBe(20_000)
+    expect((await values(again.db)).length).toBe(20_000)
+    expect(await again.db.query('select value from cpu where tag.host = ?', [`${padding}777`]).all()).toMatchObject({
+      rows: [{ value: 777 }],
+    })
     await again.db.close()
   })
 

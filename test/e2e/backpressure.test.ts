@@ -164,7 +164,8 @@ describe('backpressure', () => {
       expect(ingest.waiting).toBe(1)
       expect(ingest.inFlightBytes).toBeGreaterThan(inFlightMaxBytes / 2)
       expect(inFlight).toBeGreaterThan(inFlightMaxBytes / 2)
-      expect(inFlight).toBeLessThan(inFlightMaxBytes + buffersBytes + nodeReadBytes)
+      // the kernel makes its buffers larger and smaller as it likes: what was measured is not the same every time
+      expect(inFlight).toBeLessThan(inFlightMaxBytes + 2 * buffersBytes + nodeReadBytes)
 
       const { accepted } = body
       await pause(100)

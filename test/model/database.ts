@@ -63,17 +63,16 @@ export async function randomDatabase(random: SeededRandom): Promise<ModelDatabas
   ]
   while (series.length < seriesCount) series.push(catalog.useSeries(metric, randomTags(random)))
   const rowCount = isLarge ? 1500 + random.below(5000) : pick([0, 3, 20, 60, 150])
-  const steps = isLarge ? Math.max(8, Math.floor(rowCount / seriesCount / pick([0.5, 1, 2]))) : pick([4, 15, 60])
-  const setting: Setting = {
-    startUs,
-    stepUs: pick(isLarge ? [1, 1e6] : [1, 1e6, 17 * 60e6, hourUs, 24 * hourUs]),
-    steps,
-  }
+  // No two rows of one time: segments of one write after another stand alone, and statistics may answer for them.
+  const isApart = random.chance(0.35)
+  const crowded = isLarge ? Math.max(8, Math.floor(rowCount / seriesCount / pick([0.5, 1, 2]))) : pick([4, 15, 60])
+  const steps = isApart ? Math.max(rowCount, 4) : crowded
+  const stepUs = pick(isLarge ? [1, 1e6] : [1, 1e6, 17 * 60e6, hourUs, 24 * hourUs])
   const plain = random.chance(0.4)
 
   // Mostly in order, so that segments stand alone; or all over the place. Values come from a few at a time, so that blocks
   // differ in what they hold.
-  const lateness = pick([0, 0.02, 0.4])
+  const lateness = isApart ? 0 : pick([0, 0.02, 0.4])
   const fewNumbers = () => Array.from({ length: 1 + random.below(4) }, () => pick(numbers))
   let pool = fewNumbers()
   const written: Written[] = []
@@ -87,7 +86,14 @@ export async function randomDatabase(random: SeededRandom): Promise<ModelDatabas
     if (random.chance(0.4)) values['b'] = random.chance(0.5)
     if (random.chance(0.5)) values['s'] = pick(texts)
     if (Object.keys(values).length === 0) values['f'] = 1
-    written.push({ series: pick(series), timeUs: startUs + step * setting.stepUs, values })
+    written.push({ series: pick(series), timeUs: startUs + step * stepUs, values })
+  }
+
+  const setting: Setting = {
+    startUs,
+    stepUs,
+    steps,
+    samples: [0, ...written.map(({ values }) => values['f']).filter(value => typeof value === 'number')].slice(-50),
   }
 
   // Commits of a few rows each; now and then the memtable is frozen, and frozen ones are flushed.

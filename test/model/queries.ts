@@ -40,6 +40,8 @@ export interface Setting {
   readonly startUs: number
   readonly stepUs: number
   readonly steps: number
+  /** Some of the values of `f` and `g`. */
+  readonly samples: readonly number[]
 }
 
 const iso = (timeUs: number): string => {
@@ -58,11 +60,8 @@ interface Where {
 
 const nowhere: Where = { text: '', range: { fromUs: -Infinity, toUs: Infinity }, holds: () => true }
 
-function where(
-  generate: Generator,
-  { startUs, stepUs, steps }: Setting,
-  conditions = generate.pick([0, 0, 1, 1, 2]),
-): Where {
+function where(generate: Generator, setting: Setting, conditions = generate.pick([0, 0, 1, 1, 2])): Where {
+  const { startUs, stepUs, steps } = setting
   const parts: Meaning[] = []
   let fromUs = -Infinity
   let toUs = Infinity
@@ -93,7 +92,7 @@ function where(
     }
   }
   for (let count = conditions; count > 0; count--) {
-    const part = generate.pick([tagCondition, tagCondition, bound, each => each.truth(2)] as const)(generate)
+    const part = generate.pick([tagCondition, bound, bound, anyCondition])(generate, setting)
     parts.push(part)
     texts.push(part.text)
   }
@@ -106,14 +105,18 @@ function where(
   }
 }
 
+const anyCondition = (generate: Generator): Meaning => generate.truth(2)
+
 /** What statistics of blocks may rule out. */
-function bound(generate: Generator): Meaning {
+function bound(generate: Generator, { samples }: Setting): Meaning {
   const column = generate.column(generate.pick(['f', 'f', 'g', 'n']))
   const [sign, holds] = generate.pick(comparisons)
-  const value = generate.pick(column.text === 'n' ? [-9, 0, 4] : numbers)
+  const value = generate.pick(column.text === 'n' ? [-9, 0, 4] : generate.chance(0.3) ? numbers : samples)
+  const negated = generate.chance(0.3)
+  const text = `${column.text} ${sign} ${literal(value)}`
   return {
-    text: `${column.text} ${sign} ${literal(value)}`,
-    of: row => (column.of(row) === null ? null : holds(compare(column.of(row)!, value))),
+    text: negated ? `not (${text})` : text,
+    of: row => (column.of(row) === null ? null : holds(compare(column.of(row)!, value)) !== negated),
   }
 }
 

@@ -228,7 +228,7 @@ export class SimulatedDisk {
         this.#enter('syncDirectory', path)
         this.#requireDirectory(path, 'open')
         const covered = changesBehind(path, this.#pendingNames)
-        await this.#deviceTurn(path)
+        await this.#deviceTurn()
         this.#requirePower(path)
         for (const change of this.#pendingNames) if (covered.has(change)) applyNames(this.#durableNames, change)
         this.#pendingNames = this.#pendingNames.filter(change => !covered.has(change))
@@ -287,7 +287,7 @@ export class SimulatedDisk {
       dataSync: async () => {
         const armed = enter('dataSync')
         const covered = inode.pending.length === 0 ? undefined : inode.pending.at(-1)
-        await this.#deviceTurn(path)
+        await this.#deviceTurn()
         this.#requirePower(path)
         const reached = covered === undefined ? 0 : inode.pending.indexOf(covered) + 1
         for (const change of inode.pending.splice(0, reached)) {
@@ -322,7 +322,7 @@ export class SimulatedDisk {
     if (armed !== undefined) throw fileSystemError(armed.fault.code ?? 'EIO', call, path)
   }
 
-  async #deviceTurn(path: string): Promise<void> {
+  async #deviceTurn(): Promise<void> {
     const held = this.#heldSyncs
     if (held !== undefined) await new Promise<void>(resolve => held.push(resolve))
   }
