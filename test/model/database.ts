@@ -129,7 +129,7 @@ function randomTags(random: SeededRandom): Tags {
   return [...(dc === undefined ? [] : [['dc', dc] as const]), ...(host === undefined ? [] : [['host', host] as const])]
 }
 
-export function batchOf(metric: MetricInfo, rows: readonly Written[]): RowBatch {
+function batchOf(metric: MetricInfo, rows: readonly Written[]): RowBatch {
   const fields: FieldRows[] = []
   for (const field of metric.fields) {
     const cells = rows.map(row => row.values[field.name] ?? null)

@@ -19,7 +19,7 @@ import { Generator } from './expressions.ts'
 import { type Cell, groupedQuestion, type Question, rawQuestion } from './queries.ts'
 
 const onlySeed = process.env['SYDRADB_QUERIES_SEED']
-const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 60 : 1))
+const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 45 : 1))
 const questionsPerDatabase = 25
 
 interface Way {
