@@ -14,9 +14,10 @@ import { bind } from '../../src/sydraql/bind.ts'
 import { ruleNames } from '../../src/sydraql/optimize.ts'
 import { prepare } from '../../src/sydraql/prepare.ts'
 import { SeededRandom } from '../simulated/random.ts'
+import type { Cell } from './aggregates.ts'
 import { type ModelDatabase, randomDatabase } from './database.ts'
 import { Generator } from './expressions.ts'
-import { type Cell, groupedQuestion, type Question, rawQuestion } from './queries.ts'
+import { groupedQuestion, type Question, rawQuestion } from './queries.ts'
 
 const onlySeed = process.env['SYDRADB_QUERIES_SEED']
 const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 45 : 1))

@@ -2,6 +2,7 @@
  * Random queries, each with its text and its answer over an array of merged rows, one row at a time. Clauses run where,
  * aggregate, having, fill, order, limit; a fault of the engine can hardly be shared, since nothing of it is used here.
  */
+import { type Aggregate, aggregate, type Cell, exactly, zero } from './aggregates.ts'
 import { calendarBuckets, fixedBuckets, type TimeBuckets, zonedBuckets } from './buckets.ts'
 import {
   both,
@@ -15,24 +16,13 @@ import {
   type Row,
   type Scalar,
 } from './expressions.ts'
+import { type Extent, fillGroups, fillOf, type Group, nameOf } from './fill.ts'
 
-/** A value of the answer, and by how much another may differ: the rounding of sums. */
-export interface Cell {
-  readonly value: Scalar
-  readonly tolerance: number
-}
 export interface Question {
   readonly text: string
   readonly params: readonly Scalar[]
   /** undefined: more than such a test should make. */
   answer(rows: readonly Row[]): readonly (readonly Cell[])[] | undefined
-}
-
-const exactly = (value: Scalar): Cell => ({ value, tolerance: 0 })
-
-interface Extent {
-  readonly fromUs: number
-  readonly toUs: number
 }
 
 /** What the data is like: when its rows are, and how far apart. */
@@ -244,109 +234,7 @@ export function rawQuestion(generate: Generator, setting: Setting): Question {
   }
 }
 
-// ---- aggregates -----------------------------------------------------------------------------------------------------
-
-interface Aggregate {
-  readonly text: string
-  readonly isExact: boolean
-  readonly isNumber: boolean
-  /** Of rows in (time, printed series) order. */
-  of(rows: readonly Row[]): Cell
-}
-
-const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
-const sizeOf = (values: readonly number[]): number => sumOf(values.map(Math.abs))
-
-const aggregateNames = [
-  ...['count', 'sum', 'avg', 'min', 'max', 'first', 'last', 'spread', 'stddev', 'variance', 'median', 'percentile'],
-  ...['count(*)', 'distinct', 'count', 'sum', 'first', 'last', 'min', 'max'],
-]
-
-function aggregate(generate: Generator, name = generate.pick(aggregateNames), columns?: readonly string[]): Aggregate {
-  if (name === 'count(*)') return { text: name, isExact: true, isNumber: true, of: rows => exactly(rows.length) }
-  const anyType =
-    columns === undefined && ['count', 'distinct', 'min', 'max', 'first', 'last'].includes(name) && generate.chance(0.5)
-  const isTime = anyType && generate.chance(0.15)
-  const argument = isTime
-    ? generate.column('time')
-    : anyType
-      ? generate.pick([generate.column('s'), generate.column('b'), generate.text(1)])
-      : columns !== undefined || generate.chance(0.75)
-        ? generate.column(generate.pick(columns ?? ['f', 'g', 'n']))
-        : generate.number(1)
-  const p = generate.pick([0, 0.1, 0.25, 0.5, 0.9, 1])
-  const text =
-    name === 'distinct'
-      ? `count(distinct ${argument.text})`
-      : name === 'percentile'
-        ? `percentile(${argument.text}, ${p})`
-        : `${name}(${argument.text})`
-  const isLoose = ['sum', 'avg', 'stddev', 'variance'].includes(name)
-  return {
-    text,
-    isExact: !isLoose,
-    isNumber: !anyType || name === 'count' || name === 'distinct',
-    of(rows) {
-      const values = rows.map(argument.of).filter(value => value !== null)
-      return ofValues(name, values, p)
-    },
-  }
-}
-
-function ofValues(name: string, values: readonly Exclude<Scalar, null>[], p: number): Cell {
-  if (name === 'count') return exactly(values.length)
-  if (name === 'distinct') return exactly(new Set(values.map(value => (value === 0 ? 0 : value))).size)
-  if (values.length === 0) return exactly(null)
-  const ascending = values.toSorted(compare)
-  const numbers = values as number[]
-  switch (name) {
-    case 'min':
-      return exactly(zero(ascending[0]!))
-    case 'max':
-      return exactly(zero(ascending.at(-1)!))
-    case 'first':
-      return exactly(values[0]!)
-    case 'last':
-      return exactly(values.at(-1)!)
-    case 'spread': {
-      const [min, max] = [ascending[0] as number, ascending.at(-1) as number]
-      return exactly(compare(min, max) === 0 && !Number.isNaN(min) ? 0 : max - min)
-    }
-    case 'sum':
-      return { value: sumOf(numbers), tolerance: 1e-12 * sizeOf(numbers) }
-    case 'avg':
-      return { value: sumOf(numbers) / numbers.length, tolerance: (1e-12 * sizeOf(numbers)) / numbers.length }
-    case 'variance':
-    case 'stddev': {
-      if (numbers.length < 2) return exactly(null)
-      const mean = sumOf(numbers) / numbers.length
-      const squares = sumOf(numbers.map(value => (value - mean) ** 2)) / (numbers.length - 1)
-      const scale = sumOf(numbers.map(value => value ** 2))
-      if (name === 'variance') return { value: squares, tolerance: 1e-12 * scale }
-      return { value: Math.sqrt(squares), tolerance: 1e-9 * Math.sqrt(scale) }
-    }
-    default: {
-      const position = (name === 'median' ? 0.5 : p) * (values.length - 1)
-      const low = ascending[Math.floor(position)] as number
-      const high = ascending[Math.ceil(position)] as number
-      const value = low === high ? low : low + (high - low) * (position - Math.floor(position))
-      return {
-        value: zero(position === Math.floor(position) ? low : value),
-        tolerance: 1e-12 * (Math.abs(low) + Math.abs(high)),
-      }
-    }
-  }
-}
-
-const zero = (value: Scalar): Scalar => (value === 0 ? 0 : value)
-
 // ---- grouped rows ---------------------------------------------------------------------------------------------------
-
-interface Group {
-  readonly bucketUs: number | undefined
-  readonly keys: readonly Scalar[]
-  cells: readonly Cell[]
-}
 
 const zone = 'Europe/Amsterdam'
 /** None so small that a fill would make very many rows. */
@@ -377,37 +265,6 @@ function buckets(generate: Generator, { stepUs }: Setting): TimeBuckets {
     calendarBuckets('2mo', 2, zone),
   ]
   return generate.pick(stepUs < 10e6 ? short : long)
-}
-
-type Fill = { readonly text: string; readonly lookbackUs?: number } & (
-  | { readonly kind: 'none' | 'null' | 'linear' | 'previous' }
-  | { readonly kind: 'constant'; readonly value: number }
-)
-
-function fillOf(
-  generate: Generator,
-  hasBucket: boolean,
-  hasFrom: boolean,
-  allNumbers: boolean,
-  { stepUs }: Setting,
-): Fill {
-  if (!hasBucket || generate.chance(0.5))
-    return { kind: 'none', text: generate.chance(0.1) && hasBucket ? ' fill(none)' : '' }
-  switch (generate.random.below(allNumbers ? 5 : 3)) {
-    case 0:
-      return { kind: 'null', text: ' fill(null)' }
-    case 1:
-      return { kind: 'previous', text: ' fill(previous)' }
-    case 2: {
-      if (!hasFrom) return { kind: 'previous', text: ' fill(previous)' }
-      const lookbackUs = stepUs * generate.pick([1, 3, 10])
-      return { kind: 'previous', lookbackUs, text: ` fill(previous, ${lookbackUs}us)` }
-    }
-    case 3:
-      return { kind: 'linear', text: ' fill(linear)' }
-    default:
-      return { kind: 'constant', value: 7, text: ' fill(7)' }
-  }
 }
 
 /** What statistics of segments may answer: columns as they are, groups that series decide, no condition on rows. */
@@ -462,7 +319,7 @@ function groups(
     bucket !== undefined,
     condition.range.fromUs !== -Infinity,
     aggregates.every(each => each.isNumber),
-    setting,
+    setting.stepUs,
   )
   const having = havingOf(generate, aggregates)
   const orders: Order<Group>[] = []
@@ -540,10 +397,6 @@ function havingOf(generate: Generator, aggregates: readonly Aggregate[]) {
   }
 }
 
-const nameOf = ({ bucketUs, keys }: Pick<Group, 'bucketUs' | 'keys'>): string => `${bucketUs} ${keyName(keys)}`
-const keyName = (keys: readonly Scalar[]): string =>
-  keys.map(key => (typeof key === 'string' ? JSON.stringify(key) : String(zero(key)))).join(' ')
-
 function grouped(
   rows: readonly Row[],
   bucket: TimeBuckets | undefined,
@@ -568,61 +421,4 @@ function grouped(
     ...rest,
     cells: aggregates.map(each => each.of(own)),
   }))
-}
-
-/** A row for every bucket of every group that has data in the range; what `having` dropped stays away. */
-function fillGroups(
-  fill: Fill,
-  bucket: TimeBuckets,
-  { fromUs, toUs }: Extent,
-  groups: readonly Group[],
-  dropped: ReadonlySet<string>,
-): Group[] | undefined {
-  if (groups.length === 0) return []
-  const starts = groups.map(group => group.bucketUs!)
-  const firstUs = fromUs === -Infinity ? Math.min(...starts) : bucket.start(fromUs)
-  const lastUs = toUs === Infinity ? Math.max(...starts) : bucket.start(toUs - 1)
-  const all: number[] = []
-  for (let startUs = firstUs; startUs <= lastUs; startUs = bucket.next(startUs)) {
-    all.push(startUs)
-    if (all.length > filledRowsMax) return undefined
-  }
-  const byKeys = Map.groupBy(groups, group => keyName(group.keys))
-  const out: Group[] = []
-  for (const own of byKeys.values()) {
-    if (!own.some(group => group.bucketUs! >= firstUs && group.bucketUs! <= lastUs)) continue
-    const { keys } = own[0]!
-    const known = own[0]!.cells.map((_, i) => own.filter(group => group.cells[i]!.value !== null))
-    for (const startUs of all) {
-      if (dropped.has(nameOf({ bucketUs: startUs, keys }))) continue
-      const here = own.find(group => group.bucketUs === startUs)
-      const cells = known.map((groups, i) => {
-        const cell = here?.cells[i]
-        return cell === undefined || cell.value === null ? filledCell(fill, groups, i, startUs) : cell
-      })
-      out.push({ bucketUs: startUs, keys, cells })
-    }
-    if (out.length > filledRowsMax) return undefined
-  }
-  return out
-}
-
-const filledRowsMax = 3000
-
-/** `known`: the groups with a value, by time. */
-function filledCell(fill: Fill, known: readonly Group[], column: number, startUs: number): Cell {
-  if (fill.kind === 'constant') return exactly(fill.value)
-  const before = known.findLast(group => group.bucketUs! < startUs)
-  if (fill.kind === 'null' || before === undefined) return exactly(null)
-  if (fill.kind === 'previous')
-    return startUs - before.bucketUs! > (fill.lookbackUs ?? Infinity) ? exactly(null) : before.cells[column]!
-  const after = known.find(group => group.bucketUs! > startUs)
-  if (after === undefined) return exactly(null)
-  const [low, high] = [before.cells[column]!, after.cells[column]!]
-  const share = (startUs - before.bucketUs!) / (after.bucketUs! - before.bucketUs!)
-  const [a, b] = [low.value as number, high.value as number]
-  return {
-    value: a === b ? a : a + (b - a) * share,
-    tolerance: low.tolerance + high.tolerance + 1e-12 * (Math.abs(a) + Math.abs(b)),
-  }
 }
