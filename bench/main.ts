@@ -39,9 +39,11 @@ const results: Result[] = []
 for (const name of chosen) {
   const bench = benches[name]
   if (bench === undefined) throw new Error(`no bench "${name}"; there are ${Object.keys(benches).join(', ')}`)
-  results.push(...(await bench()))
+  const measured = await bench()
+  print(measured)
+  process.stdout.write('\n')
+  results.push(...measured)
 }
-print(results)
 if (options.json !== undefined) {
   writeFileSync(options.json, `${JSON.stringify({ machine: conditions, results }, undefined, 2)}\n`)
 }

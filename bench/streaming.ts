@@ -111,7 +111,7 @@ async function slowReader(
   return { peakRssBytes, stoppedMs: performance.now() - started, scanned: (await scannedRows(url)) - before }
 }
 
-const scannedRows = (url: string): Promise<number> => metric(url, 'sydradb_query_rows_scanned_total')
+const scannedRows = (url: string): Promise<number> => metric(url, 'sydradb_rows_scanned_total')
 
 async function metric(url: string, name: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text()
