@@ -1,7 +1,7 @@
 /**
  * A table's rows by (series rank, time), merged: counting sort straight from the chunks into one RowBuffer.
  *
- *   chunks in arrival order ─ rows per rank counted ─ each row scattered to its series' next place ─> RowBuffer
+ *   chunks in arrival order ─ rows per rank counted ─ each chunk's rows, by rank, to their series' next place ─> RowBuffer
  *
  * Rows of a series nearly always arrive in time order, so scattering leaves them sorted; where they did not, the buffer,
  * sorted by then but for those, is sorted again. Each column is read in order and written to as many streams as there
@@ -25,17 +25,20 @@ export function sortedRows(
 ): RowBuffer {
   const buffer = new RowBuffer(table.presentFields(), table.rows)
   const next = firstPlaces(table.chunks, ranks, seriesCount)
+  const order = new Uint32Array(chunkRowsMax)
   const places = new Uint32Array(chunkRowsMax)
+  const orderOf = chunkOrder(ranks, seriesCount, order)
   const codeMaps = buffer.fields.map(({ field, dictionary }) =>
     dictionary === undefined ? undefined : codeMap(table.dictionary(field.id), dictionary),
   )
   for (const chunk of table.chunks) {
     const { series, rows } = chunk
-    for (let row = 0; row < rows; row++) places[row] = next[ranks[series[row]!]!]!++
-    scatter32(series, places, rows, buffer.series)
-    scatter64(chunk.timeUs, places, rows, buffer.timeUs)
+    orderOf(series, rows)
+    for (let i = 0; i < rows; i++) places[i] = next[ranks[series[order[i]!]!]!]!++
+    scatter32(series, order, places, rows, buffer.series)
+    scatter64(chunk.timeUs, order, places, rows, buffer.timeUs)
     for (const [index, field] of buffer.fields.entries()) {
-      scatterColumn(chunk.columns[field.field.id], places, rows, field, codeMaps[index])
+      scatterColumn(chunk.columns[field.field.id], order, places, rows, field, codeMaps[index])
     }
   }
   buffer.length = table.rows
@@ -52,6 +55,24 @@ function firstPlaces(chunks: readonly Chunk[], ranks: Uint32Array, seriesCount: 
   return places
 }
 
+/**
+ * Writes a chunk's rows by rank to `order`: its own rows lie in the processor's cache, while a row at a time each would
+ * touch another page of the buffer. With more series than a chunk has rows there is nothing to gain: as they come.
+ */
+function chunkOrder(ranks: Uint32Array, seriesCount: number, order: Uint32Array) {
+  if (seriesCount > chunkRowsMax) {
+    for (let row = 0; row < chunkRowsMax; row++) order[row] = row
+    return () => {}
+  }
+  const places = new Uint32Array(seriesCount + 1)
+  return (series: Uint32Array, rows: number): void => {
+    places.fill(0)
+    for (let row = 0; row < rows; row++) places[ranks[series[row]!]! + 1]!++
+    for (let rank = 1; rank <= seriesCount; rank++) places[rank]! += places[rank - 1]!
+    for (let row = 0; row < rows; row++) order[places[ranks[series[row]!]!]!++] = row
+  }
+}
+
 function inOrder({ series, timeUs, length }: RowBuffer): boolean {
   for (let row = 1; row < length; row++) {
     if (timeUs[row]! < timeUs[row - 1]! && series[row] === series[row - 1]) return false
@@ -66,46 +87,65 @@ function codeMap(from: InterningDictionary, to: InterningDictionary): Uint32Arra
 
 function scatterColumn(
   column: ChunkColumn | undefined,
+  order: Uint32Array,
   places: Uint32Array,
   rows: number,
   into: FieldBuffer,
   codes: Uint32Array | undefined,
 ): void {
-  const present = column?.length ?? 0
-  if (column?.valid === undefined) {
-    for (let row = 0; row < present; row++) into.valid[places[row]!] = 1
-  } else {
-    scatter8(column.valid, places, present, into.valid)
+  if (column === undefined) {
+    // The fresh buffer says null already.
+    into.nulls = true
+    return
   }
-  // Beyond the column's length rows are null, as the fresh buffer says.
-  if (present < rows || column?.valid !== undefined) into.nulls = true
-  if (column === undefined) return
-  const { values } = column
-  if (codes !== undefined) scatterCodes(values as Uint32Array, codes, places, present, into.values as Uint32Array)
-  else if (values instanceof Float64Array) scatter64(values, places, present, into.values as Float64Array)
-  else scatter8(values as Uint8Array, places, present, into.values as Uint8Array)
+  const { values, valid, length } = column
+  if (valid === undefined && length >= rows) {
+    for (let i = 0; i < rows; i++) into.valid[places[i]!] = 1
+  } else {
+    into.nulls = true
+    for (let i = 0; i < rows; i++) {
+      const row = order[i]!
+      into.valid[places[i]!] = row < length && (valid === undefined || valid[row] === 1) ? 1 : 0
+    }
+  }
+  if (codes !== undefined) scatterCodes(values as Uint32Array, codes, order, places, rows, into.values as Uint32Array)
+  else if (values instanceof Float64Array) scatter64(values, order, places, rows, into.values as Float64Array)
+  else scatter8(values as Uint8Array, order, places, rows, into.values as Uint8Array)
 }
 
 // One function a type: the loops stay monomorphic.
 
-function scatter64(values: Float64Array, places: Uint32Array, rows: number, into: Float64Array): void {
-  for (let row = 0; row < rows; row++) into[places[row]!] = values[row]!
+function scatter64(
+  values: Float64Array,
+  order: Uint32Array,
+  places: Uint32Array,
+  rows: number,
+  into: Float64Array,
+): void {
+  for (let i = 0; i < rows; i++) into[places[i]!] = values[order[i]!]!
 }
 
-function scatter32(values: Uint32Array, places: Uint32Array, rows: number, into: Uint32Array): void {
-  for (let row = 0; row < rows; row++) into[places[row]!] = values[row]!
+function scatter32(
+  values: Uint32Array,
+  order: Uint32Array,
+  places: Uint32Array,
+  rows: number,
+  into: Uint32Array,
+): void {
+  for (let i = 0; i < rows; i++) into[places[i]!] = values[order[i]!]!
 }
 
-function scatter8(values: Uint8Array, places: Uint32Array, rows: number, into: Uint8Array): void {
-  for (let row = 0; row < rows; row++) into[places[row]!] = values[row]!
+function scatter8(values: Uint8Array, order: Uint32Array, places: Uint32Array, rows: number, into: Uint8Array): void {
+  for (let i = 0; i < rows; i++) into[places[i]!] = values[order[i]!]!
 }
 
 function scatterCodes(
   values: Uint32Array,
   codes: Uint32Array,
+  order: Uint32Array,
   places: Uint32Array,
   rows: number,
   into: Uint32Array,
 ): void {
-  for (let row = 0; row < rows; row++) into[places[row]!] = codes[values[row]!]!
+  for (let i = 0; i < rows; i++) into[places[i]!] = codes[values[order[i]!]!]!
 }

@@ -159,9 +159,10 @@ function encodeOffsets(values: Float64Array): Uint8Array[] | undefined {
   if (min <= 0 && max >= 0 && values.some(value => Object.is(value, -0))) return undefined
   const stored = new Uint32Array(length)
   for (let i = 0; i < length; i++) {
-    const offset = values[i]! - min
-    const word = offset >>> 0
-    if (word !== offset) return undefined
+    const value = values[i]!
+    const word = (value - min) >>> 0
+    // A tiny fraction can vanish in the difference: what counts is that the sum gives the value back.
+    if (min + word !== value) return undefined
     stored[i] = word
   }
   return [Uint8Array.of(2), bytesOf(Float64Array.of(min)), bytesOf(stored)]

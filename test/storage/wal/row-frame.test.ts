@@ -131,6 +131,13 @@ describe('a row frame', () => {
     )
   })
 
+  test('keeps a fraction that vanishes beside its neighbours', () => {
+    const timeUs = Float64Array.of(1, 5e-324, 0, -1)
+    const rows: MetricRows = { metric: metrics[2]!, length: 4, series: new Uint32Array(4), timeUs, fields: [] }
+    const payload = joined(encodeRowBatches(new Uint8Array(0), [{ metrics: [rows], rowCount: 4, byteLength: 0 }]))
+    expect(decoded(payload)[0]!.metrics[0]!.timeUs).toEqual(timeUs)
+  })
+
   test('hands the catalog records over before it asks for a metric', () => {
     const rows: MetricRows = {
       metric: metrics[2]!,
