@@ -15,7 +15,7 @@
 import { assert } from '../../lib/assert.ts'
 import type { File, Ports } from '../../lib/ports.ts'
 import { fromHex, toHex } from '../../lib/text.ts'
-import { ByteReader, ByteWriter, DamageError } from './bytes.ts'
+import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import type { CatalogState } from './catalog.ts'
 import { corrupt } from './log.ts'
 import { StringPool, U32List } from './packed.ts'

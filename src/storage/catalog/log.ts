@@ -14,7 +14,7 @@ import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
 import type { File, Ports } from '../../lib/ports.ts'
 import { fromHex, toHex } from '../../lib/text.ts'
-import { ByteReader, ByteWriter, DamageError } from './bytes.ts'
+import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 
 export const logName = 'catalog.log'
 const logMagic = 'SYDRACLG'

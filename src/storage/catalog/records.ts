@@ -8,8 +8,9 @@
  * 1. Numbers are dense per kind, so a record that is applied again can be told from a new one, and compared.
  * 2. A record names only what earlier records added.
  */
+
+import { type ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import type { FieldType } from '../types.ts'
-import { type ByteReader, ByteWriter, DamageError } from './bytes.ts'
 
 const recordKind = { metric: 1, field: 2, key: 3, value: 4, series: 5 } as const
 

@@ -1,5 +1,5 @@
 /**
- * ByteWriter and ByteReader: the primitives of every segment structure, little-endian.
+ * ByteWriter and ByteReader: the primitives of segments and the catalog, little-endian.
  *
  *   varint   base 128, least significant group first, values 0 … 2^53 - 1
  *   double   tag 0 … 15: decimal exponent e, then the zigzag varint m, value m / 10^e;  tag 16: eight bytes
@@ -61,6 +61,11 @@ export class ByteWriter {
   /** What was written; borrowed until the next write. */
   written(from = 0): Uint8Array {
     return this.bytes.subarray(from, this.length)
+  }
+
+  /** A copy of what was written. */
+  take(): Uint8Array {
+    return this.bytes.slice(0, this.length)
   }
 
   clear(): void {
@@ -165,10 +170,14 @@ export class ByteReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
+  get atEnd(): boolean {
+    return this.at === this.end
+  }
+
   /** Steps over `count` bytes and returns where they begin. */
   take(count: number): number {
     const at = this.at
-    if (!(count <= this.end - at)) throw new DamageError(`${count} bytes expected, ${this.end - at} left`, at)
+    if (!(count <= this.end - at)) throw new DamageError(`the bytes end early: ${count} expected, ${this.end - at} left`, at)
     this.at = at + count
     return at
   }
@@ -227,7 +236,7 @@ export class ByteReader {
     return this.bytes.subarray(at, at + count)
   }
 
-  text(bytesMax: number): string {
+  text(bytesMax = varintMax): string {
     const length = this.varint(bytesMax)
     const at = this.take(length)
     return decodeUtf8(this.bytes, at, at + length)
