@@ -177,7 +177,8 @@ export class ByteReader {
   /** Steps over `count` bytes and returns where they begin. */
   take(count: number): number {
     const at = this.at
-    if (!(count <= this.end - at)) throw new DamageError(`the bytes end early: ${count} expected, ${this.end - at} left`, at)
+    if (!(count <= this.end - at))
+      throw new DamageError(`the bytes end early: ${count} expected, ${this.end - at} left`, at)
     this.at = at + count
     return at
   }
