@@ -6,7 +6,6 @@ export function setSeed(value: u64): void {
   seed = value;
 }
 
-// @ts-ignore: decorator
 @inline
 export function equalBytes(a: usize, b: usize, length: usize): bool {
   while (length >= 16) {

@@ -41,7 +41,6 @@ export function tailHash(prefix: u64, p: usize): u64 {
 
 const evenBits: u64 = 0x5555555555555555;
 
-// @ts-ignore: decorator
 @inline
 function mask64(a: v128, b: v128, c: v128, d: v128): u64 {
   return (
@@ -49,12 +48,10 @@ function mask64(a: v128, b: v128, c: v128, d: v128): u64 {
     ((<u64>i8x16.bitmask(d)) << 48)
   );
 }
-// @ts-ignore: decorator
 @inline
 function equal64(a: v128, b: v128, c: v128, d: v128, byte: v128): u64 {
   return mask64(i8x16.eq(a, byte), i8x16.eq(b, byte), i8x16.eq(c, byte), i8x16.eq(d, byte));
 }
-// @ts-ignore: decorator
 @inline
 function braces64(a: v128, b: v128, c: v128, d: v128): u64 {
   // { and } differ in the bits 0x06 alone, as do y and DEL: two comparisons are needed
@@ -66,14 +63,12 @@ function braces64(a: v128, b: v128, c: v128, d: v128): u64 {
   );
 }
 
-// @ts-ignore: decorator
 @inline
 function isBlank(byte: u32): bool {
   return byte == 32 || byte == 9 || byte == 13;
 }
 
 /** The last byte of the key before the colon at p. */
-// @ts-ignore: decorator
 @inline
 function keyEnd(p: usize): usize {
   p--;

@@ -17,14 +17,12 @@ export let number: f64 = 0;
 export let inexact: bool = false;
 
 // Eight ASCII digits at once: D. Lemire, "Quickly parsing eight digits" (2018).
-// @ts-ignore: decorator
 @inline
 function isEightDigits(x: u64): bool {
   return (
     ((x & 0xf0f0f0f0f0f0f0f0) | (((x + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4)) == 0x3333333333333333
   );
 }
-// @ts-ignore: decorator
 @inline
 function eightDigits(x: u64): u64 {
   x -= 0x3030303030303030;
@@ -164,7 +162,6 @@ export function readTime(p: usize): usize {
   return p;
 }
 
-// @ts-ignore: decorator
 @inline
 function twoDigits(p: usize): u32 {
   const tens: u32 = <u32>load<u8>(p) - 48;
