@@ -5,11 +5,13 @@
  *
  * Pieces copy plain arrays, which is about as fast as decoding (1 G values/s); statistics are those of row groups.
  */
+
 import { ArrayDictionary, rowCount } from '../src/columnar/batch.ts'
 import { createWasmKernels } from '../src/kernels/wasm-kernels.ts'
 import { execute } from '../src/operators/execute.ts'
 import type { ExecutionContext } from '../src/operators/operator.ts'
 import type { CatalogReader } from '../src/storage/catalog/types.ts'
+import { newReadStatistics } from '../src/storage/read-statistics.ts'
 import type { FieldStatistics, MetricInfo, Piece, Version } from '../src/storage/types.ts'
 import { bind } from '../src/sydraql/bind.ts'
 import { prepare } from '../src/sydraql/prepare.ts'
@@ -141,7 +143,7 @@ async function measure(
       batchRows: 8192,
       memoryMaxBytes: 1e9,
       duplicates: 'last',
-      read: { segmentsScanned: 0, segmentsPruned: 0, blocksScanned: 0, blocksPruned: 0, bytesRead: 0, rowsScanned: 0 },
+      read: newReadStatistics(),
       operators: [],
     }
     rows = 0

@@ -5,11 +5,13 @@
  *
  * Best of several rounds, in CPU time: other processes of the machine disturb it less than wall time.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createWasmKernels } from '../src/kernels/wasm-kernels.ts'
 import { nodePorts } from '../src/lib/node/ports.ts'
+import { newReadStatistics } from '../src/storage/read-statistics.ts'
 import { RowBuffer } from '../src/storage/row-buffer.ts'
 import { ChunkCache } from '../src/storage/segment/chunk-cache.ts'
 import { encodeSegment, type SegmentMetric } from '../src/storage/segment/encode.ts'
@@ -78,14 +80,7 @@ function best<T>(runs: number, task: () => T): { ms: number; result: T } {
 }
 
 function request(part: Partial<ReadRequest>): ReadRequest {
-  const statistics = {
-    segmentsScanned: 0,
-    segmentsPruned: 0,
-    blocksScanned: 0,
-    blocksPruned: 0,
-    bytesRead: 0,
-    rowsScanned: 0,
-  }
+  const statistics = newReadStatistics()
   return { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined, statistics, ...part }
 }
 

@@ -7,6 +7,7 @@
  * 2. Prepared queries are kept by text, `preparedMax` of them, the least recently used going first; one made with an older
  *    schema is made anew.
  */
+
 import { type Batch, rowCount, type Schema } from './columnar/batch.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
 import type { Ports } from './lib/ports.ts'
@@ -16,7 +17,7 @@ import type { ExecutionContext, OperatorStatistics } from './operators/operator.
 import { catalogTables } from './operators/show.ts'
 import { createQueryResult, type QueryRun } from './query-result.ts'
 import type { Storage } from './recovery.ts'
-import type { ReadStatistics } from './storage/types.ts'
+import { newReadStatistics } from './storage/read-statistics.ts'
 import { bind } from './sydraql/bind.ts'
 import { explainJson, explainText } from './sydraql/explain.ts'
 import type { LogicalPlan } from './sydraql/plan.ts'
@@ -93,14 +94,7 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
   const run = ({ prepared, plan, firedRules, options, startedMs, elapsed }: Start): QueryRun => {
     const abort = new AbortController()
     const timeoutMs = options.timeoutMs ?? settings.query.timeoutMs
-    const read: ReadStatistics = {
-      segmentsScanned: 0,
-      segmentsPruned: 0,
-      blocksScanned: 0,
-      blocksPruned: 0,
-      bytesRead: 0,
-      rowsScanned: 0,
-    }
+    const read = newReadStatistics()
     const operators: OperatorStatistics[] = []
     const version = versions.pin()
     const context: ExecutionContext = {

@@ -49,8 +49,6 @@ export interface Storage {
   /** Makes catalog and manifest durable, in this order. */
   commitFlush(frozen: FrozenMemtable, segments: readonly SegmentMeta[]): Promise<void>
   openSegments(segments: readonly SegmentMeta[]): Segment[]
-  /** Makes new series durable beside the WAL as well. */
-  appendCatalogLog(): Promise<void>
   close(): Promise<void>
 }
 
@@ -175,7 +173,6 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       writeSegments: frozen => work.add(write(frozen)),
       commitFlush: (frozen, added) => work.add(commit(added, frozen.maxLsn)),
       openSegments: metas => metas.map(meta => openSegment(environment, meta, catalog)),
-      appendCatalogLog: () => catalogStore.appendLog(),
       close: closeAll,
     }
   } catch (error) {

@@ -3,6 +3,7 @@
  * every rule, then with one switched off and other sizes of batches and windows. A failing seed is in the error's message; `SYDRADB_QUERIES_SEED` runs it again,
  * `SYDRADB_QUERIES_DATABASES` makes as many databases as it says.
  */
+
 import { expect, test } from 'vitest'
 import { type Scalar, valueAt } from '../../src/columnar/value.ts'
 import { SydraError } from '../../src/lib/errors.ts'
@@ -10,6 +11,7 @@ import { nodePorts } from '../../src/lib/node/ports.ts'
 import { execute } from '../../src/operators/execute.ts'
 import type { ExecutionContext } from '../../src/operators/operator.ts'
 import { physicalRules } from '../../src/operators/physical.ts'
+import { newReadStatistics } from '../../src/storage/read-statistics.ts'
 import { bind } from '../../src/sydraql/bind.ts'
 import { ruleNames } from '../../src/sydraql/optimize.ts'
 import { prepare } from '../../src/sydraql/prepare.ts'
@@ -49,7 +51,7 @@ async function ask({ storage }: ModelDatabase, { text, params }: Question, way: 
     windowRowsMax: way.windowRowsMax,
     memoryMaxBytes: 2 ** 28,
     duplicates,
-    read: { segmentsScanned: 0, segmentsPruned: 0, blocksScanned: 0, blocksPruned: 0, bytesRead: 0, rowsScanned: 0 },
+    read: newReadStatistics(),
     operators: [],
   }
   const rows: Scalar[][] = []

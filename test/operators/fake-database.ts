@@ -1,10 +1,12 @@
 /** A database of arrays: a catalog, and versions whose pieces read from arrays, honest to the contracts of storage. */
+
 import { ArrayDictionary, type Dictionary } from '../../src/columnar/batch.ts'
 import type { Scalar } from '../../src/columnar/value.ts'
 import { referenceKernels } from '../../src/kernels/reference-kernels.ts'
 import { compareUtf8 } from '../../src/lib/text.ts'
 import type { ExecutionContext } from '../../src/operators/operator.ts'
 import type { CatalogReader } from '../../src/storage/catalog/types.ts'
+import { newReadStatistics } from '../../src/storage/read-statistics.ts'
 import type { RowBuffer } from '../../src/storage/row-buffer.ts'
 import type {
   FieldBound,
@@ -212,7 +214,7 @@ export function fakeContext(database: FakeDatabase, overrides: Partial<Execution
     batchRows: 8192,
     memoryMaxBytes: 256 * 1024 * 1024,
     duplicates: 'last',
-    read: { segmentsScanned: 0, segmentsPruned: 0, blocksScanned: 0, blocksPruned: 0, bytesRead: 0, rowsScanned: 0 },
+    read: newReadStatistics(),
     operators: [],
     ...overrides,
   }

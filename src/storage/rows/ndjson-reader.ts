@@ -10,19 +10,13 @@
  * 3. After a line that is too long, or a bad one with `onError: "abort"`, nothing more is read; what came before stands.
  */
 import type { TimeUnit } from '../../kernels/scan.ts'
-import { type ErrorCode, SydraError } from '../../lib/errors.ts'
+import { SydraError } from '../../lib/errors.ts'
 import type { RowBatch } from '../types.ts'
+import { type BadRow, BadRows } from './bad-rows.ts'
 import { decodeUtf8, parseJson } from './json-text.ts'
-import { ingestErrorsMax, lineBytesMax } from './limits.ts'
+import { lineBytesMax } from './limits.ts'
 import type { RowWriter } from './row-writer.ts'
 import { TimeSettings } from './timestamp.ts'
-
-export interface BadRow {
-  /** Counts from 1; blank lines count too. */
-  readonly line: number
-  readonly code: ErrorCode
-  readonly message: string
-}
 
 export interface ReaderOptions {
   /** Unit of integer timestamps; without it the first one settles it by magnitude. */
@@ -43,21 +37,18 @@ const byteOrderMark = [0xef, 0xbb, 0xbf]
 export class NdjsonReader {
   readonly #writer: RowWriter
   readonly #times: TimeSettings
-  readonly #abort: boolean
-  readonly #errors: BadRow[] = []
+  readonly #bad: BadRows
   #carry: Uint8Array = new Uint8Array(0)
   #carried = 0
   #lines = 0
   #accepted = 0
-  #rejected = 0
   #bytes = 0
   #atStart = true
-  #stopped: SydraError | undefined
 
   constructor(writer: RowWriter, options: ReaderOptions = {}) {
     this.#writer = writer
     this.#times = new TimeSettings(options.precision)
-    this.#abort = options.onError === 'abort'
+    this.#bad = new BadRows(options.onError)
   }
 
   /** Lines passed, blank and bad ones too. */
@@ -68,7 +59,7 @@ export class NdjsonReader {
     return this.#accepted
   }
   get rejected(): number {
-    return this.#rejected
+    return this.#bad.count
   }
   /** Bytes given to `push`. */
   get bytes(): number {
@@ -76,11 +67,11 @@ export class NdjsonReader {
   }
   /** The first `ingestErrorsMax` bad lines. */
   get errors(): readonly BadRow[] {
-    return this.#errors
+    return this.#bad.first
   }
   /** Why nothing more is read: `line_too_long`, or the bad line's error with `abort`. */
   get stopped(): SydraError | undefined {
-    return this.#stopped
+    return this.#bad.stopped
   }
 
   /** Settles the complete lines. The chunk may be reused after the call. */
@@ -98,7 +89,7 @@ export class NdjsonReader {
 
   #take(chunk: Uint8Array, batches: RowBatch[]): void {
     this.#bytes += chunk.length
-    if (this.#stopped !== undefined || chunk.length === 0) return
+    if (this.#bad.stopped !== undefined || chunk.length === 0) return
     let from = 0
     if (this.#carried > 0) {
       const first = chunk.indexOf(newline)
@@ -118,7 +109,7 @@ export class NdjsonReader {
   /** The body ended; a last line without newline counts only if it ended cleanly. */
   end(clean: boolean): RowBatch[] {
     const batches: RowBatch[] = []
-    if (this.#stopped === undefined && clean && this.#carried > 0) {
+    if (this.#bad.stopped === undefined && clean && this.#carried > 0) {
       const line = new Uint8Array(this.#carried + 1)
       line.set(this.#carry.subarray(0, this.#carried))
       line[this.#carried] = newline
@@ -131,7 +122,7 @@ export class NdjsonReader {
   }
 
   #carryMore(chunk: Uint8Array, from: number, to: number): void {
-    if (this.#stopped !== undefined) return
+    if (this.#bad.stopped !== undefined) return
     const length = this.#carried + to - from
     // a newline is not part of the line
     if (length - (chunk[to - 1] === newline ? 1 : 0) > lineBytesMax + (this.#atStart ? byteOrderMark.length : 0)) {
@@ -157,7 +148,7 @@ export class NdjsonReader {
       if (byteOrderMark.every((byte, i) => bytes[i] === byte)) from = byteOrderMark.length
     }
     scanner.setTimeScale(this.#times.scale)
-    while (from < bytes.length && this.#stopped === undefined) {
+    while (from < bytes.length && this.#bad.stopped === undefined) {
       const end = scanner.load(bytes, from, bytes.length)
       if (end > from) this.#scan(bytes, from, batches)
       else this.#settleLine(bytes.subarray(from, bytes.indexOf(newline, from)), false, batches)
@@ -182,7 +173,7 @@ export class NdjsonReader {
       const start = from + scanner.position()
       const end = bytes.indexOf(newline, start)
       this.#settleLine(bytes.subarray(start, end), status === 'candidate', batches)
-      if (this.#stopped !== undefined) return
+      if (this.#bad.stopped !== undefined) return
       scanner.skipLine(end + 1 - from)
     }
   }
@@ -215,17 +206,14 @@ export class NdjsonReader {
   }
 
   #reject(error: SydraError): void {
-    this.#rejected++
-    if (this.#errors.length < ingestErrorsMax)
-      this.#errors.push({ line: this.#lines, code: error.code, message: error.message })
-    if (this.#abort) this.#stopped = error
+    this.#bad.add(this.#lines, error)
   }
 
   #lineTooLong(): void {
     this.#lines++
     const error = new SydraError('line_too_long', `line ${this.#lines} is over ${lineBytesMax} bytes`)
     this.#reject(error)
-    this.#stopped = error
+    this.#bad.stopped = error
   }
 }
 

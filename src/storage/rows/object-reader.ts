@@ -6,9 +6,9 @@
  */
 import { SydraError } from '../../lib/errors.ts'
 import type { RowBatch } from '../types.ts'
+import { type BadRow, BadRows } from './bad-rows.ts'
 import { parseJson } from './json-text.ts'
-import { ingestErrorsMax } from './limits.ts'
-import type { BadRow, ReaderOptions } from './ndjson-reader.ts'
+import type { ReaderOptions } from './ndjson-reader.ts'
 import type { RowWriter } from './row-writer.ts'
 import { TimeSettings } from './timestamp.ts'
 
@@ -16,16 +16,13 @@ import { TimeSettings } from './timestamp.ts'
 export class ObjectReader {
   readonly #writer: RowWriter
   readonly #times: TimeSettings
-  readonly #abort: boolean
-  readonly #errors: BadRow[] = []
+  readonly #bad: BadRows
   #rows = 0
-  #rejected = 0
-  #stopped: SydraError | undefined
 
   constructor(writer: RowWriter, options: ReaderOptions = {}) {
     this.#writer = writer
     this.#times = new TimeSettings(options.precision)
-    this.#abort = options.onError === 'abort'
+    this.#bad = new BadRows(options.onError)
   }
 
   /** Rows passed, bad ones too. */
@@ -33,18 +30,18 @@ export class ObjectReader {
     return this.#rows
   }
   get accepted(): number {
-    return this.#rows - this.#rejected
+    return this.#rows - this.#bad.count
   }
   get rejected(): number {
-    return this.#rejected
+    return this.#bad.count
   }
   /** The first `ingestErrorsMax` bad rows; `line` is the row's index + 1. */
   get errors(): readonly BadRow[] {
-    return this.#errors
+    return this.#bad.first
   }
   /** The bad row's error that ended reading with `abort`. */
   get stopped(): SydraError | undefined {
-    return this.#stopped
+    return this.#bad.stopped
   }
 
   /** Settles rows given as objects. */
@@ -52,7 +49,7 @@ export class ObjectReader {
     const batches: RowBatch[] = []
     for (const row of rows) {
       this.#settle(row, batches)
-      if (this.#stopped !== undefined) break
+      if (this.#bad.stopped !== undefined) break
     }
     this.#writer.drain(batches)
     return batches
@@ -63,14 +60,14 @@ export class ObjectReader {
     const batches: RowBatch[] = []
     for (const text of texts) {
       this.#settle(undefined, batches, text)
-      if (this.#stopped !== undefined) break
+      if (this.#bad.stopped !== undefined) break
     }
     this.#writer.drain(batches)
     return batches
   }
 
   #settle(row: unknown, batches: RowBatch[], text?: string): void {
-    if (this.#stopped !== undefined) return
+    if (this.#bad.stopped !== undefined) return
     this.#rows++
     try {
       const draft = this.#writer.rules.settle(text === undefined ? row : parseJson(text), this.#times)
@@ -81,10 +78,7 @@ export class ObjectReader {
         this.#writer.discard()
         throw error
       }
-      this.#rejected++
-      if (this.#errors.length < ingestErrorsMax)
-        this.#errors.push({ line: this.#rows, code: error.code, message: error.message })
-      if (this.#abort) this.#stopped = error
+      this.#bad.add(this.#rows, error)
     }
   }
 }

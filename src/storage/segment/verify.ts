@@ -4,9 +4,11 @@
  * Checked: every checksum, the order of series and rows, run tables, block ranges and bounds, statistics of groups, the
  * dictionary, header against contents. Nothing is cached, memory is one row group.
  */
+
 import { compareUtf8 } from '../../lib/text.ts'
 import { printSeries } from '../catalog/identity.ts'
 import { DamageError } from '../codecs/bytes.ts'
+import { newReadStatistics } from '../read-statistics.ts'
 import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import type { FieldInfo } from '../types.ts'
 import { ChunkCache } from './chunk-cache.ts'
@@ -81,14 +83,7 @@ function verifyGroup(
   const fields = columns.map(({ field }, id): FieldInfo => ({ id, ...metric.fields[field]! }))
   const rows = new RowBuffer(fields, group.rows)
   const progress = { field: -1 }
-  const statistics = {
-    segmentsScanned: 0,
-    segmentsPruned: 0,
-    blocksScanned: 0,
-    blocksPruned: 0,
-    bytesRead: 0,
-    rowsScanned: 0,
-  }
+  const statistics = newReadStatistics()
   const everything = {
     runs: undefined,
     ordinal: (run: number) => footer.ordinals[group.firstSeries + run]!,

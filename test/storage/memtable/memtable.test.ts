@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { Catalog } from '../../../src/storage/catalog/catalog.ts'
 import { loadSeriesHasher, type SeriesHasher } from '../../../src/storage/catalog/identity.ts'
 import { Memtable, type MemtableView } from '../../../src/storage/memtable/memtable.ts'
+import { newReadStatistics } from '../../../src/storage/read-statistics.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
 import type {
   FieldInfo,
@@ -123,14 +124,7 @@ function* contents(buffer: RowBuffer): Generator<unknown[]> {
     ]
 }
 
-const statistics = () => ({
-  segmentsScanned: 0,
-  segmentsPruned: 0,
-  blocksScanned: 0,
-  blocksPruned: 0,
-  bytesRead: 0,
-  rowsScanned: 0,
-})
+const statistics = newReadStatistics
 const setOf = (ordinals: number[]): SeriesSet => ({
   ordinals: Uint32Array.from(ordinals).sort(),
   has: ordinal => ordinals.includes(ordinal),

@@ -1,7 +1,8 @@
 /** Reads bodies through the whole way — scanner, rules, batches — and flattens what comes out. */
 import { createReferenceScanner } from '../../../src/kernels/reference-scan.ts'
 import { createWasmScanner, type Scanner } from '../../../src/kernels/scan.ts'
-import { type BadRow, NdjsonReader, type ReaderOptions } from '../../../src/storage/rows/ndjson-reader.ts'
+import type { BadRow } from '../../../src/storage/rows/bad-rows.ts'
+import { NdjsonReader, type ReaderOptions } from '../../../src/storage/rows/ndjson-reader.ts'
 import { RowWriter, type ScanStatistics } from '../../../src/storage/rows/row-writer.ts'
 import type { MetricRows, RowBatch } from '../../../src/storage/types.ts'
 import { type FakeCatalog, fakeCatalog } from './fake-catalog.ts'

@@ -8,6 +8,7 @@ import { memoryFiles } from '../../../src/lib/memory-files.ts'
 import { nodeChecksums, nodeZstd } from '../../../src/lib/node/ports.ts'
 import { compareUtf8 } from '../../../src/lib/text.ts'
 import { printSeries } from '../../../src/storage/catalog/identity.ts'
+import { newReadStatistics } from '../../../src/storage/read-statistics.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
 import { encodeSegment, type SegmentInput, type SegmentMetric } from '../../../src/storage/segment/encode.ts'
 import { type SegmentEnvironment, segmentEnvironment } from '../../../src/storage/segment/environment.ts'
@@ -181,14 +182,7 @@ export function setOf(ordinals: readonly number[]): SeriesSet {
 }
 
 export function requestOf(metric: MetricInfo, part: Partial<ReadRequest> = {}): ReadRequest {
-  const statistics = {
-    segmentsScanned: 0,
-    segmentsPruned: 0,
-    blocksScanned: 0,
-    blocksPruned: 0,
-    bytesRead: 0,
-    rowsScanned: 0,
-  }
+  const statistics = newReadStatistics()
   return { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined, statistics, ...part }
 }
 
