@@ -12,7 +12,8 @@ import type { Schema } from '../columnar/batch.ts'
 import type { LogicalPlan } from '../sydraql/plan.ts'
 import { startExecution } from './execution.ts'
 import type { BatchStream, ExecutionContext } from './operator.ts'
-import { type PhysicalPlan, type PhysicalRule, planPhysical } from './physical.ts'
+import { planPhysical } from './physical.ts'
+import type { PhysicalPlan, PhysicalRule } from './plan/types.ts'
 import type { Tables } from './show.ts'
 
 export interface ExecuteOptions {

@@ -90,6 +90,17 @@ export interface SelectItem {
 export type SourceSyntax =
   | { readonly kind: 'metric'; readonly name: string; readonly alias: string | undefined; readonly span: Span }
   | { readonly kind: 'series'; readonly id: string; readonly alias: string | undefined; readonly span: Span }
+  /** Every metric whose name the pattern finds; the pattern is without its slashes. */
+  | { readonly kind: 'regex'; readonly pattern: string; readonly alias: string | undefined; readonly span: Span }
+  | { readonly kind: 'query'; readonly select: SelectStatement; readonly alias: string; readonly span: Span }
+
+/** `join source on time [within 5s]` */
+export interface JoinSyntax {
+  readonly source: SourceSyntax
+  /** 0 without `within`: equal times only. */
+  readonly withinUs: number
+  readonly span: Span
+}
 
 export interface FillSyntax {
   readonly mode: 'none' | 'null' | 'previous' | 'linear' | 'constant'
@@ -109,29 +120,57 @@ export type CountSyntax = LiteralSyntax | ParameterSyntax
 
 export interface SelectStatement {
   readonly kind: 'select'
+  readonly distinct: boolean
   readonly items: readonly SelectItem[]
   readonly source: SourceSyntax | undefined
+  /** Joined to the source from left to right. */
+  readonly joins: readonly JoinSyntax[]
   readonly where: SyntaxExpr | undefined
   readonly groupBy: readonly SyntaxExpr[]
   readonly having: SyntaxExpr | undefined
   readonly fill: FillSyntax | undefined
   readonly orderBy: readonly OrderSyntax[]
   readonly limit: CountSyntax | undefined
+  /** `limit n per expr` */
+  readonly limitPer: SyntaxExpr | undefined
   readonly offset: CountSyntax | undefined
   readonly span: Span
 }
 export interface ShowStatement {
   readonly kind: 'show'
   readonly subject: ShowSubject
-  readonly from: { readonly name: string; readonly span: Span } | undefined
+  readonly from: NamedSpan | undefined
   readonly where: SyntaxExpr | undefined
   readonly limit: CountSyntax | undefined
   readonly span: Span
 }
+/** A name with its place: a metric, a field, a tag key. */
+export interface NamedSpan {
+  readonly name: string
+  readonly span: Span
+}
+export interface InsertStatement {
+  readonly kind: 'insert'
+  readonly metric: NamedSpan
+  readonly tags: readonly { readonly key: NamedSpan; readonly value: LiteralSyntax | ParameterSyntax }[]
+  /** undefined: the one field `value`. */
+  readonly fields: readonly NamedSpan[] | undefined
+  /** Expressions without columns: literals, parameters, `now()` and what is computed from them. */
+  readonly rows: readonly { readonly time: SyntaxExpr; readonly values: readonly SyntaxExpr[]; readonly span: Span }[]
+  readonly span: Span
+}
+export interface DeleteStatement {
+  readonly kind: 'delete'
+  readonly metric: NamedSpan
+  readonly where: SyntaxExpr
+  readonly span: Span
+}
 export interface ExplainStatement {
   readonly kind: 'explain'
+  /** Runs the statement and tells what it did. */
+  readonly analyze: boolean
   readonly format: 'text' | 'json'
   readonly statement: SelectStatement | ShowStatement
   readonly span: Span
 }
-export type Statement = SelectStatement | ShowStatement | ExplainStatement
+export type Statement = SelectStatement | ShowStatement | ExplainStatement | InsertStatement | DeleteStatement

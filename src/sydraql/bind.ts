@@ -80,6 +80,7 @@ function substituted(prepared: Prepared, values: readonly ParameterValue[], nowU
     if (mapped !== expr && mapped.kind === 'call') checkConstants(mapped, report)
     return mapped
   }
+  if (query.kind === 'insert' || query.kind === 'delete') return query
   const maybe = (expr: Expr | undefined): Expr | undefined => expr && replace(expr)
   const limit = boundCount(query.limit, values, 'limit', report)
   if (query.kind === 'show') return { ...query, where: maybe(query.where), limit }

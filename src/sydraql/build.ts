@@ -17,6 +17,7 @@ import { plainCondition } from './rules/simplify.ts'
 import { everything, timeCondition } from './time-range.ts'
 
 export function buildPlan(query: Query, report: Report): LogicalPlan {
+  if (query.kind === 'insert' || query.kind === 'delete') throw new Error('a write has no plan')
   const plan = query.kind === 'show' ? buildShow(query) : buildSelect(query, report)
   const limit = countOf(query.limit)
   const offset = query.kind === 'select' ? (countOf(query.offset) ?? 0) : 0
@@ -40,7 +41,7 @@ function buildShow({ subject, metric, where, output }: Extract<Query, { kind: 's
 function buildSelect(query: SelectQuery, report: Report): LogicalPlan {
   const { source, grouping } = query
   let plan: LogicalPlan =
-    source === undefined
+    source?.kind !== 'metric'
       ? { kind: 'values', rows: [[]], schema: [] }
       : {
           kind: 'scan',
@@ -51,6 +52,7 @@ function buildSelect(query: SelectQuery, report: Report): LogicalPlan {
           rowPredicate: undefined,
           order: 'none',
           limit: undefined,
+          seriesLimit: undefined,
           schema: source.schema,
         }
   plan = grouping === undefined ? filtered(plan, query.where) : aggregated(plan, query.where, grouping, report)
@@ -70,7 +72,14 @@ function aggregated(scan: LogicalPlan, where: Expr | undefined, grouping: Groupi
     ? withLookback(plain, fill, bucketKey, () => report('unsupported_fill', lookbackMessage, span))
     : where
   const rows = filtered(scan, reach)
-  const groups: LogicalPlan = { kind: 'aggregate', input: rows, keys, aggregates, schema }
+  const groups: LogicalPlan = {
+    kind: 'aggregate',
+    input: rows,
+    keys,
+    aggregates,
+    sequence: { time: 'time', partition: ['series'] },
+    schema,
+  }
   if (fill === undefined || bucketKey === undefined) return filtered(groups, having)
   const node: FillNode = {
     kind: 'fill',

@@ -56,6 +56,13 @@ function describe(plan: LogicalPlan): string {
       return `sort ${plan.keys.map(formatKey).join(', ')}${plan.limit === undefined ? '' : `, first ${plan.limit}`}`
     case 'limit':
       return `limit ${plan.limit ?? 'all'}${plan.offset === 0 ? '' : ` offset ${plan.offset}`}`
+    case 'limit_per':
+      return `limit ${plan.limit} per ${formatExpr(plan.key)}`
+    case 'window':
+    case 'union':
+    case 'join':
+    case 'histogram':
+      return plan.kind
     case 'values':
       return `values ${plan.rows.length} ${plan.rows.length === 1 ? 'row' : 'rows'}`
     case 'show':
@@ -150,6 +157,12 @@ function properties(plan: LogicalPlan): Record<string, unknown> {
       return { kind, keys: plan.keys.map(formatKey), limit: plan.limit ?? null }
     case 'limit':
       return { kind, limit: plan.limit ?? null, offset: plan.offset }
+    case 'limit_per':
+    case 'window':
+    case 'union':
+    case 'join':
+    case 'histogram':
+      return { kind }
     case 'values':
       return { kind, rows: plan.rows }
     case 'show':

@@ -199,6 +199,9 @@ export function formatStatement(statement: Statement): string {
       )
     case 'select':
       return formatSelect(statement)
+    case 'insert':
+    case 'delete':
+      return statement.kind
   }
 }
 
@@ -226,8 +229,8 @@ const clauses = (...parts: (string | false | undefined)[]): string => parts.filt
 
 const formatSource = (source: SourceSyntax): string => {
   const alias = source.alias === undefined ? '' : ` as ${formatName(source.alias)}`
-  return source.kind === 'metric'
-    ? `from ${formatName(source.name)}${alias}`
+  return source.kind === 'metric' || source.kind !== 'series'
+    ? `from ${formatName((source as { name: string }).name)}${alias}`
     : `from by_id(${formatText(source.id)})${alias}`
 }
 

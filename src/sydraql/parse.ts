@@ -36,6 +36,7 @@ export function parse(text: string): Parsed {
 /** The expressions of the statement's clauses. */
 export function expressionsOf(statement: Statement): SyntaxExpr[] {
   if (statement.kind === 'explain') return expressionsOf(statement.statement)
+  if (statement.kind === 'insert' || statement.kind === 'delete') return []
   const found: (SyntaxExpr | undefined)[] = [statement.where, statement.limit]
   if (statement.kind === 'select') {
     found.push(...statement.items.map(item => item.expr), ...statement.groupBy)

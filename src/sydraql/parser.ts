@@ -61,7 +61,13 @@ export class SydraqlParser extends ExpressionParser {
       DEF: [{ ALT: () => this.SUBRULE(this.selectStatement) }, { ALT: () => this.SUBRULE(this.showStatement) }],
       ERR_MSG: 'select or show',
     })
-    return { kind: 'explain', format: json === undefined ? 'text' : 'json', statement, span: this.spanSince(first) }
+    return {
+      kind: 'explain',
+      analyze: false,
+      format: json === undefined ? 'text' : 'json',
+      statement,
+      span: this.spanSince(first),
+    }
   })
 
   private writeStatement = this.RULE('writeStatement', (): never => {
@@ -125,7 +131,22 @@ export class SydraqlParser extends ExpressionParser {
       return this.SUBRULE(this.rowCount)
     })
     const span = this.spanSince(first)
-    return { kind: 'select', items, source, where, groupBy, having, fill, orderBy, limit, offset, span }
+    return {
+      kind: 'select',
+      distinct: false,
+      items,
+      source,
+      joins: [],
+      where,
+      groupBy,
+      having,
+      fill,
+      orderBy,
+      limit,
+      limitPer: undefined,
+      offset,
+      span,
+    }
   })
 
   private selectItem = this.RULE('selectItem', (): SelectItem => {

@@ -41,6 +41,8 @@ export interface ScanNode {
   readonly order: ScanOrder
   /** Enough rows in `order` after the predicates; undefined for all. */
   readonly limit: number | undefined
+  /** Enough rows of each series, the first in `order` (by time or time desc) after the predicates; undefined for all. */
+  readonly seriesLimit: number | undefined
   readonly schema: Schema
 }
 export interface FilterNode {
@@ -76,13 +78,22 @@ export interface AggregateCall {
   readonly args: readonly Expr[]
   readonly distinct: boolean
 }
+/** How the rows of a source follow one another: the columns that say when, and which independent sequence a row is of. */
+export interface Sequence {
+  /** undefined: rows have no time, and follow one another as they come. */
+  readonly time: string | undefined
+  /** `['series']` for a metric; the other keys of a grouped sub-select; empty where all rows are one sequence. */
+  readonly partition: readonly string[]
+}
 /**
  * Output: the keys, then the aggregates; sorted by bucket, then the other keys (nulls last). Without keys there is one
- * row, even of no input. `first` and `last` find `time` and `series` among the input's columns.
+ * row, even of no input.
  */
 export interface AggregateNode {
   readonly kind: 'aggregate'
   readonly input: LogicalPlan
+  /** Of the input: what `first`, `last` and per-series aggregates go by. */
+  readonly sequence: Sequence
   readonly keys: readonly GroupKey[]
   readonly aggregates: readonly AggregateCall[]
   readonly schema: Schema
@@ -135,13 +146,79 @@ export interface LimitNode {
   readonly offset: number
   readonly schema: Schema
 }
+/** The first `limit` rows of each value of `key` (null is a value), in the order of the input, which stays. */
+export interface LimitPerNode {
+  readonly kind: 'limit_per'
+  readonly input: LogicalPlan
+  readonly key: Expr
+  readonly limit: number
+  readonly schema: Schema
+}
+
+export interface WindowCall {
+  readonly name: string
+  /** Name in the function registry: `lag`, `moving_avg`, … */
+  readonly function: string
+  /** The value first (none for `row_number`); constant arguments follow. */
+  readonly args: readonly Expr[]
+}
+/**
+ * Adds a column per call, computed within each partition from row to row; rows keep their order.
+ * The input has each partition's rows in ascending time; where a call looks ahead (`lead`), partitions are together.
+ */
+export interface WindowNode {
+  readonly kind: 'window'
+  readonly input: LogicalPlan
+  readonly calls: readonly WindowCall[]
+  readonly sequence: Sequence
+  /** The input's columns, then the calls'. */
+  readonly schema: Schema
+}
+
+/** The rows of all inputs, which have one schema. `none`: one after the other; else merged: each comes in that order. */
+export interface UnionNode {
+  readonly kind: 'union'
+  readonly inputs: readonly LogicalPlan[]
+  readonly order: ScanOrder
+  readonly schema: Schema
+}
+
+/**
+ * Joins rows in time: a row of the left goes with, for each partition of the right, the rows at the newest time in
+ * [t - withinUs, t] there, if the keys are equal; a row that finds none is left out. With keys, "newest" is among the rows
+ * whose keys equal (a null equals nothing). Both inputs ascend in time; output in the left's order, then the right's.
+ */
+export interface JoinNode {
+  readonly kind: 'join'
+  readonly left: LogicalPlan
+  readonly right: LogicalPlan
+  readonly leftSequence: Sequence
+  readonly rightSequence: Sequence
+  readonly withinUs: number
+  /** Equalities that a rule took from the filter above: only of columns that are constant within a partition. */
+  readonly keys: readonly { readonly left: Expr; readonly right: Expr }[]
+  /** The left's columns, then the right's: names are distinct, such as `a.time` and `b.field.usage`. */
+  readonly schema: Schema
+}
+
+/** Counts of `value` in `buckets` equal half-open intervals of [low, high): a row for each, `bucket` (its lower edge) and `count`. */
+export interface HistogramNode {
+  readonly kind: 'histogram'
+  readonly input: LogicalPlan
+  readonly value: Expr
+  readonly low: number
+  readonly high: number
+  readonly buckets: number
+  readonly schema: Schema
+}
+
 /** Rows known without a scan: `select 1`, or a `where` that is false. */
 export interface ValuesNode {
   readonly kind: 'values'
   readonly rows: readonly (readonly (number | string | boolean | null)[])[]
   readonly schema: Schema
 }
-export type ShowSubject = 'metrics' | 'series' | 'tags' | 'fields' | 'segments' | 'functions' | 'settings'
+export type ShowSubject = 'metrics' | 'series' | 'tags' | 'fields' | 'segments' | 'rollups' | 'functions' | 'settings'
 /** Catalog listings, answered by the engine's tables of the same name. */
 export interface ShowNode {
   readonly kind: 'show'
@@ -158,5 +235,10 @@ export type LogicalPlan =
   | FillNode
   | SortNode
   | LimitNode
+  | LimitPerNode
+  | WindowNode
+  | UnionNode
+  | JoinNode
+  | HistogramNode
   | ValuesNode
   | ShowNode

@@ -43,6 +43,7 @@ export function prepare(text: string, schema: QuerySchema, monotonicMs: () => nu
   const { statement, parameterCount } = parse(text)
   const parsedMs = monotonicMs()
   const inner = statement.kind === 'explain' ? statement.statement : statement
+  if (inner.kind === 'insert' || inner.kind === 'delete') throw new Error('writes are being written')
   const query = analyze(inner, text, reporter(text), schema)
   const explain = statement.kind === 'explain' ? statement.format : undefined
   return {
@@ -61,6 +62,7 @@ export function prepare(text: string, schema: QuerySchema, monotonicMs: () => nu
 const readsClock = (expr: Expr): boolean => someNode(expr, node => node.kind === 'now')
 
 function expressionsOf(query: Query): Expr[] {
+  if (query.kind === 'insert') return []
   const found: (Expr | undefined)[] = [query.where]
   if (query.kind === 'select') {
     const { grouping } = query

@@ -70,6 +70,7 @@ export const showSchemas: Readonly<Record<ShowSubject, Schema>> = {
     column('rows', 'integer', false),
     column('bytes', 'integer', false),
   ],
+  rollups: [],
   functions: [
     column('function', 'string', false),
     column('kind', 'string', false),

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Scalar } from '../../src/columnar/value.ts'
-import { physicalRules } from '../../src/operators/physical.ts'
+import { physicalRules } from '../../src/operators/plan/types.ts'
 import { type FakeDatabase, type FakeRow, type FakeSeries, fakeCatalog } from './fake-database.ts'
 import { runModel } from './model.ts'
 import { planOf, run, sameRows } from './support.ts'

@@ -26,6 +26,12 @@ export function runModel(plan: LogicalPlan, database: FakeDatabase): Row[] {
       return aggregate(plan, runModel(withOrderColumns(plan.input), database))
     case 'fill':
       return fill(plan, runModel(plan.input, database))
+    case 'limit_per':
+    case 'window':
+    case 'union':
+    case 'join':
+    case 'histogram':
+      throw new Error(`the model has no ${plan.kind} yet`)
     case 'show':
       throw new Error('the model has no listings')
   }

@@ -13,13 +13,15 @@ import type {
 } from '../ast.ts'
 import type { Expr } from '../expression.ts'
 import { formatExpr } from '../format.ts'
-import type { FillMode, NamedExpr, SortKey } from '../plan.ts'
+import type { FillMode, NamedExpr, Sequence, SortKey } from '../plan.ts'
 import type { Report } from '../problem.ts'
 import type { Grouping, RowCount, SelectQuery, SourceQuery } from '../query.ts'
 import { type QuerySchema, scanSchema } from '../schema.ts'
 import { analyzeCondition, analyzeExpr, type Surroundings } from './expressions.ts'
 import { GroupingBuilder, hasAggregate, isNullable, uniqueName } from './grouping.ts'
 import { columnRef, emptyScope, MetricScope, resultName, type Scope } from './scope.ts'
+
+const metricSequence: Sequence = { time: 'time', partition: ['series'] }
 
 /** One column of the select list, before grouping. */
 interface Item {
@@ -54,6 +56,11 @@ export function analyzeSelect(select: SelectStatement, text: string, report: Rep
     source,
     where,
     grouping: result.grouping,
+    histogram: undefined,
+    windows: [],
+    sequence: metricSequence,
+    distinct: false,
+    limitPer: undefined,
     orderBy: result.orderBy,
     items: namedItems,
     limit: select.limit && analyzeCount(select.limit, 'limit', report),
@@ -73,7 +80,13 @@ function analyzeSource(
   const metric = source.kind === 'metric' ? findMetric(source.name, source.span, report, schema) : ofSeries()
   const seriesIds = source.kind === 'series' ? [source.id] : undefined
   return {
-    source: { metric: metric.name, seriesIds, schema: scanSchema(metric, schema) },
+    source: {
+      kind: 'metric',
+      sequence: metricSequence,
+      metric: metric.name,
+      seriesIds,
+      schema: scanSchema(metric, schema),
+    },
     scope: new MetricScope(metric, schema, source.alias),
   }
 

@@ -1,0 +1,38 @@
+/** Plans a scan: its order, and whether block statistics may skip. */
+import type { Batch } from '../../columnar/batch.ts'
+import type { ScanNode } from '../../sydraql/plan.ts'
+import type { Execution } from '../execution.ts'
+import { instrument } from '../instrument.ts'
+import type { BatchStream } from '../operator.ts'
+import { openScan, type PhysicalOrder } from '../scan/scan.ts'
+import type { PhysicalPlan, PlannerOptions } from './types.ts'
+
+export interface PlannedScan {
+  readonly plan: PhysicalPlan
+  /** Finds the pieces; `stream` then reads them. */
+  open(execution: Execution): ReturnType<typeof openScan>
+}
+
+export function planScan(node: ScanNode, order: PhysicalOrder, options: PlannerOptions): PlannedScan {
+  const bounds = node.rowPredicate !== undefined && !options.disabledRules.has('block-bounds')
+  const open = (execution: Execution) => openScan(node, order, bounds, execution)
+  const plan: PhysicalPlan = {
+    name: 'scan',
+    schema: node.schema,
+    details: { metric: node.metric, order, ...(node.limit === undefined ? {} : { limit: node.limit }) },
+    rules: bounds ? ['block-bounds'] : [],
+    inputs: [],
+    open: execution =>
+      instrument(
+        'scan',
+        asStream(() => open(execution).batches()),
+        execution,
+      ),
+  }
+  return { plan, open }
+}
+
+/** A generator as a stream; nothing happens before the first pull. */
+export async function* asStream(open: () => Generator<Batch>): BatchStream {
+  yield* open()
+}

@@ -1,0 +1,32 @@
+/** What the physical planner makes of a logical node, and the names of its rules. */
+import type { Schema } from '../../columnar/batch.ts'
+import type { Execution } from '../execution.ts'
+import type { BatchStream } from '../operator.ts'
+import type { Tables } from '../show.ts'
+
+/** What each rule does, for `explain` and the documentation. */
+export const physicalRules = {
+  'block-bounds': 'skip blocks whose statistics rule out the row predicate',
+  'statistics-answer': 'answer aggregates from the statistics of pieces that are whole and overlap no other',
+  'bucket-runs': 'fold runs of rows of one series by kernels, cut by bucket, instead of row by row',
+  'series-groups': 'find the group once per series where the keys depend on it alone',
+  'bucket-streaming': 'read by time windows, so that buckets leave in order as soon as they have ended',
+  'top-n': 'keep only the rows that a limit over a sort can want',
+} as const
+
+export type PhysicalRule = keyof typeof physicalRules
+
+export interface PhysicalPlan {
+  readonly name: string
+  readonly schema: Schema
+  readonly details: Readonly<Record<string, string | number | boolean>>
+  /** Rules that shaped this operator. */
+  readonly rules: readonly PhysicalRule[]
+  readonly inputs: readonly PhysicalPlan[]
+  open(execution: Execution): BatchStream
+}
+
+export interface PlannerOptions {
+  readonly disabledRules: ReadonlySet<string>
+  readonly tables: Tables | undefined
+}
