@@ -40,7 +40,8 @@ interface Written {
 const startUs = Date.UTC(2024, 2, 30, 17) * 1000
 const hourUs = 3600e6
 
-export async function randomDatabase(random: SeededRandom): Promise<ModelDatabase> {
+/** `finite`: without NaN and infinities. */
+export async function randomDatabase(random: SeededRandom, finite = false): Promise<ModelDatabase> {
   const pick = <T>(choices: readonly T[]): T => choices[random.below(choices.length)]!
   const duplicates = random.chance(0.8) ? 'last' : 'first'
   const settings = parseSettings({ dataDir: 'data', duplicates, fsync: 'none' })
@@ -73,7 +74,8 @@ export async function randomDatabase(random: SeededRandom): Promise<ModelDatabas
   // Mostly in order, so that segments stand alone; or all over the place. Values come from a few at a time, so that blocks
   // differ in what they hold.
   const lateness = isApart ? 0 : pick([0, 0.02, 0.4])
-  const fewNumbers = () => Array.from({ length: 1 + random.below(4) }, () => pick(numbers))
+  const choices = finite ? numbers.filter(Number.isFinite) : numbers
+  const fewNumbers = () => Array.from({ length: 1 + random.below(4) }, () => pick(choices))
   let pool = fewNumbers()
   const written: Written[] = []
   for (let i = 0; i < rowCount; i++) {

@@ -55,9 +55,11 @@ const regexes: readonly RegExp[] = [/^a/u, /b/u, /^(x|1)/u, /^$/u, /[A-Z]/u]
 export class Generator {
   readonly random: SeededRandom
   readonly #parameters: Scalar[] = []
+  readonly #withParameters: boolean
 
-  constructor(random: SeededRandom) {
+  constructor(random: SeededRandom, { parameters }: { readonly parameters: boolean } = { parameters: true }) {
     this.random = random
+    this.#withParameters = parameters
   }
 
   pick<T>(choices: readonly T[]): T {
@@ -79,7 +81,7 @@ export class Generator {
 
   /** A literal, or a parameter where its neighbour tells its type. */
   constant(value: Exclude<Scalar, null>): Meaning {
-    return { text: this.chance(0.15) ? this.parameter(value) : literal(value), of: () => value }
+    return { text: this.#withParameters && this.chance(0.15) ? this.parameter(value) : literal(value), of: () => value }
   }
   /** Stands for a parameter until `finish` knows which expressions are in the query. */
   parameter(value: Scalar): string {

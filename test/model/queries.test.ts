@@ -5,67 +5,20 @@
  */
 
 import { expect, test } from 'vitest'
-import { type Scalar, valueAt } from '../../src/columnar/value.ts'
+import type { Scalar } from '../../src/columnar/value.ts'
 import { SydraError } from '../../src/lib/errors.ts'
-import { nodePorts } from '../../src/lib/node/ports.ts'
-import { execute } from '../../src/operators/execute.ts'
-import type { ExecutionContext } from '../../src/operators/operator.ts'
 import { physicalRules } from '../../src/operators/plan/types.ts'
-import { newReadStatistics } from '../../src/storage/read-statistics.ts'
-import { bind } from '../../src/sydraql/bind.ts'
 import { ruleNames } from '../../src/sydraql/optimize.ts'
-import { prepare } from '../../src/sydraql/prepare.ts'
 import { SeededRandom } from '../simulated/random.ts'
 import type { Cell } from './aggregates.ts'
-import { type ModelDatabase, randomDatabase } from './database.ts'
+import { ask, usualWay, type Way } from './ask.ts'
+import { randomDatabase } from './database.ts'
 import { Generator } from './expressions.ts'
-import { groupedQuestion, type Question, rawQuestion } from './queries.ts'
+import { groupedQuestion, rawQuestion } from './queries.ts'
 
 const onlySeed = process.env['SYDRADB_QUERIES_SEED']
 const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 45 : 1))
 const questionsPerDatabase = 25
-
-interface Way {
-  readonly withoutRule?: string | undefined
-  readonly disabledRule?: string | undefined
-  readonly batchRows: number
-  readonly windowRowsMax: number | undefined
-}
-
-const ports = nodePorts()
-
-async function ask({ storage }: ModelDatabase, { text, params }: Question, way: Way): Promise<Scalar[][]> {
-  const { catalog, versions, kernels, duplicates } = storage
-  const prepared = prepare(text, catalog)
-  const withoutRules = way.withoutRule === undefined ? undefined : { withoutRules: new Set([way.withoutRule]) }
-  const { plan } = bind(prepared, params, 0, withoutRules)
-  const version = versions.pin()
-  const context: ExecutionContext = {
-    version,
-    catalog,
-    kernels,
-    clock: ports.clock,
-    timers: ports.timers,
-    signal: new AbortController().signal,
-    batchRows: way.batchRows,
-    windowRowsMax: way.windowRowsMax,
-    memoryMaxBytes: 2 ** 28,
-    duplicates,
-    read: newReadStatistics(),
-    operators: [],
-  }
-  const rows: Scalar[][] = []
-  try {
-    const disabledRules = new Set(way.disabledRule === undefined ? [] : [way.disabledRule])
-    for await (const batch of execute(plan, context, { disabledRules }).stream) {
-      const selected = batch.selection ?? Uint32Array.from({ length: batch.length }, (_, row) => row)
-      for (const row of selected) rows.push(batch.columns.map(column => valueAt(column, row)))
-    }
-  } finally {
-    version.release()
-  }
-  return rows
-}
 
 function isSame(found: Scalar | undefined, { value, tolerance }: Cell): boolean {
   if (Object.is(found, value)) return true
@@ -95,10 +48,7 @@ function ways(random: SeededRandom): Way[] {
     ...ruleNames.map(withoutRule => ({ withoutRule })),
     ...Object.keys(physicalRules).map(disabledRule => ({ disabledRule })),
   ]
-  return [
-    { batchRows: 8192, windowRowsMax: undefined },
-    { ...optional[random.below(optional.length)]!, ...sizes() },
-  ]
+  return [usualWay, { ...optional[random.below(optional.length)]!, ...sizes() }]
 }
 
 async function check(seed: number): Promise<number> {
