@@ -16,7 +16,8 @@ import type { FieldStatistics, MetricInfo, Piece, Version } from '../src/storage
 import { bind } from '../src/sydraql/bind.ts'
 import { prepare } from '../src/sydraql/prepare.ts'
 
-const metric: MetricInfo = { id: 0, name: 'cpu', fields: [{ id: 0, name: 'value', type: 'float' }] }
+const names = ['value', ...Array.from({ length: 10 }, (_, i) => `f${i}`)]
+const metric: MetricInfo = { id: 0, name: 'cpu', fields: names.map((name, id) => ({ id, name, type: 'float' })) }
 const groupRows = 8192
 /** All pieces are of one segment: none overlaps another. */
 const source = {}
@@ -219,6 +220,50 @@ await measure(
   1,
   ['bucket-runs'],
 )
+const byHour = 'from cpu group by time_bucket(1h, time), tag.host'
+await measure('sum per hour and host', `select time_bucket(1h, time), tag.host, sum(value) ${byHour}`, 100, 86_400, 3)
+await measure('rate per hour and host', `select time_bucket(1h, time), tag.host, rate(value) ${byHour}`, 100, 86_400, 3)
+await measure(
+  'rate per hour, row by row',
+  `select time_bucket(1h, time), rate(value) from cpu group by time_bucket(1h, time)`,
+  100,
+  86_400,
+  3,
+  ['bucket-runs'],
+)
+await measure(
+  'integral per minute and host',
+  `select time_bucket(1m, time), tag.host, integral(value) from cpu group by time_bucket(1m, time), tag.host`,
+  100,
+  86_400,
+  3,
+)
+const tenSums = Array.from({ length: 10 }, (_, i) => `avg(f${i})`).join(', ')
+await measure(
+  'avg of ten fields per hour and host',
+  `select time_bucket(1h, time), tag.host, ${tenSums} ${byHour}`,
+  100,
+  86_400,
+  3,
+)
+await measure(
+  'avg of ten fields per minute and host',
+  `select time_bucket(1m, time), tag.host, ${tenSums} from cpu group by time_bucket(1m, time), tag.host`,
+  100,
+  86_400,
+  2,
+)
+for (const name of ['percentile', 'approx_percentile'])
+  await measure(
+    `${name} per 5 minutes`,
+    `select time_bucket(5m, time), ${name}(value, 0.95) from cpu group by time_bucket(5m, time)`,
+    100,
+    86_400,
+    3,
+  )
+await measure('approx_count_distinct(value)', 'select approx_count_distinct(value) from cpu', 100, 86_400, 2)
+await measure('mode(value) by host', 'select mode(value) from cpu group by tag.host', 100, 86_400, 2)
+await measure('max_by(time, value) by host', 'select max_by(time, value) from cpu group by tag.host', 100, 86_400, 2)
 await measure('filter value > 79, count', 'select count(*) from cpu where value > 79', 100, 86_400, 5)
 await measure('count where value * 2 + 1 > 150', 'select count(*) from cpu where value * 2 + 1 > 150', 100, 86_400, 5)
 await measure('percentile(value, 0.95)', 'select percentile(value, 0.95) from cpu', 10, 86_400, 2)

@@ -11,6 +11,8 @@ import { reservedWords } from '../src/sydraql/tokens.ts'
 
 const titles: Readonly<Record<FunctionGroup, string>> = {
   aggregate: 'Aggregates',
+  'series aggregate': 'Aggregates by series',
+  'row function': 'Row functions',
   math: 'Numbers',
   text: 'Text',
   time: 'Time',

@@ -17,9 +17,10 @@ import {
   EMPTY,
   endWith,
   exhaustMap,
+  filter,
   first,
   ignoreElements,
-  type Observable,
+  Observable,
   of,
   ReplaySubject,
   type SchedulerLike,
@@ -38,12 +39,18 @@ import { completes, type IngestPorts, ingest } from './pipeline/ingest.ts'
 import { portScheduler } from './pipeline/scheduler.ts'
 import { createQueryEngine, type QueryEngine } from './query-engine.ts'
 import { openStorage, type Storage } from './recovery.ts'
-import type { FrozenMemtable } from './storage/memtable/memtable.ts'
+import { listSeries, seriesWithTags } from './series-listing.ts'
+import { permitStatistics, storageStatistics } from './statistics.ts'
+import type { FrozenLayers } from './storage/memtable/layers.ts'
 import { NdjsonReader } from './storage/rows/ndjson-reader.ts'
 import { ObjectReader } from './storage/rows/object-reader.ts'
+import { type Deletion, tombstoneSeriesMax, tombstonesMax } from './storage/tombstones/tombstones.ts'
 import type { Lsn, RowBatch } from './storage/types.ts'
+import { encodeDeletion } from './storage/wal/delete-frame.ts'
 import { encodeRowBatches } from './storage/wal/row-frame.ts'
 import { walFrameTypes } from './storage/wal/wal.ts'
+import { type Completion, complete } from './sydraql/editor/complete.ts'
+import { type Diagnostic, diagnose } from './sydraql/editor/diagnose.ts'
 import type {
   Committed,
   Database,
@@ -60,11 +67,17 @@ import type {
   SeriesInfo,
   Value,
 } from './types.ts'
+import { createWrites } from './writes.ts'
 
 /** Row batches that become one commit, in bytes of columns. */
 const groupBytesMax = 8 * 2 ** 20
 /** Catalog records in one WAL frame, in bytes: series may be announced faster than they are written. */
 const frameCatalogBytesMax = 16 * 2 ** 20
+/**
+ * How soon new series are in the catalog's own log. Only then rows are not lost with a damaged WAL frame that announced
+ * their series.
+ */
+const catalogLogDelayMs = 1000
 /** Frozen memtables between ingest and the flush. */
 const frozenMax = 2
 /** Past events that a new subscriber of `events$` still gets, recovery's among them. */
@@ -74,6 +87,7 @@ const flushSettings = { flushRetriesMax: Number.POSITIVE_INFINITY, flushRetryBas
 
 interface Submission {
   readonly batch: RowBatch
+  readonly deletion?: Deletion | undefined
   accept(lsn: Lsn): void
   refuse(error: SydraError): void
 }
@@ -98,9 +112,11 @@ class Engine implements Database {
 
   readonly #events: Subject<EngineEvent>
   readonly #committed = new Subject<Committed>()
+  /** Subscribers of `committed$`: they may keep the batches they see. */
+  #watchers = 0
   readonly #submissions = new Subject<Submission>()
   readonly #flushRequests = new Subject<void>()
-  readonly #frozen = new Subject<FrozenMemtable>()
+  readonly #frozen = new Subject<FrozenLayers>()
   /** After each flush and each failed try, and when there will be none any more. */
   readonly #flushed = new Subject<void>()
   readonly #subscriptions = new Subscription()
@@ -123,27 +139,34 @@ class Engine implements Database {
     this.#events = events
     this.#flushedLsn = storage.flushedLsn
     this.#firstRowMs = ports.clock.monotonicMs()
-    this.committed$ = this.#committed.asObservable()
+    this.committed$ = new Observable(watcher => {
+      this.#watchers++
+      watcher.add(() => this.#watchers--)
+      return this.#committed.subscribe(watcher)
+    })
     this.events$ = events.asObservable()
     this.#permits = createPermits(settings.ingest.inFlightMaxBytes, settings.ingest.waitingMax)
-    this.#queries = createQueryEngine(settings, ports, storage)
+    const submit = (batch: RowBatch, deletion?: Deletion): Promise<Lsn> =>
+      new Promise((accept, refuse) => {
+        if (this.#closing === undefined) this.#submissions.next({ batch, deletion, accept, refuse })
+        else refuse(shuttingDown())
+      })
+    const admit = (): void => {
+      this.#assertOpen()
+      if (this.#readOnly !== undefined) throw this.#readOnly
+    }
+    const writes = createWrites({ permits: this.#permits, admit, storage, submit })
+    this.#queries = createQueryEngine(settings, ports, storage, writes)
     this.#ingestEngine = {
       permits: this.#permits,
       ndjsonReader: options => new NdjsonReader(storage.rowWriter, options),
       objectReader: options => new ObjectReader(storage.rowWriter, options),
-      submit: batch =>
-        new Promise((accept, refuse) => {
-          if (this.#closing === undefined) this.#submissions.next({ batch, accept, refuse })
-          else refuse(shuttingDown())
-        }),
+      submit,
       finished: report => {
         this.#counts.rejected += report.rejected
         this.#counts.bytes += report.bytes
       },
-      admit: () => {
-        this.#assertOpen()
-        if (this.#readOnly !== undefined) throw this.#readOnly
-      },
+      admit,
       soon: task => ports.timers.soon(task),
     }
     this.#ingestDone = this.#wire()
@@ -172,22 +195,20 @@ class Engine implements Database {
     return { query: (params = [], options = {}) => this.#queries.query<Row>(text, params, options) }
   }
 
-  *findSeries(tags: Readonly<Record<string, string>>, op: 'and' | 'or'): Iterable<SeriesInfo> {
-    const { catalog } = this.#storage
-    const wanted = Object.entries(tags)
-    for (const { id } of catalog.metrics()) {
-      const sets = wanted.map(([key, value]) => catalog.seriesWithTag(id, key, value))
-      const found = op === 'or' ? new Set(sets.flatMap(set => [...set])) : intersection(sets)
-      for (const ordinal of [...found].sort((a, b) => a - b)) yield this.#seriesInfo(ordinal)
-    }
+  complete(text: string, offset: number): Completion {
+    return complete(text, offset, this.#storage.catalog)
   }
 
-  *series(metric?: string): Iterable<SeriesInfo> {
-    const { catalog } = this.#storage
-    for (const info of catalog.metrics()) {
-      if (metric !== undefined && info.name !== metric) continue
-      for (const ordinal of catalog.seriesOf(info.id)) yield this.#seriesInfo(ordinal)
-    }
+  diagnose(text: string): Diagnostic[] {
+    return diagnose(text, this.#storage.catalog)
+  }
+
+  findSeries(tags: Readonly<Record<string, string>>, op: 'and' | 'or'): Iterable<SeriesInfo> {
+    return seriesWithTags(this.#storage.catalog, tags, op)
+  }
+
+  series(metric?: string): Iterable<SeriesInfo> {
+    return listSeries(this.#storage.catalog, metric)
   }
 
   async flush(): Promise<void> {
@@ -198,10 +219,10 @@ class Engine implements Database {
   async #flushAll(): Promise<void> {
     const { versions } = this.#storage
     const target = versions.lsn
-    while (this.#flushedLsn < target && (versions.active.rowCount > 0 || versions.frozen.length > 0)) {
+    while (this.#flushedLsn < target && (!versions.active.isEmpty || versions.frozen.length > 0)) {
       if (this.#readOnly !== undefined) throw this.#readOnly
       const flushed = new Promise<void>(resolve => this.#flushed.pipe(first()).subscribe(() => resolve()))
-      if (versions.active.rowCount > 0 && versions.active.minLsn <= target) this.#flushRequests.next()
+      if (versions.active.minLsn <= target) this.#flushRequests.next()
       await flushed
       if (this.#flushProblem !== undefined) throw this.#flushProblem
     }
@@ -218,38 +239,13 @@ class Engine implements Database {
   }
 
   stats(): DatabaseStatistics {
-    const { versions, catalog, wal, quarantined } = this.#storage
-    const { segments, active, frozen } = versions
-    const total = (pick: (meta: { readonly rows: number; readonly bytes: number }) => number): number =>
-      segments.reduce((sum, segment) => sum + pick(segment.meta), 0)
+    const { commits, flushes, rows, rejected, bytes } = this.#counts
     return {
-      lsn: versions.lsn,
-      metrics: catalog.metrics().length,
-      series: catalog.seriesCount,
-      segments: {
-        count: segments.length,
-        rows: total(meta => meta.rows),
-        bytes: total(meta => meta.bytes),
-        quarantined: quarantined.length,
-      },
-      memtable: {
-        rows: active.rowCount + frozen.reduce((sum, each) => sum + each.rowCount, 0),
-        bytes: active.byteLength + frozen.reduce((sum, each) => sum + each.byteLength, 0),
-        frozen: frozen.length,
-      },
-      wal: { bytes: wal.bytes, files: wal.files, frames: wal.frames, syncs: wal.syncs },
-      ingest: {
-        rows: this.#counts.rows,
-        rejected: this.#counts.rejected,
-        bytes: this.#counts.bytes,
-        inFlightBytes: this.#permits.inUse,
-        inFlightMaxBytes: this.#permits.max,
-        inFlightPeakBytes: this.#permits.peak,
-        waiting: this.#permits.waiting,
-      },
+      ...storageStatistics(this.#storage),
+      ingest: { rows, rejected, bytes, ...permitStatistics(this.#permits) },
       queries: this.#queries.counts(),
-      commits: this.#counts.commits,
-      flushes: this.#counts.flushes,
+      commits,
+      flushes,
       readOnly: this.#readOnly !== undefined,
     }
   }
@@ -269,7 +265,7 @@ class Engine implements Database {
   #wire(): Promise<void> {
     const { clock, timers } = this.#ports
     const scheduler = portScheduler(clock, timers)
-    const { versions } = this.#storage
+    const { versions, catalog } = this.#storage
 
     const ingestDone = new Promise<void>(resolve => {
       ingest(this.#submissions, this.#ingestPorts(), { groupBytesMax }).subscribe({
@@ -310,6 +306,16 @@ class Engine implements Database {
         },
       }),
     )
+    this.#subscriptions.add(
+      this.#committed
+        .pipe(
+          filter(() => catalog.sequence > catalog.logged),
+          exhaustMap(() =>
+            timer(catalogLogDelayMs, scheduler).pipe(concatMap(() => completes(() => this.#logCatalog()))),
+          ),
+        )
+        .subscribe(),
+    )
     if (this.#settings.fsync === 'interval') {
       this.#subscriptions.add(
         this.#committed
@@ -318,6 +324,16 @@ class Engine implements Database {
       )
     }
     return ingestDone
+  }
+
+  /** The next flush does it in any case. */
+  async #logCatalog(): Promise<void> {
+    if (this.#readOnly !== undefined) return
+    try {
+      await this.#storage.logCatalog()
+    } catch (error) {
+      this.#ports.log('warn', 'cannot write the catalog log yet', { error: toSydraError(error).message })
+    }
   }
 
   /** Syncs the WAL after the interval, and again while there is something that was written meanwhile. */
@@ -345,35 +361,44 @@ class Engine implements Database {
             ignoreElements(),
           )
         }),
-      append: batches => {
-        let from = catalog.confirmed
-        let upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
-        // More new series than a frame has room for go ahead in frames without rows.
-        while (upTo < catalog.sequence) {
-          wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), []))
-          from = upTo
-          upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
-        }
-        this.#catalogSequence = upTo
-        return of(wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), batches)))
+      append: (batches, deletion) => {
+        if (deletion === undefined)
+          return of(wal.append(walFrameTypes.rows, encodeRowBatches(this.#announce(), batches)))
+        if (!versions.tombstones.hasRoomFor(deletion)) return throwError(tooManyTombstones)
+        return of(wal.append(walFrameTypes.delete, encodeDeletion(this.#announce(), deletion)))
       },
       sync: () => (this.#settings.fsync === 'always' ? completes(() => wal.sync()) : EMPTY),
-      apply: (lsn, batches) => {
+      apply: (lsn, batches, deletion) => {
         catalog.confirm(this.#catalogSequence)
-        if (versions.active.rowCount === 0) this.#firstRowMs = this.#ports.clock.monotonicMs()
-        versions.apply(lsn, batches)
+        if (versions.active.isEmpty) this.#firstRowMs = this.#ports.clock.monotonicMs()
+        if (deletion === undefined) versions.apply(lsn, batches)
+        else versions.delete(lsn, deletion, catalog.metricAt(deletion.metric))
       },
     }
   }
 
-  #flushPorts(): FlushPorts<FrozenMemtable> {
+  /** What the catalog has new, for the next frame. More than a frame has room for goes ahead in frames without rows. */
+  #announce(): Uint8Array {
+    const { wal, catalog } = this.#storage
+    let from = catalog.confirmed
+    let upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
+    while (upTo < catalog.sequence) {
+      wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), []))
+      from = upTo
+      upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
+    }
+    this.#catalogSequence = upTo
+    return catalog.pendingSince(from, upTo)
+  }
+
+  #flushPorts(): FlushPorts<FrozenLayers> {
     const { writeSegments, commitFlush, wal, versions, openSegments } = this.#storage
     return {
       publish: frozen => defer(() => writeSegments(frozen)),
       commit: (frozen, segments) =>
         completes(async () => {
-          await commitFlush(frozen, segments)
-          versions.flushed(frozen, openSegments(segments))
+          const live = await commitFlush(frozen, segments)
+          versions.flushed(frozen, openSegments(segments), live)
         }),
       releaseWal: lsn =>
         defer(() => {
@@ -389,8 +414,18 @@ class Engine implements Database {
     const rows = group.reduce((sum, { batch }) => sum + batch.rowCount, 0)
     this.#counts.commits++
     this.#counts.rows += rows
-    this.#committed.next({ lsn, batches: group.map(({ batch }) => batch), rows })
-    for (const submission of group) submission.accept(lsn)
+    const watched = this.#watchers > 0
+    const deletion = group[0]!.deletion
+    if (deletion === undefined)
+      this.#committed.next({ kind: 'rows', lsn, batches: group.map(({ batch }) => batch), rows, deleted: undefined })
+    else {
+      const deleted = { ...deletion, metric: this.#storage.catalog.metricAt(deletion.metric).name }
+      this.#committed.next({ kind: 'delete', lsn, batches: [], rows: 0, deleted })
+    }
+    for (const { batch, accept } of group) {
+      if (!watched) this.#storage.rowWriter.recycle(batch)
+      accept(lsn)
+    }
   }
 
   /** Without a place in the flush the memtable grows on; the next commit asks again. */
@@ -442,23 +477,13 @@ class Engine implements Database {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw shuttingDown()
   }
-
-  #seriesInfo(ordinal: number): SeriesInfo {
-    const { catalog } = this.#storage
-    return {
-      id: catalog.ids.at(ordinal),
-      metric: catalog.metricOf(ordinal).name,
-      tags: catalog.tagsOf(ordinal),
-      printed: catalog.printed.at(ordinal),
-    }
-  }
 }
+
+const tooManyTombstones = (): SydraError =>
+  new SydraError(
+    'overloaded',
+    `${tombstonesMax} deletes, or deletes of ${tombstoneSeriesMax} listed series, still hide rows in segments`,
+    { hint: 'delete larger ranges, or all series of a metric, in one statement' },
+  )
 
 const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')
-
-function intersection(sets: readonly Uint32Array[]): Iterable<number> {
-  const [smallest, ...others] = sets.toSorted((a, b) => a.length - b.length)
-  if (smallest === undefined) return []
-  const rest = others.map(set => new Set(set))
-  return smallest.filter(ordinal => rest.every(set => set.has(ordinal)))
-}

@@ -20,6 +20,8 @@ export { type ErrorCode, errorCodes, type Position, SydraError } from './lib/err
 export type { Ports } from './lib/ports.ts'
 export type { Settings, SettingsInput } from './lib/settings.ts'
 export { version } from './lib/version.ts'
+export type { Completion, CompletionItem } from './sydraql/editor/complete.ts'
+export type { Diagnostic } from './sydraql/editor/diagnose.ts'
 export type * from './types.ts'
 
 /**

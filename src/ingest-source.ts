@@ -66,6 +66,16 @@ class Progress {
     return undefined
   }
 
+  /** Runs `read`, of which nothing may be left when it fails. */
+  attempt(read: () => void): void {
+    try {
+      read()
+    } catch (error) {
+      this.failure ??= toSydraError(error)
+      this.#gap = true
+    }
+  }
+
   /** Submits the batches that `read` settles, holding a permit. Whatever goes wrong is this source's failure alone. */
   settle(permitBytes: number, read: () => readonly RowBatch[], reader: { readonly lines: number }): void {
     let batches: readonly RowBatch[] = []
@@ -136,7 +146,7 @@ class Progress {
   }
 }
 
-/** Chunks that arrive in one turn of the event loop are settled together, up to so many bytes: fewer, larger batches. */
+/** Chunks that arrive in one turn of the event loop are submitted together, up to so many bytes: fewer, larger batches. */
 const turnBytesMax = 1 << 20
 
 /** Buffers are nearly all the garbage of ingest, and V8 sees their weight late: tens of MB of dead ones would pile up. */
@@ -149,7 +159,7 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
   engine.admit()
   const reader = engine.ndjsonReader(options)
   const progress = new Progress(engine, options)
-  let chunks: Uint8Array[] = []
+  /** Read, but not submitted. */
   let bytes = 0
   let scheduled = false
   let waiting: Promise<void> | undefined
@@ -161,15 +171,14 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
   }
   const settle = (): void => {
     if (bytes === 0) return
-    const [taken, permitBytes] = [chunks, bytes]
-    chunks = []
+    const permitBytes = bytes
     bytes = 0
-    progress.settle(permitBytes, () => reader.pushAll(taken), reader)
-    if (options.transfer) for (const chunk of taken) free(chunk)
+    progress.settle(permitBytes, () => reader.collect(), reader)
   }
   const take = (chunk: Uint8Array): void => {
-    chunks.push(chunk)
     bytes += chunk.length
+    progress.attempt(() => reader.take(chunk))
+    if (options.transfer) free(chunk)
     if (bytes >= turnBytesMax) settle()
     else if (!scheduled) {
       scheduled = true

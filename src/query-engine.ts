@@ -1,28 +1,32 @@
 /**
- * Queries: text to a prepared query (cached), a plan per execution, a pinned version, a stream of batches, statistics.
+ * Statements: text to a prepared query (cached), a plan per execution, a pinned version, a run of batches. `insert` and
+ * `delete` go to the engine's writes and answer with one row.
  *
  * Invariants:
- * 1. Every started query ends: its version is released, its timer stopped and it is counted, whether its reader finished,
- *    stopped early, failed, ran out of time, or the database closed.
+ * 1. A started query holds its version and its temporary files until its run ends (`query-run.ts`).
  * 2. Prepared queries are kept by text, `preparedMax` of them, the least recently used going first; one made with an older
- *    schema is made anew.
+ *    schema is made anew. The plan of one without parameters and `now()` is kept with it.
+ * 3. A write begins with the first pull and is never undone: who stops reading then does not learn how it went.
  */
-
-import { type Batch, rowCount, type Schema } from './columnar/batch.ts'
-import { SydraError, toSydraError } from './lib/errors.ts'
+import { rowCount } from './columnar/batch.ts'
+import { SydraError } from './lib/errors.ts'
 import type { Ports } from './lib/ports.ts'
 import { type Settings, settingNames } from './lib/settings.ts'
-import { execute, type PlanDescription } from './operators/execute.ts'
+import { execute } from './operators/execute.ts'
 import type { ExecutionContext, OperatorStatistics } from './operators/operator.ts'
 import { catalogTables } from './operators/show.ts'
+import { spillSpace } from './operators/spill/space.ts'
+import { values } from './operators/values.ts'
+import { analysis, explanation } from './query-explain.ts'
 import { createQueryResult, type QueryRun } from './query-result.ts'
+import { createRuns, round, type Work } from './query-run.ts'
 import type { Storage } from './recovery.ts'
 import { newReadStatistics } from './storage/read-statistics.ts'
-import { bind } from './sydraql/bind.ts'
-import { explainJson, explainText } from './sydraql/explain.ts'
-import type { LogicalPlan } from './sydraql/plan.ts'
-import { explainSchema, type Prepared, prepare } from './sydraql/prepare.ts'
-import type { DatabaseStatistics, QueryOptions, QueryParameters, QueryResult, QueryStatistics } from './types.ts'
+import { type Bound, bind } from './sydraql/bind.ts'
+import { bindWrite } from './sydraql/bind-write.ts'
+import { type Prepared, prepare } from './sydraql/prepare.ts'
+import type { Write } from './sydraql/query.ts'
+import type { DatabaseStatistics, QueryOptions, QueryParameters, QueryResult } from './types.ts'
 
 const preparedMax = 256
 const batchRows = 8192
@@ -36,13 +40,27 @@ export interface QueryEngine {
   close(): Promise<void>
 }
 
-export function createQueryEngine(settings: Settings, ports: Ports, storage: Storage): QueryEngine {
+export type InsertWrite = Extract<Write, { kind: 'insert' }>
+export type DeleteWrite = Extract<Write, { kind: 'delete' }>
+
+/** What `insert` and `delete` ask of the engine. Both answer once the write is durable under the fsync policy. */
+export interface Writes {
+  /** All rows or none; how many were written. Throws what an ingest of them would. */
+  insert(write: InsertWrite): Promise<number>
+  /** How many series it concerns now. */
+  delete(write: DeleteWrite): Promise<number>
+}
+
+export function createQueryEngine(settings: Settings, ports: Ports, storage: Storage, writes: Writes): QueryEngine {
   const { clock, timers } = ports
   const { catalog, versions, kernels, duplicates } = storage
+  const { memoryMaxBytes, spillMaxBytes, requireTimeRange } = settings.query
+  const temporaryFiles =
+    settings.dataDir === ':memory:' || spillMaxBytes === 0
+      ? undefined
+      : spillSpace(ports.files, settings.dataDir, { memoryMaxBytes, bytesMax: spillMaxBytes })
   const cache = new Map<string, Prepared>()
-  const running = new Set<AbortController>()
-  const counts = { started: 0, failed: 0, cancelled: 0, rowsScanned: 0, rowsEmitted: 0 }
-  let whenIdle: (() => void) | undefined
+  const runs = createRuns(ports)
   let closed = false
   const tables = catalogTables(catalog, {
     segments: () => versions.segments.map(segment => segment.meta),
@@ -60,142 +78,123 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
 
   const start = (text: string, params: QueryParameters, options: QueryOptions): QueryRun => {
     const startedMs = clock.monotonicMs()
-    if (closed) throw new SydraError('shutting_down', 'the database is closing')
-    if (running.size >= settings.query.runningMax) {
-      throw new SydraError('overloaded', `${running.size} queries already run`, {
+    if (closed) throw shuttingDown()
+    if (runs.running >= settings.query.runningMax) {
+      throw new SydraError('overloaded', `${runs.running} queries already run`, {
         hint: 'wait for one to end, or raise query.running_max',
       })
     }
-    counts.started++
+    runs.count('started')
     try {
-      const cached = cache.get(text)
+      const isCached = cache.get(text)?.schemaVersion === catalog.version
       const prepared = preparedOf(text)
+      const { parse, analyze } = isCached ? nothingElapsed : prepared.elapsedMs
+      const abort = new AbortController()
       const boundMs = clock.monotonicMs()
-      const bound = bind(prepared, params, clock.nowUs(), { requireTimeRange: settings.query.requireTimeRange })
+      const makeWork = workOf(prepared, params, startedMs, abort.signal)
       const plannedMs = clock.monotonicMs()
-      return run({
-        prepared,
-        plan: bound.plan,
-        firedRules: bound.firedRules,
-        options,
+      const work = makeWork()
+      return runs.begin(work, {
+        abort,
+        signal: options.signal,
+        timeoutMs: options.timeoutMs ?? settings.query.timeoutMs,
         startedMs,
-        elapsed: {
-          parse: cached === prepared ? 0 : prepared.elapsedMs.parse,
-          analyze: cached === prepared ? 0 : prepared.elapsedMs.analyze,
-          optimize: plannedMs - boundMs,
-        },
+        elapsedMs: { parse, analyze, optimize: plannedMs - boundMs, plan: clock.monotonicMs() - plannedMs },
       })
     } catch (error) {
-      counts.failed++
+      runs.count('failed')
       throw error
     }
   }
 
-  const run = ({ prepared, plan, firedRules, options, startedMs, elapsed }: Start): QueryRun => {
-    const abort = new AbortController()
-    const timeoutMs = options.timeoutMs ?? settings.query.timeoutMs
+  /** Binds, then makes the work. */
+  const workOf = (
+    prepared: Prepared,
+    params: QueryParameters,
+    startedMs: number,
+    signal: AbortSignal,
+  ): (() => Work) => {
+    if (prepared.statement === 'insert' || prepared.statement === 'delete') {
+      const write = bindWrite(prepared, params, clock.nowUs())
+      return () => writing(prepared, write, signal)
+    }
+    const bound = bind(prepared, params, clock.nowUs(), { requireTimeRange })
+    return () => reading(prepared, bound, startedMs, signal)
+  }
+
+  const writing = ({ schema }: Prepared, write: Write, signal: AbortSignal): Work => {
+    const operators: OperatorStatistics[] = []
+    return {
+      schema,
+      read: newReadStatistics(),
+      operators,
+      async *open() {
+        signal.throwIfAborted()
+        const beganMs = clock.monotonicMs()
+        const count = write.kind === 'insert' ? await writes.insert(write) : await writes.delete(write)
+        const elapsedMs = clock.monotonicMs() - beganMs
+        operators.push({ name: write.kind, operator: { name: write.kind }, rowsOut: 1, batches: 1, elapsedMs })
+        yield* values({ kind: 'values', rows: [[count]], schema })
+      },
+      release() {},
+    }
+  }
+
+  const reading = (prepared: Prepared, bound: Bound, startedMs: number, signal: AbortSignal): Work => {
+    const version = versions.pin()
     const read = newReadStatistics()
     const operators: OperatorStatistics[] = []
-    const version = versions.pin()
+    const spill = temporaryFiles?.open(signal)
     const context: ExecutionContext = {
       version,
       catalog,
       kernels,
       clock,
       timers,
-      signal: abort.signal,
+      signal,
       batchRows,
-      memoryMaxBytes: settings.query.memoryMaxBytes,
+      memoryMaxBytes,
+      spill,
       duplicates,
       read,
       operators,
     }
-    let physical: ReturnType<typeof execute>
-    const planStartedMs = clock.monotonicMs()
+    const release = (): void => {
+      version.release()
+      spill?.close()
+    }
     try {
-      physical = execute(plan, context, { tables })
-      if (prepared.explain !== undefined) {
-        const bound = { plan, firedRules }
-        physical = execute(explanation(bound, physical.describe(), prepared.explain), context)
+      const { explain } = prepared
+      const running = execute(bound.plan, context, { tables })
+      const work = { schema: prepared.schema, read, operators, release }
+      if (explain === undefined) return { ...work, open: () => running.stream }
+      if (!explain.analyze)
+        return { ...work, open: () => values(explanation(bound, running.describe(), explain.format)) }
+      return {
+        ...work,
+        async *open(statistics) {
+          let rows = 0
+          let firstRowMs = 0
+          for await (const batch of running.stream) {
+            if (rows === 0 && rowCount(batch) > 0) firstRowMs = clock.monotonicMs() - startedMs
+            rows += rowCount(batch)
+          }
+          const all = statistics()
+          const elapsed_ms = { ...all.elapsed_ms, first_row: round(firstRowMs) }
+          const ran = {
+            bound,
+            operators: running.describe(),
+            statistics: { ...all, rows_emitted: rows, elapsed_ms },
+            memoryPeakBytes: running.memoryPeakBytes(),
+            spilledBytes: spill?.writtenBytes ?? 0,
+          }
+          yield* values(analysis(ran, explain.format))
+        },
       }
     } catch (error) {
-      version.release()
+      release()
       throw error
     }
-    const planMs = clock.monotonicMs() - planStartedMs
-    const traceId = hex(ports.random.bytes(new Uint8Array(8)))
-    let firstRowMs = 0
-    let totalMs: number | undefined
-    let rowsEmitted = 0
-
-    async function* stream(): AsyncGenerator<Batch, void, undefined> {
-      const stopTimer =
-        timeoutMs === 0
-          ? undefined
-          : timers.after(
-              timeoutMs,
-              () => abort.abort(new SydraError('query_timeout', `the query ran longer than ${timeoutMs} ms`)),
-              true,
-            )
-      const onAbort = (): void => abort.abort(cancellation(options.signal?.reason))
-      options.signal?.addEventListener('abort', onAbort, { once: true })
-      if (options.signal?.aborted) onAbort()
-      running.add(abort)
-      let complete = false
-      try {
-        for await (const batch of physical.stream) {
-          if (rowsEmitted === 0 && rowCount(batch) > 0) firstRowMs = clock.monotonicMs() - startedMs
-          rowsEmitted += rowCount(batch)
-          yield batch
-        }
-        complete = true
-      } catch (error) {
-        complete = true
-        if (toSydraError(error).code === 'cancelled') counts.cancelled++
-        else counts.failed++
-        throw error
-      } finally {
-        if (!complete) counts.cancelled++
-        end()
-        stopTimer?.()
-        options.signal?.removeEventListener('abort', onAbort)
-        running.delete(abort)
-        if (running.size === 0) whenIdle?.()
-      }
-    }
-    const end = (): void => {
-      version.release()
-      totalMs = clock.monotonicMs() - startedMs
-      counts.rowsScanned += read.rowsScanned
-      counts.rowsEmitted += rowsEmitted
-    }
-
-    const statistics = (): QueryStatistics => ({
-      rows_emitted: rowsEmitted,
-      rows_scanned: read.rowsScanned,
-      segments_scanned: read.segmentsScanned,
-      segments_pruned: read.segmentsPruned,
-      blocks_scanned: read.blocksScanned,
-      blocks_pruned: read.blocksPruned,
-      bytes_read: read.bytesRead,
-      rollup: null,
-      elapsed_ms: {
-        parse: round(elapsed.parse),
-        analyze: round(elapsed.analyze),
-        optimize: round(elapsed.optimize),
-        plan: round(planMs),
-        first_row: round(firstRowMs),
-        total: round(totalMs ?? clock.monotonicMs() - startedMs),
-      },
-      trace_id: traceId,
-      operators: operators.map(operator => ({
-        name: operator.name,
-        rows_out: operator.rowsOut,
-        batches: operator.batches,
-        elapsed_ms: round(operator.elapsedMs),
-      })),
-    })
-    return { schema: physical.schema, stream: stream(), abort: () => abort.abort(cancellation(undefined)), statistics }
   }
 
   return {
@@ -208,60 +207,16 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
     check: text => {
       preparedOf(text)
     },
-    counts: () => ({ ...counts, running: running.size }),
-    async close() {
+    counts: runs.counts,
+    close() {
       closed = true
-      for (const abort of running) abort.abort(new SydraError('shutting_down', 'the database is closing'))
-      if (running.size > 0) {
-        // A reader that never pulls again would hold the database open: its run is given up after a while.
-        await new Promise<void>(resolve => {
-          whenIdle = resolve
-          timers.after(closeGraceMs, resolve)
-        })
-      }
+      return runs.close(shuttingDown())
     },
   }
 }
 
-/** A reason of our own says more than that somebody aborted. */
-const cancellation = (reason: unknown): SydraError =>
-  reason instanceof SydraError ? reason : new SydraError('cancelled', 'the query was cancelled', { cause: reason })
-
-/** How long closing waits for readers of cancelled queries to notice. */
-const closeGraceMs = 1000
-
-interface Start {
-  readonly prepared: Prepared
-  readonly plan: LogicalPlan
-  readonly firedRules: readonly string[]
-  readonly options: QueryOptions
-  readonly startedMs: number
-  readonly elapsed: { readonly parse: number; readonly analyze: number; readonly optimize: number }
-}
-
-/** What `explain` answers: the logical plan, the rules that fired, and the operators that would run. */
-function explanation(
-  bound: { readonly plan: LogicalPlan; readonly firedRules: readonly string[] },
-  physical: PlanDescription,
-  format: 'text' | 'json',
-): LogicalPlan {
-  const schema: Schema = explainSchema
-  if (format === 'json') {
-    const json = JSON.stringify({ ...JSON.parse(explainJson(bound)), physical })
-    return { kind: 'values', rows: [[json]], schema }
-  }
-  const lines = [...explainText(bound).split('\n'), 'operators:', ...physicalLines(physical, '  ')]
-  return { kind: 'values', rows: lines.map(line => [line]), schema }
-}
-
-function physicalLines({ name, details, rules, inputs }: PlanDescription, indent: string): string[] {
-  const words = Object.entries(details).map(([key, value]) => `${key}=${value}`)
-  const fired = rules.length === 0 ? [] : [`(${rules.join(', ')})`]
-  return [
-    indent + [name, ...words, ...fired].join(' '),
-    ...inputs.flatMap(input => physicalLines(input, `${indent}  `)),
-  ]
-}
+const nothingElapsed = { parse: 0, analyze: 0 }
+const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')
 
 /** Secrets are not shown. */
 function settingText(settings: Settings, path: readonly string[]): string | null {
@@ -269,6 +224,3 @@ function settingText(settings: Settings, path: readonly string[]): string | null
   if (path[0] === 'authToken') return value === '' ? '' : '(set)'
   return value === undefined ? null : String(value)
 }
-
-const round = (ms: number): number => Math.round(ms * 1000) / 1000
-const hex = (bytes: Uint8Array): string => Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')

@@ -6,8 +6,10 @@
  * Invariants:
  * 1. Damage is told by events and never stops more than what is damaged: a bad segment is left out, a lost manifest is
  *    rebuilt from the segments, a bad WAL frame is skipped, and with it rows whose series it announced.
- * 2. A segment file that no manifest names and whose rows are still in the WAL is removed: its flush did not finish.
- * 3. When opening fails, every file is closed and the lock released.
+ * 2. What was deleted stays so: tombstones come from the manifest and, where they are younger, from the WAL, in the order
+ *    of the rows. Of a damaged manifest those in lines that check are kept.
+ * 3. A segment file that no manifest names and whose rows are still in the WAL is removed: its flush did not finish.
+ * 4. When opening fails, every file is closed and the lock released.
  */
 
 import type { Kernels } from './kernels/kernels.ts'
@@ -15,21 +17,25 @@ import { createWasmScanner } from './kernels/scan.ts'
 import { createWasmKernels } from './kernels/wasm-kernels.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
 import { fileError } from './lib/file-errors.ts'
-import { isFileSystemError, type Logger, type Ports } from './lib/ports.ts'
+import { isFileSystemError, type Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
+import { removeTemporaryFiles } from './operators/spill/space.ts'
+import { openOrRebuildCatalog, openOrRebuildManifest, segmentFiles } from './rebuild.ts'
 import type { Catalog } from './storage/catalog/catalog.ts'
-import { type CatalogStore, catalogExists, openCatalog, rebuildFrom } from './storage/catalog/store.ts'
 import { acquireLock } from './storage/lock.ts'
-import { createManifest, type Manifest, manifestName, openManifest } from './storage/manifest/manifest.ts'
-import { newManifestState, rebuildManifest } from './storage/manifest/state.ts'
-import { type FrozenMemtable, Memtable } from './storage/memtable/memtable.ts'
+import type { Manifest } from './storage/manifest/manifest.ts'
+import { ChunkPool } from './storage/memtable/chunk-memory.ts'
+import { type FrozenLayers, LayeredMemtable } from './storage/memtable/layers.ts'
 import { RowWriter } from './storage/rows/row-writer.ts'
 import { type SegmentEnvironment, segmentEnvironment } from './storage/segment/environment.ts'
 import { temporarySuffix } from './storage/segment/publish.ts'
-import { readSegmentMeta, segmentSeries } from './storage/segment/recover.ts'
+import { readSegmentMeta } from './storage/segment/recover.ts'
 import { openSegment, type Segment } from './storage/segment/segment.ts'
-import type { Lsn, RowBatch, SegmentMeta } from './storage/types.ts'
-import { Versions } from './storage/versions.ts'
+import { SavedTombstones } from './storage/tombstones/saved.ts'
+import type { Deletion } from './storage/tombstones/tombstones.ts'
+import type { Lsn, MetricInfo, RowBatch, SegmentMeta } from './storage/types.ts'
+import { type SegmentSource, Versions } from './storage/versions.ts'
+import { decodeDeletion } from './storage/wal/delete-frame.ts'
 import { decodeRowBatches } from './storage/wal/row-frame.ts'
 import { openWal, type Wal, type WalRecovery, type WalSettings, walDefaults, walFrameTypes } from './storage/wal/wal.ts'
 import { writeSegments } from './storage/write-segments.ts'
@@ -45,9 +51,11 @@ export interface Storage {
   readonly flushedLsn: Lsn
   /** Segments that could not be read when opening, with the reason. */
   readonly quarantined: readonly { readonly path: string; readonly message: string }[]
-  writeSegments(frozen: FrozenMemtable): Promise<readonly SegmentMeta[]>
-  /** Makes catalog and manifest durable, in this order. */
-  commitFlush(frozen: FrozenMemtable, segments: readonly SegmentMeta[]): Promise<void>
+  writeSegments(frozen: FrozenLayers): Promise<readonly SegmentMeta[]>
+  /** Makes catalog and manifest durable, in this order. Resolves with the LSNs of the tombstones that still count. */
+  commitFlush(frozen: FrozenLayers, segments: readonly SegmentMeta[]): Promise<ReadonlySet<Lsn>>
+  /** Makes what the catalog has new durable outside the WAL. */
+  logCatalog(): Promise<void>
   openSegments(segments: readonly SegmentMeta[]): Segment[]
   close(): Promise<void>
 }
@@ -89,12 +97,12 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
 
     const kernels = createWasmKernels()
     const environment = segmentEnvironment(ports, kernels, { directory })
-    const manifest = await manifestOf(settings, ports, environment)
+    const manifest = await openOrRebuildManifest(settings, ports, environment)
     opened.push(() => manifest.close())
     const { flushedLsn, duplicates } = manifest.state
 
     const recovery = openWal(ports, `${directory}/wal`, flushedLsn, walSettings(settings), tell)
-    const catalogStore = await catalogOf(settings, ports, environment, manifest, recovery)
+    const catalogStore = await openOrRebuildCatalog(settings, ports, environment, manifest, recovery)
     opened.push(() => catalogStore.close())
     const { catalog } = catalogStore
 
@@ -104,6 +112,7 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       emit({ kind: 'segment-quarantined', path, message })
     }
     removeUnfinished(ports, environment, manifest, quarantine)
+    removeTemporaryFiles(ports.files, directory)
     const segments: Segment[] = []
     for (const meta of manifest.state.segments) {
       const damage = damageOf(environment, meta)
@@ -111,38 +120,45 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       else quarantine(meta.path, damage)
     }
 
-    let memtable = new Memtable({ duplicates })
+    const pool = new ChunkPool()
+    const newMemtable = () => new LayeredMemtable({ duplicates, catalog, pool })
+    let memtable = newMemtable()
     const walFrames = replay(recovery, catalog, memtable, tell)
     const rows = memtable.rowCount
     const wal = await recovery.start()
     opened.push(() => wal.close())
 
-    const write = (frozen: FrozenMemtable): Promise<SegmentMeta[]> => {
+    const saved = new SavedTombstones(manifest, catalog)
+    const write = (frozen: FrozenLayers): Promise<SegmentMeta[]> => {
       const first = manifest.state.nextSegment
       return writeSegments(frozen, { ports, environment, catalog, id: n => String(first + n).padStart(10, '0') })
     }
-    const commit = async (added: readonly SegmentMeta[], upTo: Lsn): Promise<void> => {
+    let openSegments: () => readonly SegmentSource[] = () => segments
+    const commit = async (frozen: FrozenLayers, added: readonly SegmentMeta[], upTo: Lsn): Promise<void> => {
       await catalogStore.appendLog()
       const nextSegment = manifest.state.nextSegment + added.length
-      await manifest.apply({ add: added, flushedLsn: upTo, nextSegment })
+      const tombstones = saved.changesFor(frozen.tombstones, openSegments())
+      await manifest.apply({ add: added, flushedLsn: upTo, nextSegment, ...tombstones })
     }
     if (walDamaged) {
       // What was lost may have announced series whose ordinals go to others now: no row that follows it is replayed again.
-      const added = rows > 0 ? await write(memtable.freeze()) : []
-      await commit(added, wal.lastLsn)
+      const added = await write(memtable.freeze())
+      await commit(memtable, added, wal.lastLsn)
       for (const meta of added) segments.push(openSegment(environment, meta, catalog))
-      memtable = new Memtable({ duplicates })
+      memtable = newMemtable()
     }
     const work = new WorkInProgress()
     opened.push(() => work.ended())
 
     const versions = new Versions({
       catalog,
-      newMemtable: () => new Memtable({ duplicates }),
+      newMemtable,
       segments,
       memtable,
+      tombstones: saved.tombstones().withAll(memtable.tombstones),
       lsn: wal.lastLsn,
     })
+    openSegments = () => versions.segments
     opened.push(() => versions.close())
     emit({
       kind: 'recovered',
@@ -171,7 +187,11 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
         lastServerTimeUs: Math.min(newestUs, ports.clock.nowUs()),
       }),
       writeSegments: frozen => work.add(write(frozen)),
-      commitFlush: (frozen, added) => work.add(commit(added, frozen.maxLsn)),
+      commitFlush: async (frozen, added) => {
+        await work.add(commit(frozen, added, frozen.maxLsn))
+        return new Set(manifest.state.tombstones.map(({ lsn }) => lsn))
+      },
+      logCatalog: () => work.add(catalogStore.appendLog()),
       openSegments: metas => metas.map(meta => openSegment(environment, meta, catalog)),
       close: closeAll,
     }
@@ -195,96 +215,24 @@ class WorkInProgress {
   }
 }
 
-/** Opens the manifest, makes a new one, or rebuilds a lost one from what the segments say of themselves. */
-async function manifestOf(settings: Settings, ports: Ports, environment: SegmentEnvironment): Promise<Manifest> {
-  const directory = settings.dataDir
-  try {
-    const manifest = await openManifest(ports, directory)
-    if (manifest !== undefined) return manifest
-  } catch (error) {
-    if (toSydraError(error).code !== 'corrupt_manifest') throw error
-    ports.log('error', 'the manifest is damaged and will be rebuilt from the segments', { error: String(error) })
-    ports.files.rename(`${directory}/${manifestName}`, `${directory}/${manifestName}.damaged`)
-  }
-  const databaseId = ports.random.bytes(new Uint8Array(16))
-  const files = segmentFiles(ports, directory).filter(path => !path.endsWith(temporarySuffix))
-  if (files.length === 0) return createManifest(ports, directory, newManifestState(databaseId, settings.duplicates))
-
-  const found = []
-  for (const path of files) {
-    try {
-      const { meta, header } = readSegmentMeta(environment, path)
-      found.push({ ...meta, replaces: header.replaced })
-    } catch (error) {
-      ports.log('error', `${path} cannot be read and is left out`, { error: toSydraError(error).message })
-    }
-  }
-  const highest = Math.max(0, ...files.map(path => Number(/(\d+)\.seg$/.exec(path)?.[1] ?? 0)))
-  const walFirstLsn = openWal(ports, `${directory}/wal`, 0, walDefaults, () => {}).firstLsn
-  const state = rebuildManifest(found, {
-    databaseId,
-    duplicates: settings.duplicates,
-    incarnation: Math.floor(ports.clock.nowUs() / 1e6),
-    nextSegment: highest + 1,
-    walFirstLsn,
-  })
-  return createManifest(ports, directory, state)
-}
-
-/**
- * Opens the catalog. A damaged one is rebuilt from the segments, unless rows in the WAL refer to its ordinals: then
- * nothing but the old catalog can read them.
- */
-async function catalogOf(
-  settings: Settings,
-  ports: Ports,
-  environment: SegmentEnvironment,
-  manifest: Manifest,
-  recovery: WalRecovery,
-): Promise<CatalogStore> {
-  const options = { ports, directory: settings.dataDir, seriesMax: settings.maxSeries }
-  const isNew = manifest.state.flushedLsn === 0 && manifest.state.segments.length === 0 && recovery.isEmpty
-  try {
-    if (!isNew && !catalogExists(options)) {
-      throw new SydraError('corrupt_catalog', `${settings.dataDir}/catalog.log is missing`)
-    }
-    return await openCatalog(options)
-  } catch (error) {
-    if (toSydraError(error).code !== 'corrupt_catalog') throw error
-    if (!recovery.isEmpty) {
-      throw new SydraError('corrupt_catalog', `${toSydraError(error).message}; rows in the WAL need it`, {
-        hint: 'restore catalog.ckpt and catalog.log from a backup, or move wal/ away to open without its rows',
-        cause: error,
-      })
-    }
-    ports.log('error', 'the catalog is damaged and will be rebuilt from the segments', { error: String(error) })
-    return rebuildFrom(options, evidence(environment, manifest, ports.log))
-  }
-}
-
-/** What the segments say; of a damaged one, what comes before the damage. */
-function* evidence(environment: SegmentEnvironment, manifest: Manifest, log: Logger) {
-  for (const { path } of manifest.state.segments) {
-    try {
-      yield* segmentSeries(environment, path)
-    } catch (error) {
-      const { code, message } = toSydraError(error)
-      if (code !== 'corrupt_segment') throw error
-      log('error', 'a segment tells nothing for the catalog', { path, error: message })
-    }
-  }
-}
-
-function replay(recovery: WalRecovery, catalog: Catalog, memtable: Memtable, emit: Emit): number {
+function replay(recovery: WalRecovery, catalog: Catalog, memtable: LayeredMemtable, emit: Emit): number {
   let frames = 0
+  const onCatalog = (records: Uint8Array): void => catalog.applyRecords(records)
   for (const { lsn, type, payload } of recovery.frames()) {
     frames++
-    if (type !== walFrameTypes.rows) throw new SydraError('corrupt_wal', `frame ${lsn} has the unknown type ${type}`)
+    if (type !== walFrameTypes.rows && type !== walFrameTypes.delete)
+      throw new SydraError('corrupt_wal', `frame ${lsn} has the unknown type ${type}`, {
+        hint: 'open the directory with the version of SydraDB that wrote it',
+      })
     try {
-      const metrics = () => catalog.metrics()
-      let known: ReadonlyMap<number, ReturnType<typeof metrics>[number]> | undefined
-      const lookup = (id: number) => (known ??= new Map(metrics().map(metric => [metric.id, metric]))).get(id)
-      const batches = decodeRowBatches(payload, records => catalog.applyRecords(records), lookup)
+      if (type === walFrameTypes.delete) {
+        const deletion = decodeDeletion(payload, onCatalog)
+        memtable.delete({ ...deletion, lsn }, metricOf(deletion, catalog))
+        continue
+      }
+      let known: ReadonlyMap<number, MetricInfo> | undefined
+      const lookup = (id: number) => (known ??= new Map(catalog.metrics().map(metric => [metric.id, metric]))).get(id)
+      const batches = decodeRowBatches(payload, onCatalog, lookup)
       for (const batch of batches) assertKnownSeries(batch, catalog)
       for (const batch of batches) memtable.append(batch, lsn)
     } catch (error) {
@@ -294,6 +242,15 @@ function replay(recovery: WalRecovery, catalog: Catalog, memtable: Memtable, emi
     }
   }
   return frames
+}
+
+/** The metric of a delete whose series are all in the catalog. */
+function metricOf({ metric: id, series }: Deletion, catalog: Catalog): MetricInfo {
+  const metric = catalog.metrics().find(info => info.id === id)
+  const known = (ordinal: number): boolean => ordinal < catalog.seriesCount && catalog.metricOf(ordinal) === metric
+  if (metric === undefined || series?.every(known) === false)
+    throw new SydraError('corrupt_catalog', `what a delete of metric ${id} concerns is not in the catalog`)
+  return metric
 }
 
 function assertKnownSeries({ metrics }: RowBatch, catalog: Catalog): void {
@@ -350,12 +307,4 @@ function removeUnfinished(
     }
     ports.files.remove(`${environment.directory}/${path}`)
   }
-}
-
-/** Paths of all files under `segments/`, relative to the data directory. */
-function segmentFiles({ files }: Ports, directory: string): string[] {
-  if (!files.exists(`${directory}/segments`)) return []
-  return files
-    .list(`${directory}/segments`)
-    .flatMap(window => files.list(`${directory}/segments/${window}`).map(name => `segments/${window}/${name}`))
 }

@@ -3,6 +3,8 @@ import type { Observable, Subscribable } from 'rxjs'
 import type { Batch, Schema } from './columnar/batch.ts'
 import type { ErrorCode, SydraError } from './lib/errors.ts'
 import type { Lsn, RowBatch, SegmentMeta, Tags } from './storage/types.ts'
+import type { Completion } from './sydraql/editor/complete.ts'
+import type { Diagnostic } from './sydraql/editor/diagnose.ts'
 
 // ---- ingest -------------------------------------------------------------------------------------------------------
 
@@ -150,10 +152,22 @@ export interface PreparedQuery<Row = Record<string, Value | Date>> {
 
 /** A commit: published once, after it is durable by the policy and before it is acknowledged, in LSN order. */
 export interface Committed {
+  readonly kind: 'rows' | 'delete'
   readonly lsn: Lsn
-  /** Immutable; shared by all subscribers. */
+  /** Immutable; shared by all subscribers. Empty for a delete. */
   readonly batches: readonly RowBatch[]
   readonly rows: number
+  /** What a delete concerns: rows with a lower LSN. undefined for rows. */
+  readonly deleted: Deleted | undefined
+}
+
+/** Rows of a metric with `fromUs <= time < toUs`. */
+export interface Deleted {
+  readonly metric: string
+  readonly fromUs: number
+  readonly toUs: number
+  /** Catalog ordinals, ascending, immutable; undefined: all series of the metric. */
+  readonly series: Uint32Array | undefined
 }
 
 export type EngineEvent =
@@ -193,6 +207,8 @@ export interface DatabaseStatistics {
     readonly bytes: number
     readonly quarantined: number
   }
+  /** Deletes that still hide rows. */
+  readonly tombstones: number
   readonly memtable: { readonly rows: number; readonly bytes: number; readonly frozen: number }
   readonly wal: { readonly bytes: number; readonly files: number; readonly frames: number; readonly syncs: number }
   readonly ingest: {
@@ -243,6 +259,16 @@ export interface Database {
     options?: QueryOptions,
   ): QueryResult<Row>
   prepare<Row = Record<string, Value | Date>>(text: string): PreparedQuery<Row>
+  /**
+   * What may stand at the offset (UTF-16 units) of a statement that is being written: keywords, metrics, columns and
+   * functions that begin with the word there. For editors and consoles; any text will do, nothing is thrown.
+   *
+   * @example
+   * db.complete('select us from cpu', 9) // { from: 7, to: 9, items: [{ label: 'usage', kind: 'field', … }], … }
+   */
+  complete(text: string, offset: number): Completion
+  /** Every error of a statement that can be told without running it, by place; empty when it is right. Never throws. */
+  diagnose(text: string): Diagnostic[]
   /** Series that carry these tags: all of them (`and`) or any (`or`). */
   findSeries(tags: Readonly<Record<string, string>>, op: 'and' | 'or'): Iterable<SeriesInfo>
   series(metric?: string): Iterable<SeriesInfo>

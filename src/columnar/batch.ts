@@ -77,18 +77,27 @@ export class ArrayDictionary implements Dictionary {
   }
 }
 
+/** A text's head, its place in the array and its entry in the map. */
+const internedBytes = 64
+
 /** A dictionary that interns: equal strings get equal codes. */
 export class InterningDictionary extends ArrayDictionary {
   readonly #codes = new Map<string, number>()
+  #textUnits = 0
   constructor(strings: readonly string[] = []) {
     super([])
     for (const text of strings) this.code(text)
+  }
+  /** Memory held, about. */
+  get byteLength(): number {
+    return this.strings.length * internedBytes + this.#textUnits
   }
   code(text: string): number {
     let found = this.#codes.get(text)
     if (found === undefined) {
       found = this.strings.length
       this.strings.push(text)
+      this.#textUnits += text.length
       this.#codes.set(text, found)
     }
     return found

@@ -88,9 +88,9 @@ export class ColumnBuilder {
     this.#valid = new Uint8Array(capacity)
   }
 
-  /** Memory held, without dictionaries. */
+  /** Memory held, with its own dictionary, without one that rows came with. */
   get byteLength(): number {
-    return this.#values.byteLength + this.#valid.byteLength
+    return this.#values.byteLength + this.#valid.byteLength + (this.#interning?.target.byteLength ?? 0)
   }
 
   push(value: Scalar): void {

@@ -71,6 +71,7 @@ export const errorCodes = {
   corrupt_wal: code(500, 'XX001'),
   corrupt_manifest: code(500, 'XX001'),
   corrupt_catalog: code(500, 'XX001'),
+  unsupported_version: code(500, '0A000'),
   unknown_setting: code(400, '42704', 2),
   invalid_setting: code(400, '22023', 2),
   too_many_subscriptions: code(429, '53300'),
@@ -92,7 +93,19 @@ export interface ErrorDetails {
   readonly position?: Position | undefined
   /** What to do about it, as one sentence. */
   readonly hint?: string | undefined
+  /** What else is wrong with the same text, in the order of its places. */
+  readonly others?: readonly SydraError[] | undefined
   readonly cause?: unknown
+}
+
+/** The wire form of an error. */
+export interface ErrorJson {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly position?: Position
+  readonly hint?: string
+  /** Further errors of the same text; absent where there are none. */
+  readonly others?: readonly ErrorJson[]
 }
 
 /**
@@ -103,6 +116,8 @@ export class SydraError extends Error {
   readonly code: ErrorCode
   readonly position: Position | undefined
   readonly hint: string | undefined
+  /** Further errors of the same text, which have none themselves. */
+  readonly others: readonly SydraError[]
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -110,15 +125,17 @@ export class SydraError extends Error {
     this.code = code
     this.position = details.position
     this.hint = details.hint
+    this.others = details.others ?? []
   }
 
-  /** The wire form: `{code, message, position?, hint?}`. */
-  toJSON(): { code: ErrorCode; message: string; position?: Position; hint?: string } {
+  /** The wire form: `{code, message, position?, hint?, others?}`. */
+  toJSON(): ErrorJson {
     return {
       code: this.code,
       message: this.message,
       ...(this.position === undefined ? {} : { position: this.position }),
       ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.others.length === 0 ? {} : { others: this.others.map(other => other.toJSON()) }),
     }
   }
 }

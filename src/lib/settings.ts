@@ -93,6 +93,8 @@ const shape = {
       requireTimeRange: flag(false),
       /** What one query may hold in sorts, groups and windows. */
       memoryMaxBytes: bytes(128 * MiB, MiB),
+      /** What one query may hold in temporary files when its memory is full; 0: nothing. */
+      spillMaxBytes: bytes(8192 * MiB),
       /** Queries that run at once; one more is answered `overloaded`. */
       runningMax: count(256),
     })

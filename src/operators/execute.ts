@@ -11,7 +11,7 @@
 import type { Schema } from '../columnar/batch.ts'
 import type { LogicalPlan } from '../sydraql/plan.ts'
 import { startExecution } from './execution.ts'
-import type { BatchStream, ExecutionContext } from './operator.ts'
+import type { BatchStream, ExecutionContext, OperatorStatistics } from './operator.ts'
 import { planPhysical } from './physical.ts'
 import type { PhysicalPlan, PhysicalRule } from './plan/types.ts'
 import type { Tables } from './show.ts'
@@ -28,14 +28,27 @@ export interface PlanDescription {
   readonly name: string
   readonly details: Readonly<Record<string, string | number | boolean>>
   readonly rules: readonly PhysicalRule[]
+  /** What it did so far; undefined where it was never pulled. */
+  readonly actual: OperatorActual | undefined
   readonly inputs: readonly PlanDescription[]
+}
+export interface OperatorActual {
+  readonly rowsOut: number
+  readonly batches: number
+  /** Inside it and its inputs. */
+  readonly totalMs: number
+  readonly ownMs: number
 }
 
 export interface Running {
   readonly schema: Schema
   readonly stream: BatchStream
   describe(): PlanDescription
+  /** The most bytes that operators held at once so far. */
+  memoryPeakBytes(): number
 }
+
+const noRules: ReadonlySet<string> = new Set()
 
 /**
  * @example
@@ -43,17 +56,32 @@ export interface Running {
  * for await (const batch of stream) …
  */
 export function execute(plan: LogicalPlan, context: ExecutionContext, options: ExecuteOptions = {}): Running {
-  const physical = planPhysical(plan, { disabledRules: options.disabledRules ?? new Set(), tables: options.tables })
+  const physical = planPhysical(plan, { disabledRules: options.disabledRules ?? noRules, tables: options.tables })
+  const execution = startExecution(context)
   return {
     schema: physical.schema,
-    stream: physical.open(startExecution(context)),
-    describe: () => describe(physical),
+    stream: physical.open(execution),
+    describe: () => describe(physical, context.operators),
+    memoryPeakBytes: () => execution.memory.peak,
   }
 }
 
-const describe = ({ name, details, rules, inputs }: PhysicalPlan): PlanDescription => ({
-  name,
-  details,
-  rules,
-  inputs: inputs.map(describe),
-})
+function describe(plan: PhysicalPlan, statistics: readonly OperatorStatistics[]): PlanDescription {
+  const { name, details, rules } = plan
+  const inputs = plan.inputs.map(input => describe(input, statistics))
+  return { name, details, rules, actual: actualOf(plan, inputs, statistics), inputs }
+}
+
+/** An operator may have been opened more than once: its runs are added up. */
+function actualOf(
+  plan: PhysicalPlan,
+  inputs: readonly PlanDescription[],
+  statistics: readonly OperatorStatistics[],
+): OperatorActual | undefined {
+  const own = statistics.filter(each => each.operator === plan)
+  if (own.length === 0) return undefined
+  const sum = (of: (each: OperatorStatistics) => number): number => own.reduce((total, each) => total + of(each), 0)
+  const totalMs = sum(each => each.elapsedMs)
+  const below = inputs.reduce((total, { actual }) => total + (actual?.totalMs ?? 0), 0)
+  return { rowsOut: sum(each => each.rowsOut), batches: sum(each => each.batches), totalMs, ownMs: totalMs - below }
+}

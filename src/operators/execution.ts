@@ -3,20 +3,30 @@
  *
  * Invariants:
  * 1. `held` is the sum of what each owner last said it holds; more than `memoryMaxBytes` throws `memory_limit`.
+ *    Owners that can spill do so at `spillingShare` of it, so that those that cannot find room; each may keep a
+ *    `floorShare` in any case, so that it gets on.
  * 2. `pace` throws the signal's reason once it is aborted, and never keeps the event loop longer than `turnMaxMs` plus
  *    the work between two calls.
  */
 import { SydraError } from '../lib/errors.ts'
 import type { ExecutionContext } from './operator.ts'
+import { megabytes } from './spill/space.ts'
 
 /** How long a query works before other events get their turn. */
 const turnMaxMs = 8
+/** Arrays double when they grow: at half the limit there is room for that. */
+const spillingShare = 1 / 2
+const floorShare = 1 / 16
 
 export interface MemoryAccount {
   /** Says how many bytes this owner holds now. Throws `memory_limit`. */
   hold(owner: object, bytes: number): void
+  /** The same for an owner that can spill: false when it should. Throws only where the query has no temporary files. */
+  tryHold(owner: object, bytes: number): boolean
   release(owner: object): void
   readonly held: number
+  /** The most that was held at once. */
+  readonly peak: number
 }
 
 export interface Execution extends ExecutionContext {
@@ -37,7 +47,7 @@ export function startExecution(context: ExecutionContext): Execution {
     })
   return {
     ...context,
-    memory: memoryAccount(context.memoryMaxBytes),
+    memory: memoryAccount(context.memoryMaxBytes, context.spill !== undefined),
     pace() {
       if (signal.aborted) throw abortError(signal)
       return clock.monotonicMs() - turnStartedMs < turnMaxMs ? undefined : giveTurn()
@@ -52,20 +62,37 @@ function abortError(signal: AbortSignal): SydraError {
     : new SydraError('cancelled', 'the query was cancelled', { cause: reason })
 }
 
-function memoryAccount(maxBytes: number): MemoryAccount {
+function memoryAccount(maxBytes: number, spills: boolean): MemoryAccount {
   const holdings = new Map<object, number>()
   let held = 0
+  let peak = 0
+  const set = (owner: object, bytes: number): void => {
+    held += bytes - (holdings.get(owner) ?? 0)
+    if (held > peak) peak = held
+    holdings.set(owner, bytes)
+  }
+  const hold = (owner: object, bytes: number): void => {
+    set(owner, bytes)
+    if (held > maxBytes)
+      throw new SydraError('memory_limit', `the query needs more than ${megabytes(maxBytes)} of memory`, {
+        hint: 'narrow the time range, group by fewer values, or add a limit',
+      })
+  }
   return {
     get held() {
       return held
     },
-    hold(owner, bytes) {
-      held += bytes - (holdings.get(owner) ?? 0)
-      holdings.set(owner, bytes)
-      if (held > maxBytes)
-        throw new SydraError('memory_limit', `the query needs more than ${Math.round(maxBytes / 1e6)} MB of memory`, {
-          hint: 'narrow the time range, group by fewer values, or add a limit',
-        })
+    get peak() {
+      return peak
+    },
+    hold,
+    tryHold(owner, bytes) {
+      if (!spills) {
+        hold(owner, bytes)
+        return true
+      }
+      set(owner, bytes)
+      return held <= maxBytes * spillingShare || bytes <= maxBytes * floorShare
     },
     release(owner) {
       held -= holdings.get(owner) ?? 0

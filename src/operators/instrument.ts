@@ -4,17 +4,18 @@
  * Invariants:
  * 1. Before each pull the signal is checked; within one batch after an abort the stream throws its reason.
  * 2. However the consumer ends — return, throw, completion — the wrapped stream is closed.
+ * 3. Statistics carry the operator of the physical plan that they are of: `explain analyze` finds them by it.
  */
 import { type Batch, rowCount } from '../columnar/batch.ts'
 import type { Execution } from './execution.ts'
-import type { BatchStream } from './operator.ts'
+import type { BatchStream, Operator, OperatorStatistics } from './operator.ts'
 
 export async function* instrument(
-  name: string,
+  operator: Operator,
   stream: AsyncGenerator<Batch, void, undefined>,
   execution: Execution,
 ): BatchStream {
-  const statistics = { name, rowsOut: 0, batches: 0, elapsedMs: 0 }
+  const statistics: OperatorStatistics = { name: operator.name, operator, rowsOut: 0, batches: 0, elapsedMs: 0 }
   execution.operators.push(statistics)
   const { clock } = execution
   try {

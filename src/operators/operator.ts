@@ -12,11 +12,18 @@ import type { Kernels } from '../kernels/kernels.ts'
 import type { Clock, Timers } from '../lib/ports.ts'
 import type { CatalogReader } from '../storage/catalog/types.ts'
 import type { ReadStatistics, Version } from '../storage/types.ts'
+import type { Spill } from './spill/space.ts'
 
 export type BatchStream = AsyncGenerator<Batch, void, undefined>
 
+/** An operator of a physical plan; its identity is what counts. */
+export interface Operator {
+  readonly name: string
+}
+
 export interface OperatorStatistics {
   readonly name: string
+  readonly operator: Operator
   rowsOut: number
   batches: number
   /** Time inside this operator and its inputs. */
@@ -36,8 +43,10 @@ export interface ExecutionContext {
   readonly batchRows: number
   /** Rows a time window of a scan aims at: what a scan holds at once. Default 262,144. */
   readonly windowRowsMax?: number | undefined
-  /** Bytes the query may hold in sorts, groups and windows; beyond it `memory_limit`. */
+  /** Bytes the query may hold in sorts, groups and windows; beyond it `memory_limit`, but for what can spill. */
   readonly memoryMaxBytes: number
+  /** Temporary files of this query, in which sorts and groups go on; undefined where there are none. */
+  readonly spill?: Spill | undefined
   readonly duplicates: 'last' | 'first'
   readonly read: ReadStatistics
   readonly operators: OperatorStatistics[]

@@ -19,6 +19,7 @@ import { limitPer } from './limit-per.ts'
 import type { BatchStream } from './operator.ts'
 import { planAggregate } from './plan/plan-aggregate.ts'
 import { planScan } from './plan/plan-scan.ts'
+import { windowOrder } from './plan/plan-window.ts'
 import type { PhysicalPlan, PhysicalRule, PlannerOptions } from './plan/types.ts'
 import { project } from './project.ts'
 import { show } from './show.ts'
@@ -40,7 +41,9 @@ export function planPhysical(plan: LogicalPlan, options: PlannerOptions): Physic
     details,
     rules,
     inputs: [input!],
-    open: execution => instrument(plan.kind, open(input!.open(execution), execution), execution),
+    open(execution) {
+      return instrument(this, open(input!.open(execution), execution), execution)
+    },
   })
 
   const combined = (
@@ -53,9 +56,9 @@ export function planPhysical(plan: LogicalPlan, options: PlannerOptions): Physic
     details,
     rules: [],
     inputs,
-    open: execution => {
+    open(execution) {
       const streams = inputs.map(each => each.open(execution))
-      return instrument(plan.kind, open(streams, execution), execution)
+      return instrument(this, open(streams, execution), execution)
     },
   })
 
@@ -83,13 +86,23 @@ export function planPhysical(plan: LogicalPlan, options: PlannerOptions): Physic
       return planAggregate(plan, options, planPhysical)
     case 'limit_per':
       return unary({ limit: plan.limit }, (stream, execution) => limitPer(plan, input!.schema, stream, execution))
-    case 'window':
-      return unary({ calls: plan.calls.length }, (stream, execution) => window(plan, input!.schema, stream, execution))
+    case 'window': {
+      const order = windowOrder(plan, options)
+      const details = {
+        functions: [...new Set(plan.calls.map(call => call.function))].join(', '),
+        partitions: order.together ? 'together' : 'interleaved',
+      }
+      return unary(
+        details,
+        (stream, execution) => window(plan, input!.schema, stream, execution, order),
+        order.together ? ['window-runs'] : [],
+      )
+    }
     case 'histogram':
       return unary({ buckets: plan.buckets }, (stream, execution) => histogram(plan, input!.schema, stream, execution))
     case 'union':
       return combined(
-        { order: plan.order },
+        { order: plan.order, inputs: plan.inputs.length },
         plan.inputs.map(each => planPhysical(each, options)),
         (streams, execution) => union(plan, streams, execution),
       )
@@ -119,5 +132,7 @@ const leaf = (
   details,
   rules: [],
   inputs: [],
-  open: execution => instrument(plan.kind, open(execution), execution),
+  open(execution) {
+    return instrument(this, open(execution), execution)
+  },
 })

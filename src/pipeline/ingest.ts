@@ -10,22 +10,27 @@
  *    ports make every later append fail (the WAL is poisoned), so nothing un-synced is ever acknowledged.
  * 4. Submissions wait without a limit of their own: each holds a permit for its bytes, which is the limit.
  *    A group takes at most `groupBytesMax` of them (but always one).
+ * 5. A delete is a group, and so a commit, of its own: what was submitted before has a lower LSN, what comes later a
+ *    higher one.
  */
 import { catchError, concat, concatMap, defer, ignoreElements, Observable, of, type Subscriber } from 'rxjs'
+import type { Deletion } from '../storage/tombstones/tombstones.ts'
 import type { Lsn, RowBatch } from '../storage/types.ts'
 
 export interface Submission {
+  /** Empty beside a deletion. */
   readonly batch: RowBatch
+  readonly deletion?: Deletion | undefined
 }
 export interface IngestPorts {
   /** Completes when the memtable may take more. */
   room(): Observable<never>
   /** Writes one frame; errors when nothing of it counts as written. */
-  append(batches: readonly RowBatch[]): Observable<Lsn>
+  append(batches: readonly RowBatch[], deletion: Deletion | undefined): Observable<Lsn>
   /** Completes when everything appended is durable by the policy. */
   sync(): Observable<never>
-  /** Makes the rows visible. Cannot fail. */
-  apply(lsn: Lsn, batches: readonly RowBatch[]): void
+  /** Makes the rows, or the delete, visible. Cannot fail. */
+  apply(lsn: Lsn, batches: readonly RowBatch[], deletion: Deletion | undefined): void
 }
 export interface IngestSettings {
   readonly groupBytesMax: number
@@ -60,14 +65,15 @@ function commit<S extends Submission>(
   ports: IngestPorts,
 ): Observable<CommittedGroup<S> | RefusedGroup<S>> {
   const batches = group.map(submission => submission.batch)
+  const deletion = group[0]?.deletion
   return concat(
     ports.room(),
-    defer(() => ports.append(batches)).pipe(
+    defer(() => ports.append(batches, deletion)).pipe(
       concatMap(lsn =>
         concat(
           ports.sync(),
           defer(() => {
-            ports.apply(lsn, batches)
+            ports.apply(lsn, batches, deletion)
             return of<CommittedGroup<S>>({ kind: 'committed', lsn, group })
           }),
         ),
@@ -77,6 +83,12 @@ function commit<S extends Submission>(
 }
 
 function groupLength(waiting: readonly Submission[], bytesMax: number): number {
+  const deleteAt = waiting.findIndex(({ deletion }) => deletion !== undefined)
+  if (deleteAt === 0) return 1
+  return rowsLength(deleteAt < 0 ? waiting : waiting.slice(0, deleteAt), bytesMax)
+}
+
+function rowsLength(waiting: readonly Submission[], bytesMax: number): number {
   let bytes = 0
   let length = 0
   while (length < waiting.length && (length === 0 || bytes + waiting[length]!.batch.byteLength <= bytesMax)) {

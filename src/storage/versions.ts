@@ -1,18 +1,23 @@
 /**
- * Versions: which memtables and segments there are, and who still reads the old ones.
+ * Versions: which memtables and segments there are, what was deleted of them, and who still reads the old ones.
  *
- *   state   frozen memtables (oldest first) + segments (by LSN), immutable, replaced by freeze and flush
+ *   state   frozen memtables (oldest first) + segments (by LSN) + tombstones, immutable, replaced by freeze, flush, delete
  *   pin     state + the active memtable's row counts, as of the last applied LSN
  *
  * Invariants:
- * 1. A pin sees every row with LSN <= its own and none after, whatever is frozen, flushed or removed meanwhile.
- * 2. A state is retained by being current and by each pin of it; a segment by each retained state that has it. The last
- *    release closes the segment.
+ * 1. A pin sees every row with LSN <= its own that no delete up to there concerns, and none after, whatever is frozen,
+ *    flushed, deleted or removed meanwhile.
+ * 2. A state is retained by being current and by each pin of it; a segment or frozen memtable by each retained state that
+ *    has it, a memtable also by being active and by each pin of that time. The last release closes the segment and gives
+ *    the memtable's memory to the next.
  * 3. In `pieces`, segments come first by max LSN, then frozen memtables, then the active one: write order.
+ * 4. Without tombstones of the metric in the range, pieces are as segments and memtables give them.
  */
 import type { CatalogReader } from './catalog/types.ts'
-import type { FrozenMemtable, Memtable, MemtableView } from './memtable/memtable.ts'
-import type { Lsn, Piece, ReadRequest, RowBatch, SegmentMeta, Version } from './types.ts'
+import type { FrozenLayers, LayeredMemtable, LayeredView } from './memtable/layers.ts'
+import { maskedPieces } from './tombstones/mask.ts'
+import type { Deletion, Tombstones } from './tombstones/tombstones.ts'
+import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch, SegmentMeta, Version } from './types.ts'
 
 /** An open segment, as a version reads it. */
 export interface SegmentSource {
@@ -22,29 +27,35 @@ export interface SegmentSource {
 }
 
 interface Frozen {
-  readonly memtable: FrozenMemtable
-  readonly view: MemtableView
+  readonly memtable: FrozenLayers
+  readonly view: LayeredView
 }
-interface State {
+interface Contents {
   readonly frozen: readonly Frozen[]
   readonly segments: readonly SegmentSource[]
+  readonly tombstones: Tombstones
+}
+interface State extends Contents {
   retains: number
 }
 
 export interface VersionsOptions {
   readonly catalog: CatalogReader
-  readonly newMemtable: () => Memtable
+  readonly newMemtable: () => LayeredMemtable
   readonly segments: readonly SegmentSource[]
   /** LSN of the newest row that the segments and the first memtable hold. */
   readonly lsn: Lsn
   /** The active memtable to start with: what recovery replayed. */
-  readonly memtable: Memtable
+  readonly memtable: LayeredMemtable
+  /** What was deleted of the segments and the first memtable. */
+  readonly tombstones: Tombstones
 }
 
 export class Versions {
   readonly #options: VersionsOptions
-  readonly #segmentRetains = new Map<SegmentSource, number>()
-  #active: Memtable
+  readonly #segmentRetains = new Retains<SegmentSource>(segment => segment.close())
+  readonly #memtableRetains = new Retains<FrozenLayers>(memtable => memtable.release())
+  #active: LayeredMemtable
   #state: State
   #lsn: Lsn
   #pins = 0
@@ -53,21 +64,27 @@ export class Versions {
     this.#options = options
     this.#active = options.memtable
     this.#lsn = options.lsn
-    this.#state = this.#retainState([], bySequence(options.segments))
+    this.#memtableRetains.add(this.#active)
+    const { tombstones } = options
+    this.#state = this.#retainState({ frozen: [], segments: bySequence(options.segments), tombstones })
   }
 
   /** The newest LSN that readers see. */
   get lsn(): Lsn {
     return this.#lsn
   }
-  get active(): Memtable {
+  get active(): LayeredMemtable {
     return this.#active
   }
-  get frozen(): readonly FrozenMemtable[] {
+  get frozen(): readonly FrozenLayers[] {
     return this.#state.frozen.map(({ memtable }) => memtable)
   }
   get segments(): readonly SegmentSource[] {
     return this.#state.segments
+  }
+  /** All that may concern a row. */
+  get tombstones(): Tombstones {
+    return this.#state.tombstones
   }
   get pins(): number {
     return this.#pins
@@ -79,36 +96,54 @@ export class Versions {
     this.#lsn = lsn
   }
 
+  /** Makes a delete visible, to those who pin from now on. */
+  delete(lsn: Lsn, deletion: Deletion, metric: MetricInfo): void {
+    const tombstone = { ...deletion, lsn }
+    this.#active.delete(tombstone, metric)
+    this.#replace({ ...this.#state, tombstones: this.#state.tombstones.with(tombstone) })
+    this.#lsn = lsn
+  }
+
   /** Starts a new active memtable; undefined when the present one is empty. */
-  freeze(): FrozenMemtable | undefined {
-    if (this.#active.rowCount === 0) return undefined
+  freeze(): FrozenLayers | undefined {
+    if (this.#active.isEmpty) return undefined
     const view = this.#active.view()
     const memtable = this.#active.freeze()
     this.#active = this.#options.newMemtable()
-    this.#replace([...this.#state.frozen, { memtable, view }], this.#state.segments)
+    this.#memtableRetains.add(this.#active)
+    this.#replace({ ...this.#state, frozen: [...this.#state.frozen, { memtable, view }] })
+    this.#memtableRetains.drop(memtable)
     return memtable
   }
 
-  /** The frozen memtable's rows are in these segments now. */
-  flushed(memtable: FrozenMemtable, segments: readonly SegmentSource[]): void {
-    const frozen = this.#state.frozen.filter(each => each.memtable !== memtable)
-    this.#replace(frozen, bySequence([...this.#state.segments, ...segments]))
+  /** The frozen memtable's rows are in these segments now; of its tombstones and older ones, those of `live` still count. */
+  flushed(memtable: FrozenLayers, segments: readonly SegmentSource[], live: ReadonlySet<Lsn>): void {
+    const state = this.#state
+    this.#replace({
+      frozen: state.frozen.filter(each => each.memtable !== memtable),
+      segments: bySequence([...state.segments, ...segments]),
+      tombstones: state.tombstones.filter(({ lsn }) => lsn > memtable.maxLsn || live.has(lsn)),
+    })
   }
 
   pin(): Version {
     const state = this.#state
-    const active = this.#active.view()
+    const memtable = this.#active
+    const active = memtable.view()
     const { catalog } = this.#options
     state.retains++
+    this.#memtableRetains.add(memtable)
     this.#pins++
     let held = true
     return {
       lsn: this.#lsn,
       pieces: request => {
         const pieces: Piece[] = []
-        for (const segment of state.segments) pieces.push(...segment.pieces(request))
-        for (const { view } of state.frozen) pieces.push(...view.pieces(request, catalog))
-        pieces.push(...active.pieces(request, catalog))
+        const tombstones = state.tombstones.touching(request)
+        for (const segment of state.segments)
+          pieces.push(...maskedPieces(segment.pieces(request), tombstones?.above(segment.meta.maxLsn)))
+        for (const { view } of state.frozen) pieces.push(...view.pieces(request, catalog, tombstones))
+        pieces.push(...active.pieces(request, catalog, tombstones))
         return pieces
       },
       release: () => {
@@ -116,6 +151,7 @@ export class Versions {
         held = false
         this.#pins--
         this.#releaseState(state)
+        this.#memtableRetains.drop(memtable)
       },
     }
   }
@@ -125,26 +161,44 @@ export class Versions {
     this.#releaseState(this.#state)
   }
 
-  #replace(frozen: readonly Frozen[], segments: readonly SegmentSource[]): void {
+  #replace(contents: Contents): void {
     const before = this.#state
-    this.#state = this.#retainState(frozen, segments)
+    this.#state = this.#retainState(contents)
     this.#releaseState(before)
   }
 
-  #retainState(frozen: readonly Frozen[], segments: readonly SegmentSource[]): State {
-    for (const segment of segments) this.#segmentRetains.set(segment, (this.#segmentRetains.get(segment) ?? 0) + 1)
-    return { frozen, segments, retains: 1 }
+  #retainState({ frozen, segments, tombstones }: Contents): State {
+    for (const segment of segments) this.#segmentRetains.add(segment)
+    for (const { memtable } of frozen) this.#memtableRetains.add(memtable)
+    return { frozen, segments, tombstones, retains: 1 }
   }
 
   #releaseState(state: State): void {
     if (--state.retains > 0) return
-    for (const segment of state.segments) {
-      const left = this.#segmentRetains.get(segment)! - 1
-      if (left > 0) this.#segmentRetains.set(segment, left)
-      else {
-        this.#segmentRetains.delete(segment)
-        segment.close()
-      }
+    for (const segment of state.segments) this.#segmentRetains.drop(segment)
+    for (const { memtable } of state.frozen) this.#memtableRetains.drop(memtable)
+  }
+}
+
+/** How often each thing is retained; `last` is told of the ones that no longer are. */
+class Retains<T> {
+  readonly #counts = new Map<T, number>()
+  readonly #last: (thing: T) => void
+
+  constructor(last: (thing: T) => void) {
+    this.#last = last
+  }
+
+  add(thing: T): void {
+    this.#counts.set(thing, (this.#counts.get(thing) ?? 0) + 1)
+  }
+
+  drop(thing: T): void {
+    const left = this.#counts.get(thing)! - 1
+    if (left > 0) this.#counts.set(thing, left)
+    else {
+      this.#counts.delete(thing)
+      this.#last(thing)
     }
   }
 }

@@ -1,18 +1,21 @@
 /**
- * A frozen memtable as durable segments: sorted and merged, cut into time windows, encoded, published one by one.
+ * A frozen memtable as durable segments: cut into time windows, sorted and merged slice by slice, encoded, published.
+ *
+ *   chunks -> hours -> windows;   slice of sorted rows -> its rows of each window -> that window's SegmentWriter -> publish
  *
  * Invariants:
  * 1. All segments of one flush have its LSN range; ids are settled by `nextId` when this begins, so that a retried
  *    flush overwrites what the failed one left.
- * 2. One segment's bytes are held at a time beside the sorted rows; the event loop gets a turn between segments.
+ * 2. Beside the memtable, one slice of sorted rows is held and the encoded segments, a tenth of it. The event loop gets a
+ *    turn after `turnRowsMax` rows: ingest and queries go on meanwhile.
  */
 import type { Ports } from '../lib/ports.ts'
 import type { CatalogReader } from './catalog/types.ts'
 import type { FrozenMemtable } from './memtable/memtable.ts'
-import { encodeSegment } from './segment/encode.ts'
+import { SegmentWriter } from './segment/encode.ts'
 import type { SegmentEnvironment } from './segment/environment.ts'
 import { declaredHeaderLength, decodeHeader, headerFixedLength } from './segment/format.ts'
-import { partition } from './segment/partition.ts'
+import { encodedRowBytes, HourSizes, planWindows } from './segment/partition.ts'
 import { publishSegment, segmentPath } from './segment/publish.ts'
 import { metaOf } from './segment/recover.ts'
 import type { SegmentMeta } from './types.ts'
@@ -25,21 +28,45 @@ export interface WriteSegmentsOptions {
   readonly id: (n: number) => string
 }
 
+/** Rows that are sorted and encoded before others get a turn: some milliseconds. */
+const turnRowsMax = 32_768
+
 /** Throws `disk_full` and `io_error`; may be repeated. */
 export async function writeSegments(frozen: FrozenMemtable, options: WriteSegmentsOptions): Promise<SegmentMeta[]> {
   const { ports, environment, catalog, id } = options
+  const head = { minLsn: frozen.minLsn, maxLsn: frozen.maxLsn, incarnation: catalog.incarnation, keys: catalog }
+  const plan = planWindows(sizesOf(frozen))
+  const writers = plan.names.map(() => new SegmentWriter(head, environment.kernels, ports.checksums, ports.zstd))
+  let rowsThisTurn = 0
+  for (const table of frozen.tables()) {
+    for (const rows of table.slices(catalog)) {
+      if (rowsThisTurn >= turnRowsMax) {
+        await new Promise<void>(resolve => ports.timers.soon(resolve))
+        rowsThisTurn = 0
+      }
+      rowsThisTurn += rows.length
+      for (const [window, selection] of plan.split(rows).entries()) writers[window]!.rows(table.metric, rows, selection)
+    }
+  }
   const metas: SegmentMeta[] = []
-  for (const { name, metrics } of partition([...frozen.metrics(catalog)])) {
-    const bytes = encodeSegment(
-      { minLsn: frozen.minLsn, maxLsn: frozen.maxLsn, incarnation: catalog.incarnation, metrics, keys: catalog },
-      environment.kernels,
-      ports.checksums,
-      ports.zstd,
-    )
-    const path = segmentPath(name, id(metas.length))
+  for (const [window, writer] of writers.entries()) {
+    const bytes = writer.finish()
+    const path = segmentPath(plan.names[window]!, id(window))
     await publishSegment(ports, environment.directory, path, bytes)
     const length = declaredHeaderLength(bytes.subarray(0, headerFixedLength))
     metas.push(metaOf(decodeHeader(bytes.subarray(0, length), ports.checksums), path))
   }
   return metas
+}
+
+/** Rows that tell how large the others will be. */
+const sampleRows = 1024
+
+function sizesOf(frozen: FrozenMemtable): HourSizes {
+  const sizes = new HourSizes()
+  for (const { chunks, sample } of frozen.tables()) {
+    const rowBytes = encodedRowBytes(sample(sampleRows))
+    for (const { timeUs, rows } of chunks) sizes.add(timeUs, rows, rowBytes)
+  }
+  return sizes
 }

@@ -1,28 +1,52 @@
 /**
  * A bound query to the plan that says what it means, before any rule: one node per clause, nothing clever.
  *
- *   scan → filter (where) → sort → project → limit
- *   scan → filter (where) → aggregate → filter (having) → sort → project → limit
- *   scan → filter (where) → aggregate → fill (with having) → sort → project → limit
+ *   source → filter (where) → [aggregate → fill | filter (having)] | [histogram] → [sort → window] → sort → limit per → project
+ *   → [aggregate by every column (distinct) → sort → limit per] → limit
+ *
+ *   source   a scan, a union of projected scans, a sub-select's plan, or a join of projected sources, each sorted by time
  */
+import type { ValueType } from '../columnar/batch.ts'
 import { assert } from '../lib/assert.ts'
 import { columnRef } from './analyze/scope.ts'
 import { evaluate } from './evaluate.ts'
 import type { Call, Expr, Literal } from './expression.ts'
-import type { FillMode, FillNode, GroupKey, LogicalPlan, TimeRange } from './plan.ts'
+import type {
+  FillNode,
+  GroupKey,
+  HistogramNode,
+  JoinNode,
+  LogicalPlan,
+  ScanNode,
+  Sequence,
+  SortKey,
+  TimeRange,
+} from './plan.ts'
 import type { Report } from './problem.ts'
-import type { Grouping, Query, RowCount, SelectQuery } from './query.ts'
+import type {
+  Grouping,
+  HistogramQuery,
+  JoinSide,
+  MetricSource,
+  Query,
+  RowCount,
+  SelectQuery,
+  ShowQuery,
+  SourceQuery,
+} from './query.ts'
 import { conjuncts, joined } from './rewrite.ts'
 import { plainCondition } from './rules/simplify.ts'
-import { everything, timeCondition } from './time-range.ts'
+import { everything, timeConditionOn } from './time-range.ts'
 
 export function buildPlan(query: Query, report: Report): LogicalPlan {
-  if (query.kind === 'insert' || query.kind === 'delete') throw new Error('a write has no plan')
-  const plan = query.kind === 'show' ? buildShow(query) : buildSelect(query, report)
-  const limit = countOf(query.limit)
-  const offset = query.kind === 'select' ? (countOf(query.offset) ?? 0) : 0
-  if (limit === undefined && offset === 0) return plan
-  return { kind: 'limit', input: plan, limit, offset, schema: plan.schema }
+  switch (query.kind) {
+    case 'select':
+      return buildSelect(query, report)
+    case 'show':
+      return limited(buildShow(query), countOf(query.limit), 0)
+    default:
+      throw new Error('a write has no plan')
+  }
 }
 
 function countOf(count: RowCount | undefined): number | undefined {
@@ -31,59 +55,170 @@ function countOf(count: RowCount | undefined): number | undefined {
   return Number(count.value)
 }
 
+const nowhere = { start: 0, end: 0 }
+
 const filtered = (input: LogicalPlan, predicate: Expr | undefined): LogicalPlan =>
   predicate === undefined ? input : { kind: 'filter', input, predicate, schema: input.schema }
 
-function buildShow({ subject, metric, where, output }: Extract<Query, { kind: 'show' }>): LogicalPlan {
+const sorted = (input: LogicalPlan, keys: readonly SortKey[]): LogicalPlan =>
+  keys.length === 0 ? input : { kind: 'sort', input, keys, limit: undefined, schema: input.schema }
+
+const limited = (input: LogicalPlan, limit: number | undefined, offset: number): LogicalPlan =>
+  limit === undefined && offset === 0 ? input : { kind: 'limit', input, limit, offset, schema: input.schema }
+
+const limitedPer = (input: LogicalPlan, key: Expr | undefined, limit: number | undefined): LogicalPlan =>
+  key === undefined || limit === undefined ? input : { kind: 'limit_per', input, key, limit, schema: input.schema }
+
+function buildShow({ subject, metric, where, output }: ShowQuery): LogicalPlan {
   return filtered({ kind: 'show', subject, metric, schema: output }, where)
 }
 
+// ---- select ---------------------------------------------------------------------------------------------------------
+
 function buildSelect(query: SelectQuery, report: Report): LogicalPlan {
-  const { source, grouping } = query
+  const { source, where, grouping, histogram, windows, sequence, limitPer, items, output } = query
+  const limit = countOf(query.limit)
+  const offset = countOf(query.offset) ?? 0
   let plan: LogicalPlan =
-    source?.kind !== 'metric'
-      ? { kind: 'values', rows: [[]], schema: [] }
-      : {
-          kind: 'scan',
-          metric: source.metric,
-          seriesIds: source.seriesIds,
-          range: everything,
-          seriesPredicate: undefined,
-          rowPredicate: undefined,
-          order: 'none',
-          limit: undefined,
-          seriesLimit: undefined,
-          schema: source.schema,
-        }
-  plan = grouping === undefined ? filtered(plan, query.where) : aggregated(plan, query.where, grouping, report)
-  if (query.orderBy.length > 0) {
-    plan = { kind: 'sort', input: plan, keys: query.orderBy, limit: undefined, schema: plan.schema }
+    source === undefined ? { kind: 'values', rows: [[]], schema: [] } : buildSource(source, report)
+  if (histogram !== undefined) return buildHistogram(filtered(plan, where), histogram, query)
+  plan = grouping === undefined ? filtered(plan, where) : buildGroups(plan, query, grouping, report)
+  if (windows.length > 0) {
+    const input = sorted(plan, sequenceKeys(plan, sequence, true))
+    const schema = [...input.schema, ...query.windowColumns]
+    plan = { kind: 'window', input, calls: windows, sequence, schema }
   }
-  return { kind: 'project', input: plan, items: query.items, schema: query.output }
+  if (!query.distinct) plan = limitedPer(sorted(plan, query.orderBy), limitPer, limit)
+  plan = { kind: 'project', input: plan, items, schema: output }
+  if (query.distinct) plan = limitedPer(sorted(buildDistinct(plan), query.orderBy), limitPer, limit)
+  return limited(plan, limitPer === undefined ? limit : undefined, offset)
 }
 
-function aggregated(scan: LogicalPlan, where: Expr | undefined, grouping: Grouping, report: Report): LogicalPlan {
-  const { keys, aggregates, schema, having, fill, filledSchema } = grouping
-  const bucketKey = keys.find(key => key.bucket !== undefined)
-  const { range, plain } = plainRange(where)
-  const span = where?.span ?? { start: 0, end: 0 }
-  const seeded = fill?.kind === 'previous' && fill.lookbackUs !== undefined && bucketKey !== undefined
-  const reach = seeded
-    ? withLookback(plain, fill, bucketKey, () => report('unsupported_fill', lookbackMessage, span))
-    : where
-  const rows = filtered(scan, reach)
-  const groups: LogicalPlan = {
-    kind: 'aggregate',
-    input: rows,
-    keys,
-    aggregates,
-    sequence: { time: 'time', partition: ['series'] },
+/** By partition, then time; or, for what is read in time's order, by time, then partition. */
+function sequenceKeys(plan: LogicalPlan, { time, partition }: Sequence, byPartition: boolean): SortKey[] {
+  if (time === undefined) return []
+  const types = new Map(plan.schema.map(({ name, type }): [string, ValueType] => [name, type]))
+  const names = byPartition ? [...partition, time] : [time, ...partition]
+  return names.map(name => ({ expr: columnRef(name, types.get(name)!, nowhere), descending: false, nulls: 'last' }))
+}
+
+function buildDistinct(input: LogicalPlan): LogicalPlan {
+  const { schema } = input
+  const keys = schema.map(({ name, type }) => ({ name, expr: columnRef(name, type, nowhere), bucket: undefined }))
+  return { kind: 'aggregate', input, sequence: unordered, keys, aggregates: [], schema }
+}
+const unordered: Sequence = { time: undefined, partition: [] }
+
+function buildHistogram(
+  input: LogicalPlan,
+  { value, low, high, buckets }: HistogramQuery,
+  { output }: SelectQuery,
+): HistogramNode {
+  const number = (expr: Expr): number => {
+    assert(expr.kind === 'literal' && typeof expr.value === 'number', 'the constants of a histogram are bound')
+    return expr.value
+  }
+  const constants = { low: number(low), high: number(high), buckets: number(buckets) }
+  return { kind: 'histogram', input, value, ...constants, schema: output }
+}
+
+// ---- sources --------------------------------------------------------------------------------------------------------
+
+function buildSource(source: SourceQuery, report: Report): LogicalPlan {
+  switch (source.kind) {
+    case 'metric':
+      return scanOf(source)
+    case 'metrics': {
+      const inputs = source.parts.map((part): LogicalPlan => {
+        return { kind: 'project', input: scanOf(part.source), items: part.items, schema: source.schema }
+      })
+      return { kind: 'union', inputs, order: 'none', schema: source.schema }
+    }
+    case 'query':
+      return buildSelect(source.query, report)
+    case 'join':
+      return buildJoin(source, report)
+  }
+}
+
+const scanOf = ({ metric, seriesIds, schema }: MetricSource): ScanNode => ({
+  kind: 'scan',
+  metric,
+  seriesIds,
+  range: everything,
+  seriesPredicate: undefined,
+  rowPredicate: undefined,
+  order: 'none',
+  limit: undefined,
+  seriesLimit: undefined,
+  schema,
+})
+
+function buildJoin(
+  { left, right, withinUs, schema }: Extract<SourceQuery, { kind: 'join' }>,
+  report: Report,
+): JoinNode {
+  return {
+    kind: 'join',
+    left: buildSide(left, report),
+    right: buildSide(right, report),
+    leftSequence: sideSequence(left),
+    rightSequence: sideSequence(right),
+    withinUs,
+    keys: [],
     schema,
   }
-  if (fill === undefined || bucketKey === undefined) return filtered(groups, having)
+}
+
+/** A join comes in its first source's time already. */
+function buildSide({ source, items }: JoinSide, report: Report): LogicalPlan {
+  const plan = buildSource(source, report)
+  if (items === undefined) return plan
+  const input = sorted(plan, sequenceKeys(plan, source.sequence, false))
+  const nullable = new Map(plan.schema.map(column => [column.name, column.nullable]))
+  const schema = items.map(({ name, expr }) => {
+    assert(expr.kind === 'column', 'the side of a join renames columns')
+    return { name, type: expr.type, nullable: nullable.get(expr.name)! }
+  })
+  return { kind: 'project', input, items, schema }
+}
+
+function sideSequence({ source: { sequence }, alias }: JoinSide): Sequence {
+  if (alias === undefined) return sequence
+  const named = (name: string): string => `${alias}.${name}`
+  return { time: sequence.time && named(sequence.time), partition: sequence.partition.map(named) }
+}
+
+// ---- groups ---------------------------------------------------------------------------------------------------------
+
+function buildGroups(
+  input: LogicalPlan,
+  { source, where }: SelectQuery,
+  { keys, aggregates, schema, having, fill, filledSchema }: Grouping,
+  report: Report,
+): LogicalPlan {
+  const bucketKey = keys.find(key => key.bucket !== undefined)
+  const sequence = source?.sequence ?? unordered
+  const groupsOf = (condition: Expr | undefined): LogicalPlan => ({
+    kind: 'aggregate',
+    input: filtered(input, condition),
+    keys,
+    aggregates,
+    sequence,
+    schema,
+  })
+  if (fill === undefined || bucketKey === undefined) return filtered(groupsOf(where), having)
+  const { range, plain } = plainRange(where, sequence.time)
+  const span = where?.span ?? nowhere
+  const reach =
+    fill.kind === 'previous' && fill.lookbackUs !== undefined
+      ? withLookback(plain, fill.lookbackUs, bucketKey, sequence.time!, () =>
+          report('unsupported_fill', lookbackMessage, span),
+        )
+      : where
   const node: FillNode = {
     kind: 'fill',
-    input: groups,
+    input: groupsOf(reach),
     mode: fill,
     ...(having === undefined ? {} : { kept: having }),
     bucketColumn: bucketKey.name,
@@ -104,24 +239,21 @@ const lookbackMessage = 'fill(previous, …) needs a plain time range in where: 
  */
 function withLookback(
   where: Expr | undefined,
-  fill: Extract<FillMode, { kind: 'previous' }>,
+  lookbackUs: number,
   bucketKey: GroupKey,
+  timeColumn: string,
   problem: () => Error,
 ): Expr | undefined {
   if (where === undefined) return undefined
   const parts = conjuncts(where)
-  const conditions = parts.map(timeCondition)
+  const conditions = parts.map(part => timeConditionOn(part, timeColumn))
   if (conditions.some(({ range, exact }) => !exact && range.fromUs !== -Infinity)) throw problem()
-  const { fromUs, toUs } = timeCondition(
-    joined(
-      'and',
-      parts.filter((_, i) => conditions[i]!.exact),
-    ) ?? where,
-  ).range
+  const exact = parts.filter((_, i) => conditions[i]!.exact)
+  const { fromUs, toUs } = timeConditionOn(joined('and', exact) ?? where, timeColumn).range
   if (fromUs === -Infinity || fromUs >= toUs) return where
   const { span } = where
   const at = (us: number): Literal => ({ kind: 'literal', type: 'timestamp', value: us, span })
-  const time = columnRef('time', 'timestamp', span)
+  const time = columnRef(timeColumn, 'timestamp', span)
   const compare = (name: string, right: Expr): Call => ({
     kind: 'call',
     type: 'boolean',
@@ -130,7 +262,7 @@ function withLookback(
     span,
   })
   const rest = parts.filter((_, i) => !conditions[i]!.exact)
-  rest.push(compare('ge', at(fromUs - fill.lookbackUs!)))
+  rest.push(compare('ge', at(fromUs - lookbackUs)))
   if (toUs !== Infinity) rest.push(compare('lt', at(toUs)))
   const firstBucket: Call = { ...(bucketKey.expr as Call), args: (bucketKey.expr as Call).args.with(1, at(fromUs)) }
   const first = evaluate(firstBucket) ?? firstBucket
@@ -139,12 +271,15 @@ function withLookback(
   return joined('and', rest)
 }
 
-/** Where the query's rows lie in time, by its `where`; unbounded sides are infinite. */
+/** Where the query's rows lie in time, by its own `where`; unbounded sides are infinite. */
 export const rangeOf = (query: Query): TimeRange =>
-  query.kind === 'select' ? plainRange(query.where).range : everything
+  query.kind === 'select' ? plainRange(query.where, query.source?.sequence.time).range : everything
 
-function plainRange(where: Expr | undefined): { readonly range: TimeRange; readonly plain: Expr | undefined } {
-  if (where === undefined) return { range: everything, plain: undefined }
+function plainRange(
+  where: Expr | undefined,
+  time: string | undefined,
+): { readonly range: TimeRange; readonly plain: Expr | undefined } {
+  if (where === undefined || time === undefined) return { range: everything, plain: where }
   const plain = plainCondition(where)
-  return { range: timeCondition(plain).range, plain }
+  return { range: timeConditionOn(plain, time).range, plain }
 }

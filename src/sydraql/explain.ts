@@ -10,9 +10,19 @@ import type { Schema } from '../columnar/batch.ts'
 import type { Bound } from './bind.ts'
 import type { Expr } from './expression.ts'
 import { formatExpr, formatName } from './format.ts'
-import type { AggregateCall, FillMode, LogicalPlan, ScanNode, SortKey, TimeRange, ValuesNode } from './plan.ts'
+import type {
+  AggregateCall,
+  FillMode,
+  LogicalPlan,
+  ScanNode,
+  Sequence,
+  SortKey,
+  TimeRange,
+  ValuesNode,
+  WindowCall,
+} from './plan.ts'
 import { explainSchema } from './prepare.ts'
-import { inputOf } from './rules/rule.ts'
+import { inputsOf } from './rules/rule.ts'
 import { formatDuration, formatTimestamp } from './times.ts'
 
 /** The rows of `explain`: a line each as text, one row as JSON. */
@@ -22,15 +32,13 @@ export function explained(bound: Bound, format: 'text' | 'json'): ValuesNode {
 }
 
 export function explainText({ plan, firedRules }: Bound): string {
-  const lines: string[] = []
-  let indent = ''
-  for (let node: LogicalPlan | undefined = plan; node !== undefined; node = inputOf(node)) {
-    lines.push(indent + describe(node))
-    indent += '  '
-  }
-  lines.push(`rules: ${firedRules.join(', ') || 'none'}`)
-  return lines.join('\n')
+  return [...treeLines(plan, ''), `rules: ${firedRules.join(', ') || 'none'}`].join('\n')
 }
+
+const treeLines = (plan: LogicalPlan, indent: string): string[] => [
+  indent + describe(plan),
+  ...inputsOf(plan).flatMap(input => treeLines(input, `${indent}  `)),
+]
 
 /** The plan as JSON: expressions as sydraQL, infinite bounds as null. */
 export function explainJson({ plan, firedRules }: Bound): string {
@@ -58,11 +66,20 @@ function describe(plan: LogicalPlan): string {
       return `limit ${plan.limit ?? 'all'}${plan.offset === 0 ? '' : ` offset ${plan.offset}`}`
     case 'limit_per':
       return `limit ${plan.limit} per ${formatExpr(plan.key)}`
-    case 'window':
+    case 'window': {
+      const { time, partition } = plan.sequence
+      const calls = plan.calls.map(call => named(formatCall(call), call.name)).join(', ')
+      const per = partition.length === 0 ? '' : ` per ${partition.join(', ')}`
+      return `window ${calls}${per}${time === undefined ? '' : ` by ${time}`}`
+    }
     case 'union':
-    case 'join':
+      return plan.order === 'none' ? 'union' : `union order ${plan.order}`
+    case 'join': {
+      const on = plan.keys.map(({ left, right }) => `${formatExpr(left)} = ${formatExpr(right)}`).join(' and ')
+      return `join${plan.withinUs === 0 ? '' : ` within ${formatDuration(plan.withinUs)}`}${on && ` on ${on}`}`
+    }
     case 'histogram':
-      return plan.kind
+      return `histogram ${formatExpr(plan.value)} in [${plan.low}, ${plan.high}), ${plan.buckets} buckets`
     case 'values':
       return `values ${plan.rows.length} ${plan.rows.length === 1 ? 'row' : 'rows'}`
     case 'show':
@@ -71,12 +88,13 @@ function describe(plan: LogicalPlan): string {
 }
 
 function describeScan(scan: ScanNode): string {
-  const { metric, seriesIds, range, seriesPredicate, rowPredicate, order, limit, schema } = scan
+  const { metric, seriesIds, range, seriesPredicate, rowPredicate, order, limit, seriesLimit, schema } = scan
   const parts = [`scan ${metric}${rangeText(range)}`]
   if (seriesIds !== undefined) parts.push(`series ${seriesIds.join(', ')}`)
   if (seriesPredicate !== undefined) parts.push(`series where ${formatExpr(seriesPredicate)}`)
   if (rowPredicate !== undefined) parts.push(`rows where ${formatExpr(rowPredicate)}`)
   if (order !== 'none') parts.push(`order ${order}`)
+  if (seriesLimit !== undefined) parts.push(`first ${seriesLimit} of each series`)
   if (limit !== undefined) parts.push(`first ${limit}`)
   return `${parts.join(' ')}: ${columnNames(schema)}`
 }
@@ -86,6 +104,8 @@ const named = (text: string, name: string): string => (text === name ? text : `$
 
 const formatAggregate = ({ function: name, args, distinct }: AggregateCall): string =>
   `${name}(${distinct ? 'distinct ' : ''}${args.length === 0 ? '*' : args.map(formatExpr).join(', ')})`
+
+const formatCall = ({ function: name, args }: WindowCall): string => `${name}(${args.map(formatExpr).join(', ')})`
 
 /** The direction, and nulls where they are not where the direction puts them. */
 function formatKey({ expr, descending, nulls }: SortKey): string {
@@ -112,9 +132,12 @@ const timeText = (us: number): string => (Math.abs(us) <= 8.64e18 ? formatTimest
 
 function toJson(plan: LogicalPlan): Record<string, unknown> {
   const columns = plan.schema.map(({ name, type, nullable }) => ({ name, type, nullable }))
-  const input = inputOf(plan)
-  return { ...properties(plan), columns, ...(input === undefined ? {} : { input: toJson(input) }) }
+  const inputs = inputsOf(plan).map(toJson)
+  const below = 'input' in plan ? { input: inputs[0] } : inputs.length === 0 ? {} : { inputs }
+  return { ...properties(plan), columns, ...below }
 }
+
+const sequenceJson = ({ time, partition }: Sequence) => ({ time: time ?? null, partition })
 
 const rangeJson = ({ fromUs, toUs }: TimeRange) => ({
   from_us: Number.isFinite(fromUs) ? fromUs : null,
@@ -134,6 +157,7 @@ function properties(plan: LogicalPlan): Record<string, unknown> {
         row_predicate: plan.rowPredicate === undefined ? null : formatExpr(plan.rowPredicate),
         order: plan.order,
         limit: plan.limit ?? null,
+        series_limit: plan.seriesLimit ?? null,
       }
     case 'filter':
       return { kind, predicate: formatExpr(plan.predicate) }
@@ -158,11 +182,25 @@ function properties(plan: LogicalPlan): Record<string, unknown> {
     case 'limit':
       return { kind, limit: plan.limit ?? null, offset: plan.offset }
     case 'limit_per':
+      return { kind, limit: plan.limit, key: formatExpr(plan.key) }
     case 'window':
+      return {
+        kind,
+        calls: plan.calls.map(call => ({ name: call.name, expr: formatCall(call) })),
+        sequence: sequenceJson(plan.sequence),
+      }
     case 'union':
+      return { kind, order: plan.order }
     case 'join':
+      return {
+        kind,
+        within_us: plan.withinUs,
+        keys: plan.keys.map(({ left, right }) => ({ left: formatExpr(left), right: formatExpr(right) })),
+        left: sequenceJson(plan.leftSequence),
+        right: sequenceJson(plan.rightSequence),
+      }
     case 'histogram':
-      return { kind }
+      return { kind, value: formatExpr(plan.value), low: plan.low, high: plan.high, buckets: plan.buckets }
     case 'values':
       return { kind, rows: plan.rows }
     case 'show':

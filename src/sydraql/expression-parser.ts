@@ -5,12 +5,12 @@
  * 1. Recursion is counted (`nestingDepthMax`); chains of operators are loops.
  * 2. Actions that need real tokens run inside `ACTION`: chevrotain's recording phase gives rules dummies.
  */
-import { EmbeddedActionsParser, type IToken } from 'chevrotain'
-import type { CaseSyntax, SyntaxExpr } from './ast.ts'
+import { EmbeddedActionsParser, type IToken, type TokenType, tokenMatcher } from 'chevrotain'
+import type { CaseSyntax, NamedSpan, SyntaxExpr } from './ast.ts'
 import type { Span } from './expression.ts'
 import { errorMessages } from './parse-messages.ts'
 import { infixOperator, isSign, levelOf, levels } from './precedence.ts'
-import { SyntaxBuilder, spanFrom, spanOf } from './syntax-builder.ts'
+import { nameText, SyntaxBuilder, spanFrom, spanOf } from './syntax-builder.ts'
 import * as t from './tokens.ts'
 
 interface Alternative {
@@ -311,6 +311,22 @@ export class ExpressionParser extends EmbeddedActionsParser {
     this.CONSUME(t.End)
     return { kind: 'case', subject, branches, otherwise, span: this.spanSince(first) }
   })
+
+  /** What to say should the parse stop at the next token. */
+  protected note(message: string, hint: string): void {
+    if (!this.RECORDING_PHASE) this.build.note = { token: this.LA(1), message, hint }
+  }
+
+  protected next(type: TokenType): boolean {
+    return tokenMatcher(this.LA(1), type)
+  }
+
+  /** A dotted name as one; `prefix.` before it is a way to write it and not a part of it. */
+  protected named(parts: readonly IToken[], prefix?: string): NamedSpan {
+    const span = spanFrom(spanOf(parts[0]!), spanOf(parts[parts.length - 1]!))
+    const texts = parts.map(nameText)
+    return { name: (texts.length > 1 && texts[0] === prefix ? texts.slice(1) : texts).join('.'), span }
+  }
 
   /** From the token to the last one consumed. */
   protected spanSince(first: IToken): Span {

@@ -6,8 +6,11 @@
  * 2. Parentheses stand only where the grammar needs them.
  */
 import type {
+  CallSyntax,
   CountSyntax,
   FillSyntax,
+  InsertStatement,
+  JoinSyntax,
   LiteralSyntax,
   SelectStatement,
   SourceSyntax,
@@ -58,20 +61,18 @@ function print(expr: Expr | SyntaxExpr, level: number): string {
 const isOperator = (name: string): boolean =>
   name in symbols || name === 'not' || name === 'neg' || name === 'in' || name === 'is_null' || name.startsWith('cast_')
 
-function formatCall(call: {
-  readonly name: string
-  readonly args: readonly (Expr | SyntaxExpr)[]
-  readonly distinct?: boolean
-}): string {
-  const isDistinct = call.distinct === true || call.name.endsWith('_distinct')
-  const name = formatName(call.name.replace(/_distinct$/, ''))
+function formatCall(call: CallSyntax | Extract<Expr, { kind: 'call' }>): string {
+  if ('nameSpan' in call) {
+    return `${formatName(call.name)}(${call.distinct ? 'distinct ' : ''}${call.args.map(formatExpr).join(', ')})`
+  }
   if (call.name === 'count' && call.args.length === 0) return 'count(*)'
-  const [width] = call.args
+  if (call.name === 'count_distinct') return `count(distinct ${call.args.map(formatExpr).join(', ')})`
+  const [width, ...rest] = call.args
   if (call.name === 'time_bucket' && width?.kind === 'literal' && width.type === 'string') {
     // In the typed tree a calendar width is text.
-    return `time_bucket(${[width.value, ...call.args.slice(1).map(formatExpr)].join(', ')})`
+    return `time_bucket(${[width.value, ...rest.map(formatExpr)].join(', ')})`
   }
-  return `${name}(${isDistinct ? 'distinct ' : ''}${call.args.map(formatExpr).join(', ')})`
+  return `${formatName(call.name)}(${call.args.map(formatExpr).join(', ')})`
 }
 
 function printOperator(name: string, args: readonly (Expr | SyntaxExpr)[], level: number, typed: boolean): string {
@@ -188,8 +189,10 @@ export const formatName = (name: string): string =>
 /** A statement as one line. */
 export function formatStatement(statement: Statement): string {
   switch (statement.kind) {
-    case 'explain':
-      return `explain ${statement.format === 'json' ? 'json ' : ''}${formatStatement(statement.statement)}`
+    case 'explain': {
+      const { analyze, format } = statement
+      return clauses('explain', analyze && 'analyze', format === 'json' && 'json', formatStatement(statement.statement))
+    }
     case 'show':
       return clauses(
         `show ${statement.subject}`,
@@ -200,39 +203,52 @@ export function formatStatement(statement: Statement): string {
     case 'select':
       return formatSelect(statement)
     case 'insert':
+      return formatInsert(statement)
     case 'delete':
-      return statement.kind
+      return `delete from ${formatName(statement.metric.name)} where ${formatExpr(statement.where)}`
   }
 }
 
 function formatSelect(select: SelectStatement): string {
-  const items = select.items.map(
-    item => formatExpr(item.expr) + (item.alias === undefined ? '' : ` as ${formatName(item.alias)}`),
-  )
+  const items = select.items.map(item => `${formatExpr(item.expr)}${formatAlias(item.alias)}`)
   const orders = select.orderBy.map(({ expr, descending, nulls }) => {
     return `${formatExpr(expr)}${descending ? ' desc' : ''}${nulls === undefined ? '' : ` nulls ${nulls}`}`
   })
   return clauses(
-    `select ${items.join(', ')}`,
-    select.source && formatSource(select.source),
+    `select ${select.distinct ? 'distinct ' : ''}${items.join(', ')}`,
+    select.source && `from ${formatSource(select.source)}`,
+    ...select.joins.map(formatJoin),
     select.where && `where ${formatExpr(select.where)}`,
     select.groupBy.length > 0 && `group by ${select.groupBy.map(formatExpr).join(', ')}`,
     select.having && `having ${formatExpr(select.having)}`,
     select.fill && `fill(${formatFill(select.fill)})`,
     orders.length > 0 && `order by ${orders.join(', ')}`,
     formatCount('limit', select.limit),
+    select.limitPer && `per ${formatExpr(select.limitPer)}`,
     formatCount('offset', select.offset),
   )
 }
 
 const clauses = (...parts: (string | false | undefined)[]): string => parts.filter(part => part).join(' ')
 
-const formatSource = (source: SourceSyntax): string => {
-  const alias = source.alias === undefined ? '' : ` as ${formatName(source.alias)}`
-  return source.kind === 'metric' || source.kind !== 'series'
-    ? `from ${formatName((source as { name: string }).name)}${alias}`
-    : `from by_id(${formatText(source.id)})${alias}`
+const formatAlias = (alias: string | undefined): string => (alias === undefined ? '' : ` as ${formatName(alias)}`)
+
+function formatSource(source: SourceSyntax): string {
+  const alias = formatAlias(source.alias)
+  switch (source.kind) {
+    case 'metric':
+      return formatName(source.name) + alias
+    case 'series':
+      return `by_id(${formatText(source.id)})${alias}`
+    case 'regex':
+      return `/${source.pattern}/${alias}`
+    case 'query':
+      return `(${formatSelect(source.select)})${alias}`
+  }
 }
+
+const formatJoin = ({ source, withinUs }: JoinSyntax): string =>
+  `join ${formatSource(source)} on time${withinUs === 0 ? '' : ` within ${formatDuration(withinUs)}`}`
 
 const formatCount = (word: string, count: CountSyntax | undefined): string | undefined =>
   count && `${word} ${formatExpr(count)}`
@@ -240,4 +256,15 @@ const formatCount = (word: string, count: CountSyntax | undefined): string | und
 function formatFill({ mode, lookbackUs, value }: FillSyntax): string {
   if (mode === 'constant') return formatFloat(value!).replace(/\.0$/, '')
   return lookbackUs === undefined ? mode : `${mode}, ${formatDuration(lookbackUs)}`
+}
+
+function formatInsert({ metric, tags, fields, rows }: InsertStatement): string {
+  const tagList = tags.map(({ key, value }) => `${formatName(key.name)} = ${formatExpr(value)}`)
+  const rowList = rows.map(({ time, values }) => `(${[time, ...values].map(formatExpr).join(', ')})`)
+  return clauses(
+    `insert into ${formatName(metric.name)}`,
+    tags.length > 0 && `(${tagList.join(', ')})`,
+    fields && `fields (${fields.map(field => formatName(field.name)).join(', ')})`,
+    `values ${rowList.join(', ')}`,
+  )
 }

@@ -5,29 +5,21 @@
  *
  * Invariants:
  * 1. Names are unique and lower case; a name never changes its meaning.
- * 2. Nothing here computes: an entry of kind `scalar`, `operator` or `aggregate` has its implementation in `operators/`.
+ * 2. Nothing here computes: an entry of kind `scalar`, `operator`, `aggregate` or `window` has its implementation in `operators/`.
  */
 import { aggregates } from './functions/aggregates.ts'
 import { operators } from './functions/operators.ts'
 import { scalars } from './functions/scalars.ts'
 import type { FunctionInfo, ParameterInfo } from './functions/types.ts'
+import { windows } from './functions/windows.ts'
 
-/** Every entry: operators, then scalar functions, then aggregates. */
-export const functions: readonly FunctionInfo[] = [...operators, ...scalars, ...aggregates]
+/** Every entry: operators, then scalar functions, aggregates and row functions. */
+export const functions: readonly FunctionInfo[] = [...operators, ...scalars, ...aggregates, ...windows]
 
 const byName: ReadonlyMap<string, FunctionInfo> = new Map(functions.map(info => [info.name, info]))
 
 /** The entry with this name, in lower case. */
 export const functionInfo = (name: string): FunctionInfo | undefined => byName.get(name)
-
-/** Functions of the language that this version recognises and does not run yet. */
-export const plannedFunctions: ReadonlySet<string> = new Set(
-  (
-    'mode approx_percentile approx_count_distinct min_by max_by histogram ' +
-    'rate irate increase delta derivative integral time_weighted_avg ' +
-    'lag lead difference moving_avg ema cumulative_sum row_number fill_forward'
-  ).split(' '),
-)
 
 /** Names a user may call: everything but operators (`mod` is both). */
 export const callableNames: readonly string[] = functions
@@ -56,14 +48,24 @@ export function parameterList(info: FunctionInfo): string {
 }
 
 function parameterText(parameter: ParameterInfo): string {
-  const type = parameter.type === 'common' ? 'any' : parameter.type
+  const { type: given } = parameter
+  const type =
+    given === 'common'
+      ? 'any'
+      : given === 'frame'
+        ? 'duration or integer'
+        : given === 'measure'
+          ? 'number or timestamp'
+          : given
   return `${parameter.name}${type === 'any' ? '' : ` ${type}`}${parameter.variadic ? ', …' : ''}`
 }
 
 /** The return type for people. */
 export function returnName(info: FunctionInfo): string {
   const { returns } = info
+  if (info.gives !== undefined) return info.gives
   if (returns === 'arithmetic') return 'number, timestamp or duration'
+  if (returns === 'difference') return 'the type of its arguments, of timestamps a duration'
   if (returns !== 'first' && returns !== 'common') return returns
   const first = info.parameters[0]!.type
   return first === 'common' || first === 'any' ? 'the type of its arguments' : first

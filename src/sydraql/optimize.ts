@@ -1,21 +1,32 @@
 /** Optimisation: rules in ordered stages, each applied once. `explain` lists those that changed something. */
 import type { LogicalPlan } from './plan.ts'
-import { scanLimit, scanOrder, topN } from './rules/order.ts'
-import { emptyInput, pruneColumns } from './rules/prune.ts'
-import { pushFilterDown, rowPredicate, seriesPredicate, timeRange } from './rules/push-filter.ts'
+import { emptyInput } from './rules/empty.ts'
+import { inlineProjections } from './rules/inline.ts'
+import { joinKeys } from './rules/join-keys.ts'
+import { scanLimit, seriesLimit, topN } from './rules/limit.ts'
+import { redundantSort, scanOrder, unusedSort } from './rules/order.ts'
+import { pruneCalls, pruneColumns } from './rules/prune.ts'
+import { pushFilterDown } from './rules/push-filter.ts'
 import type { Rule } from './rules/rule.ts'
+import { rowPredicate, seriesPredicate, timeRange } from './rules/scan-filter.ts'
 import { foldConstants, simplifyConditions } from './rules/simplify.ts'
+import { bucketRange, joinTime } from './rules/time-bounds.ts'
 
 /** Order matters: a later stage works on what earlier ones made plain. */
 const stages: readonly (readonly Rule[])[] = [
   [foldConstants, simplifyConditions],
-  [pushFilterDown, timeRange, seriesPredicate, rowPredicate],
-  [emptyInput],
-  [scanOrder, topN, scanLimit],
+  [pruneCalls],
+  [pushFilterDown, joinKeys, bucketRange, joinTime],
+  [timeRange, seriesPredicate, rowPredicate],
+  [emptyInput, inlineProjections],
+  [unusedSort, scanOrder, redundantSort],
+  [seriesLimit, topN, scanLimit],
   [pruneColumns],
 ]
 
-export const ruleNames: readonly string[] = stages.flatMap(rules => rules.map(rule => rule.name))
+const rules: readonly Rule[] = stages.flat()
+
+export const ruleNames: readonly string[] = rules.map(rule => rule.name)
 
 export interface Optimized {
   readonly plan: LogicalPlan
@@ -27,7 +38,7 @@ export interface Optimized {
 export function optimize(plan: LogicalPlan, withoutRules?: ReadonlySet<string>): Optimized {
   const firedRules: string[] = []
   let current = plan
-  for (const rule of stages.flat()) {
+  for (const rule of rules) {
     if (withoutRules?.has(rule.name)) continue
     const next = rule.apply(current)
     if (next !== current) firedRules.push(rule.name)

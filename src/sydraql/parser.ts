@@ -1,28 +1,24 @@
 /**
  * The grammar of statements: tokens to syntax tree, LL(2) with embedded actions, so that no concrete tree is built in
- * between. What the language has and this version does not run is recognised and refused by name.
+ * between. `select` is in `select-parser.ts`, expressions in `expression-parser.ts`.
  *
  * Invariant: the first error ends the parse; there is no recovery.
  */
 import { EOF, type IToken } from 'chevrotain'
 import type {
-  CountSyntax,
+  DeleteStatement,
   ExplainStatement,
-  FillSyntax,
-  LiteralSyntax,
-  OrderSyntax,
-  SelectItem,
-  SelectStatement,
+  InsertStatement,
+  NamedSpan,
   ShowStatement,
-  SourceSyntax,
   Statement,
   SyntaxExpr,
 } from './ast.ts'
-import { ExpressionParser } from './expression-parser.ts'
-import { nameText, type SyntaxBuilder, spanFrom, spanOf, stringText } from './syntax-builder.ts'
+import { SelectParser } from './select-parser.ts'
+import { type SyntaxBuilder, spanFrom, spanOf } from './syntax-builder.ts'
 import * as t from './tokens.ts'
 
-export class SydraqlParser extends ExpressionParser {
+export class SydraqlParser extends SelectParser {
   constructor(skipValidations: boolean) {
     super(skipValidations)
     this.performSelfAnalysis()
@@ -36,14 +32,15 @@ export class SydraqlParser extends ExpressionParser {
   }
 
   private query = this.RULE('query', (): Statement => {
-    const statement = this.OR({
+    const statement: Statement = this.OR({
       DEF: [
         { ALT: () => this.SUBRULE(this.selectStatement) },
         { ALT: () => this.SUBRULE(this.showStatement) },
         { ALT: () => this.SUBRULE(this.explainStatement) },
-        { ALT: () => this.SUBRULE(this.writeStatement) },
+        { ALT: () => this.SUBRULE(this.insertStatement) },
+        { ALT: () => this.SUBRULE(this.deleteStatement) },
       ],
-      ERR_MSG: 'select, show or explain',
+      ERR_MSG: 'select, show, insert, delete or explain',
     })
     this.OPTION(() => this.CONSUME(t.Semicolon))
     this.CONSUME(EOF)
@@ -52,295 +49,20 @@ export class SydraqlParser extends ExpressionParser {
 
   private explainStatement = this.RULE('explainStatement', (): ExplainStatement => {
     const first = this.CONSUME(t.Explain)
-    this.OPTION1(() => {
-      const token = this.CONSUME(t.Analyze)
-      this.ACTION(() => this.build.unsupported('explain analyze', first, token))
-    })
+    const analyze = this.OPTION1(() => this.CONSUME(t.Analyze))
     const json = this.OPTION2(() => this.CONSUME(t.Json))
-    const statement = this.OR({
+    const statement: Statement = this.OR({
       DEF: [{ ALT: () => this.SUBRULE(this.selectStatement) }, { ALT: () => this.SUBRULE(this.showStatement) }],
       ERR_MSG: 'select or show',
     })
     return {
       kind: 'explain',
-      analyze: false,
+      analyze: analyze !== undefined,
       format: json === undefined ? 'text' : 'json',
       statement,
       span: this.spanSince(first),
     }
   })
-
-  private writeStatement = this.RULE('writeStatement', (): never => {
-    const token = this.OR([{ ALT: () => this.CONSUME(t.Insert) }, { ALT: () => this.CONSUME(t.Delete) }])
-    return this.ACTION(() => this.build.unsupported(`the statement ${token.image.toLowerCase()}`, token))
-  })
-
-  private selectStatement = this.RULE('selectStatement', (): SelectStatement => {
-    const first = this.CONSUME(t.Select)
-    this.OPTION(() => {
-      const token = this.CONSUME(t.Distinct)
-      this.ACTION(() => this.build.unsupported('select distinct', first, token))
-    })
-    const items: SelectItem[] = []
-    this.AT_LEAST_ONE_SEP({
-      SEP: t.Comma,
-      DEF: () => items.push(this.SUBRULE(this.selectItem)),
-      ERR_MSG: 'an expression',
-    })
-    const source = this.OPTION1(() => {
-      this.CONSUME(t.From)
-      const found = this.SUBRULE(this.source)
-      this.OPTION9(() => {
-        const token = this.CONSUME(t.Join)
-        this.ACTION(() => this.build.unsupported('join', token))
-      })
-      return found
-    })
-    const where = this.OPTION2(() => {
-      this.CONSUME(t.Where)
-      return this.SUBRULE1(this.expression)
-    })
-    const groupBy: SyntaxExpr[] = []
-    this.OPTION3(() => {
-      this.CONSUME(t.Group)
-      this.CONSUME1(t.By)
-      this.AT_LEAST_ONE_SEP1({
-        SEP: t.Comma,
-        DEF: () => groupBy.push(this.SUBRULE2(this.expression)),
-        ERR_MSG: 'an expression',
-      })
-    })
-    const having = this.OPTION4(() => {
-      this.CONSUME(t.Having)
-      return this.SUBRULE3(this.expression)
-    })
-    const fill = this.OPTION5(() => this.SUBRULE(this.fillClause))
-    const orderBy: OrderSyntax[] = []
-    this.OPTION6(() => {
-      this.CONSUME(t.Order)
-      this.CONSUME2(t.By)
-      this.AT_LEAST_ONE_SEP2({
-        SEP: t.Comma,
-        DEF: () => orderBy.push(this.SUBRULE(this.orderItem)),
-        ERR_MSG: 'an expression',
-      })
-    })
-    const limit = this.OPTION7(() => this.SUBRULE(this.limitClause))
-    const offset = this.OPTION8(() => {
-      this.CONSUME(t.Offset)
-      return this.SUBRULE(this.rowCount)
-    })
-    const span = this.spanSince(first)
-    return {
-      kind: 'select',
-      distinct: false,
-      items,
-      source,
-      joins: [],
-      where,
-      groupBy,
-      having,
-      fill,
-      orderBy,
-      limit,
-      limitPer: undefined,
-      offset,
-      span,
-    }
-  })
-
-  private selectItem = this.RULE('selectItem', (): SelectItem => {
-    const first = this.LA(1)
-    const expr = this.OR({
-      DEF: [
-        {
-          ALT: () => {
-            const token = this.CONSUME(t.Star)
-            return this.ACTION(() => this.build.star(token))
-          },
-        },
-        { ALT: () => this.SUBRULE(this.expression) },
-      ],
-      ERR_MSG: 'an expression',
-    })
-    const alias = this.OPTION(() => this.SUBRULE(this.alias))
-    return { expr, alias, span: this.spanSince(first) }
-  })
-
-  private alias = this.RULE('alias', (): string => {
-    const token = this.OR([
-      {
-        ALT: () => {
-          this.CONSUME(t.As)
-          return this.CONSUME(t.Name)
-        },
-      },
-      { ALT: () => this.CONSUME(t.BareAlias) },
-    ])
-    return nameText(token)
-  })
-
-  private source = this.RULE(
-    'source',
-    (): SourceSyntax =>
-      this.OR({
-        DEF: [
-          {
-            GATE: () => this.LA(2).tokenType === t.LeftParen,
-            ALT: () => this.SUBRULE(this.seriesSource),
-            IGNORE_AMBIGUITIES: true,
-          },
-          { ALT: () => this.SUBRULE(this.metricSource), IGNORE_AMBIGUITIES: true },
-          {
-            ALT: () => {
-              const token = this.CONSUME(t.Regex)
-              return this.ACTION(() => this.build.unsupported('a regex as the source', token))
-            },
-          },
-          {
-            ALT: () => {
-              const token = this.CONSUME(t.LeftParen)
-              return this.ACTION(() => this.build.unsupported('a subquery as the source', token))
-            },
-          },
-        ],
-        ERR_MSG: 'a metric',
-      }),
-  )
-
-  private seriesSource = this.RULE('seriesSource', (): SourceSyntax => {
-    const first = this.CONSUME(t.ById)
-    this.CONSUME(t.LeftParen)
-    const id = this.CONSUME(t.Text)
-    this.CONSUME(t.RightParen)
-    const span = this.spanSince(first)
-    const alias = this.OPTION(() => this.SUBRULE(this.alias))
-    return { kind: 'series', id: stringText(id), alias, span }
-  })
-
-  private metricSource = this.RULE('metricSource', (): SourceSyntax => {
-    const parts = this.SUBRULE(this.dottedName)
-    this.OPTION1({
-      GATE: () => this.LA(2).tokenType === t.Of,
-      DEF: () => {
-        const as = this.CONSUME(t.As)
-        const of = this.CONSUME(t.Of)
-        this.ACTION(() => this.build.unsupported('as of', as, of))
-      },
-    })
-    const alias = this.OPTION2(() => this.SUBRULE(this.alias))
-    return this.ACTION(() => ({
-      kind: 'metric',
-      name: parts.map(nameText).join('.'),
-      alias,
-      span: spanFrom(spanOf(parts[0]!), spanOf(parts[parts.length - 1]!)),
-    }))
-  })
-
-  private dottedName = this.RULE('dottedName', (): IToken[] => {
-    const parts = [this.CONSUME(t.Name)]
-    this.MANY(() => {
-      this.CONSUME(t.Dot)
-      parts.push(this.CONSUME(t.Word))
-    })
-    return parts
-  })
-
-  private fillClause = this.RULE('fillClause', (): FillSyntax => {
-    const first = this.CONSUME(t.Fill)
-    this.CONSUME(t.LeftParen)
-    let lookbackUs: number | undefined
-    let value: number | undefined
-    const mode = this.OR({
-      DEF: [
-        {
-          ALT: (): FillSyntax['mode'] => {
-            const word = this.OR2([
-              { ALT: () => this.CONSUME(t.Null) },
-              { ALT: () => this.CONSUME(t.Linear) },
-              { ALT: () => this.CONSUME(t.None) },
-            ])
-            return word.tokenType === t.Null ? 'null' : word.tokenType === t.Linear ? 'linear' : 'none'
-          },
-        },
-        {
-          ALT: () => {
-            this.CONSUME(t.Previous)
-            this.OPTION1(() => {
-              this.CONSUME(t.Comma)
-              const token = this.CONSUME(t.Duration)
-              this.ACTION(() => (lookbackUs = this.#fixed(this.build.duration(token))))
-            })
-            return 'previous' as const
-          },
-        },
-        {
-          ALT: () => {
-            const minus = this.OPTION2(() => this.CONSUME(t.Minus))
-            const token = this.OR1([{ ALT: () => this.CONSUME(t.Integer) }, { ALT: () => this.CONSUME(t.Decimal) }])
-            value = minus === undefined ? Number(token.image) : -Number(token.image)
-            return 'constant' as const
-          },
-        },
-      ],
-      ERR_MSG: 'null, previous, linear, none or a number',
-    })
-    this.CONSUME(t.RightParen)
-    return { mode, lookbackUs, value, span: this.spanSince(first) }
-  })
-
-  #fixed(literal: LiteralSyntax): number {
-    if (literal.type !== 'duration') this.build.fail('a duration of fixed length is expected here', literal.span)
-    return literal.value as number
-  }
-
-  private orderItem = this.RULE('orderItem', (): OrderSyntax => {
-    const expr = this.SUBRULE(this.expression)
-    const direction = this.OPTION1(() =>
-      this.OR1([{ ALT: () => this.CONSUME(t.Asc) }, { ALT: () => this.CONSUME(t.Desc) }]),
-    )
-    const nulls = this.OPTION2(() => {
-      this.CONSUME(t.Nulls)
-      const end = this.OR2({
-        DEF: [{ ALT: () => this.CONSUME(t.First) }, { ALT: () => this.CONSUME(t.Last) }],
-        ERR_MSG: 'first or last',
-      })
-      return end.tokenType === t.First ? ('first' as const) : ('last' as const)
-    })
-    return { expr, descending: direction?.tokenType === t.Desc, nulls }
-  })
-
-  private limitClause = this.RULE('limitClause', (): CountSyntax => {
-    const first = this.CONSUME(t.Limit)
-    const count = this.SUBRULE(this.rowCount)
-    this.OPTION(() => {
-      const token = this.CONSUME(t.Per)
-      this.ACTION(() => this.build.unsupported('limit … per', first, token))
-    })
-    return count
-  })
-
-  private rowCount = this.RULE(
-    'rowCount',
-    (): CountSyntax =>
-      this.OR({
-        DEF: [
-          {
-            ALT: () => {
-              const token = this.CONSUME(t.Integer)
-              return this.ACTION(() => this.build.integer(token))
-            },
-          },
-          {
-            ALT: () => {
-              const token = this.CONSUME(t.Parameter)
-              return this.ACTION(() => this.build.parameter(token))
-            },
-          },
-        ],
-        ERR_MSG: 'a number of rows',
-      }),
-  )
 
   private showStatement = this.RULE('showStatement', (): ShowStatement => {
     const first = this.CONSUME(t.Show)
@@ -348,10 +70,7 @@ export class SydraqlParser extends ExpressionParser {
     const from = this.OPTION1(() => {
       this.CONSUME(t.From)
       const parts = this.SUBRULE(this.dottedName)
-      return this.ACTION(() => ({
-        name: parts.map(nameText).join('.'),
-        span: spanFrom(spanOf(parts[0]!), spanOf(parts[parts.length - 1]!)),
-      }))
+      return this.ACTION(() => this.named(parts))
     })
     const where = this.OPTION2(() => {
       this.CONSUME(t.Where)
@@ -366,5 +85,92 @@ export class SydraqlParser extends ExpressionParser {
       limit,
       span: this.spanSince(first),
     }))
+  })
+
+  // ---- writes -------------------------------------------------------------------------------------------------------
+
+  private insertStatement = this.RULE('insertStatement', (): InsertStatement => {
+    const first = this.CONSUME(t.Insert)
+    this.CONSUME(t.Into)
+    const metric = this.SUBRULE(this.metricName)
+    const tags: InsertStatement['tags'][number][] = []
+    this.OPTION1(() => {
+      this.CONSUME1(t.LeftParen)
+      this.AT_LEAST_ONE_SEP1({ SEP: t.Comma, DEF: () => tags.push(this.SUBRULE(this.insertTag)), ERR_MSG: 'a tag' })
+      this.CONSUME1(t.RightParen)
+    })
+    const fields = this.OPTION2(() => {
+      const names: NamedSpan[] = []
+      this.CONSUME(t.Fields)
+      this.CONSUME2(t.LeftParen)
+      this.AT_LEAST_ONE_SEP2({
+        SEP: t.Comma,
+        DEF: () => names.push(this.SUBRULE(this.insertField)),
+        ERR_MSG: 'a field',
+      })
+      this.CONSUME2(t.RightParen)
+      return names
+    })
+    this.note('an insert needs its values', 'such as: insert into cpu values (now(), 0.5)')
+    this.CONSUME(t.Values)
+    const names = this.ACTION(() => fields?.map(field => field.name) ?? ['value'])
+    const rows: InsertStatement['rows'][number][] = []
+    this.AT_LEAST_ONE_SEP3({
+      SEP: t.Comma,
+      DEF: () => rows.push(this.SUBRULE(this.insertRow, { ARGS: [names] })),
+      ERR_MSG: 'a row in parentheses',
+    })
+    return { kind: 'insert', metric, tags, fields, rows, span: this.spanSince(first) }
+  })
+
+  private metricName = this.RULE('metricName', (): NamedSpan => {
+    const parts = this.SUBRULE(this.dottedName)
+    return this.ACTION(() => this.named(parts))
+  })
+
+  /** `host = 'a'`, or `tag.host = 'a'` as in a condition. */
+  private insertTag = this.RULE('insertTag', (): InsertStatement['tags'][number] => {
+    const parts = this.SUBRULE(this.dottedName)
+    this.CONSUME(t.Equal)
+    const value = this.OR({
+      DEF: [{ ALT: () => this.CONSUME(t.Text) }, { ALT: () => this.CONSUME(t.Parameter) }],
+      ERR_MSG: 'a string or a parameter',
+    })
+    return this.ACTION(() => ({ key: this.named(parts, 'tag'), value: this.build.textOrParameter(value) }))
+  })
+
+  private insertField = this.RULE('insertField', (): NamedSpan => {
+    const parts = this.SUBRULE(this.dottedName)
+    return this.ACTION(() => this.named(parts, 'field'))
+  })
+
+  private insertRow = this.RULE('insertRow', (fields: readonly string[]): InsertStatement['rows'][number] => {
+    const first = this.CONSUME(t.LeftParen)
+    const found: SyntaxExpr[] = []
+    this.AT_LEAST_ONE_SEP({
+      SEP: t.Comma,
+      DEF: () => found.push(this.SUBRULE(this.expression)),
+      ERR_MSG: 'a time',
+    })
+    const last = this.CONSUME(t.RightParen)
+    return this.ACTION(() => {
+      const span = spanFrom(spanOf(first), spanOf(last))
+      const [time, ...values] = found
+      if (values.length !== fields.length) this.build.wrongRow(found.length, fields, span)
+      return { time: time!, values, span }
+    })
+  })
+
+  private deleteStatement = this.RULE('deleteStatement', (): DeleteStatement => {
+    const first = this.CONSUME(t.Delete)
+    this.CONSUME(t.From)
+    const metric = this.SUBRULE(this.metricName)
+    this.note(
+      'a delete needs a range of time',
+      "such as: delete from cpu where time >= '2024-03-01' and time < '2024-03-02'",
+    )
+    this.CONSUME(t.Where)
+    const where = this.SUBRULE(this.expression)
+    return { kind: 'delete', metric, where, span: this.spanSince(first) }
   })
 }

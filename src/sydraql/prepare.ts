@@ -7,18 +7,15 @@
  */
 import type { Schema } from '../columnar/batch.ts'
 import { analyze } from './analyze/analyze.ts'
-import type { Expr } from './expression.ts'
 import { parse } from './parse.ts'
-import { reporter } from './problem.ts'
 import type { Query } from './query.ts'
-import { someNode } from './rewrite.ts'
 import type { QuerySchema } from './schema.ts'
 
 export interface Prepared {
   readonly text: string
-  readonly statement: 'select' | 'show'
-  /** Set when the statement asks for the plan instead of its rows: see `explain.ts`. */
-  readonly explain: 'text' | 'json' | undefined
+  readonly statement: 'select' | 'show' | 'insert' | 'delete'
+  /** Set when the statement asks for the plan instead of its rows: see `explain.ts`. `analyze`: the query runs, too. */
+  readonly explain: { readonly format: 'text' | 'json'; readonly analyze: boolean } | undefined
   readonly parameterCount: number
   readonly query: Query
   /** Neither parameters nor `now()`: every execution has the same plan. */
@@ -32,7 +29,7 @@ export interface Prepared {
 export const explainSchema: Schema = [{ name: 'plan', type: 'string', nullable: false }]
 
 /**
- * Throws a `SydraError` with a position for anything wrong with the text.
+ * Throws a `SydraError` with a position for anything wrong with the text; further errors are in its `others`.
  *
  * @example
  * const prepared = prepare('select avg(usage) from cpu where time >= ?', catalog)
@@ -43,32 +40,17 @@ export function prepare(text: string, schema: QuerySchema, monotonicMs: () => nu
   const { statement, parameterCount } = parse(text)
   const parsedMs = monotonicMs()
   const inner = statement.kind === 'explain' ? statement.statement : statement
-  if (inner.kind === 'insert' || inner.kind === 'delete') throw new Error('writes are being written')
-  const query = analyze(inner, text, reporter(text), schema)
-  const explain = statement.kind === 'explain' ? statement.format : undefined
+  const { query, readsClock } = analyze(inner, text, schema)
+  const explain = statement.kind === 'explain' ? { format: statement.format, analyze: statement.analyze } : undefined
   return {
     text,
     statement: inner.kind,
     explain,
     parameterCount,
     query,
-    isConstant: parameterCount === 0 && !expressionsOf(query).some(readsClock),
+    isConstant: parameterCount === 0 && !readsClock,
     schema: explain === undefined ? query.output : explainSchema,
     schemaVersion: schema.version,
     elapsedMs: { parse: parsedMs - startMs, analyze: monotonicMs() - parsedMs },
   }
-}
-
-const readsClock = (expr: Expr): boolean => someNode(expr, node => node.kind === 'now')
-
-function expressionsOf(query: Query): Expr[] {
-  if (query.kind === 'insert') return []
-  const found: (Expr | undefined)[] = [query.where]
-  if (query.kind === 'select') {
-    const { grouping } = query
-    found.push(...query.items.map(item => item.expr), ...query.orderBy.map(key => key.expr), grouping?.having)
-    found.push(...(grouping?.keys.map(key => key.expr) ?? []))
-    found.push(...(grouping?.aggregates.flatMap(aggregate => aggregate.args) ?? []))
-  }
-  return found.filter(expr => expr !== undefined)
 }

@@ -49,10 +49,61 @@ export function unsupported(feature: string, text: string, span: Span): SydraErr
   return problem('unsupported_feature', `${feature} is not supported yet`, text, span)
 }
 
-/** A place for errors: the text with the thing at fault. Passed around by analysis. */
-export type Report = (code: ErrorCode, message: string, span: Span, hint?: string) => SydraError
+/** Errors that one statement is told of at most; analysis ends with the last of them. */
+export const errorsMax = 20
 
-export const reporter =
-  (text: string): Report =>
-  (code, message, span, hint) =>
-    problem(code, message, text, span, hint)
+/** A place for errors: makes one that points into the text, and keeps those that analysis goes on beyond. */
+export interface Report {
+  (code: ErrorCode, message: string, span: Span, hint?: string): SydraError
+  readonly kept: SydraError[]
+}
+
+export const reporter = (text: string): Report =>
+  Object.assign(
+    (code: ErrorCode, message: string, span: Span, hint?: string) => problem(code, message, text, span, hint),
+    { kept: [] },
+  )
+
+/** Thrown when `errorsMax` errors are kept. */
+class Enough extends Error {}
+
+/**
+ * Runs a part of the analysis that others do not depend on: what it throws is kept, and `otherwise` stands in its place.
+ * The typed tree of a statement with kept errors is never used: see `throwKept`.
+ */
+export function attempt<T>(report: Report, run: () => T, otherwise: T): T {
+  try {
+    return run()
+  } catch (error) {
+    keep(report, error)
+    return otherwise
+  }
+}
+
+/** Keeps an error of the user's; throws on a bug, and when there are enough. */
+export function keep(report: Report, error: unknown): void {
+  if (!(error instanceof SydraError)) throw error
+  const { kept } = report
+  const isKnown = kept.some(
+    other => other.position?.offset === error.position?.offset && other.message === error.message,
+  )
+  if (!isKnown) kept.push(error)
+  if (kept.length >= errorsMax) throw new Enough()
+}
+
+/** Runs an analysis; if it kept errors, throws the first by position with the others beside it. */
+export function throwKept<T>(report: Report, run: () => T): T {
+  let result: T | undefined
+  try {
+    result = run()
+  } catch (error) {
+    if (!(error instanceof Enough)) {
+      if (!(error instanceof SydraError) || report.kept.length === 0) throw error
+      report.kept.push(error)
+    }
+  }
+  if (report.kept.length === 0) return result as T
+  const [first, ...others] = report.kept.toSorted((a, b) => (a.position?.offset ?? 0) - (b.position?.offset ?? 0))
+  const { code, message, position, hint } = first!
+  throw new SydraError(code, message, { position, hint, others })
+}

@@ -8,7 +8,7 @@
  * 2. Names in `output` are unique.
  */
 import type { Schema } from '../columnar/batch.ts'
-import type { Expr, Literal, Parameter } from './expression.ts'
+import type { Expr, Literal, Parameter, Span } from './expression.ts'
 import type {
   AggregateCall,
   FillMode,
@@ -30,12 +30,17 @@ export interface MetricSource {
   readonly schema: Schema
   readonly sequence: Sequence
 }
-/** A regex over metric names: each metric's rows, in the columns of all (null where a metric lacks one). */
+/** A regex over metric names: each metric's rows, in those columns of all that are read (null where a metric lacks one). */
 export interface MetricsSource {
   readonly kind: 'metrics'
-  readonly metrics: readonly MetricSource[]
+  readonly parts: readonly MetricPart[]
   readonly schema: Schema
   readonly sequence: Sequence
+}
+/** A metric of a pattern; `items` makes the columns of all from its own. */
+export interface MetricPart {
+  readonly source: MetricSource
+  readonly items: readonly NamedExpr[]
 }
 /** A sub-select: its output columns under their names. */
 export interface SelectSource {
@@ -58,6 +63,8 @@ export interface JoinSide {
   readonly source: SourceQuery
   /** Put before the source's column names with a dot; undefined for a join, whose columns have theirs. */
   readonly alias: string | undefined
+  /** Its columns under their names in the join, those that are read; undefined for a join. */
+  readonly items: readonly NamedExpr[] | undefined
 }
 export type SourceQuery = MetricSource | MetricsSource | SelectSource | JoinSource
 export interface Grouping {
@@ -90,6 +97,8 @@ export interface SelectQuery {
   readonly histogram: HistogramQuery | undefined
   /** Row functions, over the columns of the source or of the grouping; what follows reads their columns too. */
   readonly windows: readonly WindowCall[]
+  /** The columns that `windows` adds, one each. */
+  readonly windowColumns: Schema
   /** Of the rows that `windows` runs on. */
   readonly sequence: Sequence
   /**
@@ -119,7 +128,7 @@ export interface InsertQuery {
   readonly metric: string
   readonly tags: readonly { readonly key: string; readonly value: Expr }[]
   readonly fields: readonly string[]
-  readonly rows: readonly { readonly time: Expr; readonly values: readonly Expr[] }[]
+  readonly rows: readonly { readonly time: Expr; readonly values: readonly Expr[]; readonly span: Span }[]
   /** One row: how many were written. */
   readonly output: Schema
 }

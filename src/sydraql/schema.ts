@@ -18,32 +18,60 @@ export interface QuerySchema {
 
 const column = (name: string, type: ValueType, nullable: boolean): ColumnInfo => ({ name, type, nullable })
 
-/** Every column a scan of the metric can yield: `time`, `series`, `series_id`, tags by key, fields by name. */
-export function scanSchema(metric: MetricInfo, schema: QuerySchema): Schema {
-  let known = scanSchemas.get(schema)
+/** The columns that a name in a query over series can mean. */
+export interface SeriesColumns {
+  /** What has them, for messages: a metric's name, or a pattern. */
+  readonly title: string
+  /** `time`, `series`, `series_id`, tags by key, fields by name. */
+  readonly schema: Schema
+  readonly byName: ReadonlyMap<string, ColumnInfo>
+  readonly tags: readonly string[]
+  /** In the order of `*`. */
+  readonly fields: readonly string[]
+  /** Fields that no query may read, and why: metrics of one pattern give them types that do not go together. */
+  readonly conflicts: ReadonlyMap<string, string>
+}
+
+const noConflicts: ReadonlyMap<string, string> = new Map()
+
+/** Every column a scan of the metric can yield. A metric may have a thousand fields: listed once per version. */
+export function metricColumns(metric: MetricInfo, schema: QuerySchema): SeriesColumns {
+  let known = knownColumns.get(schema)
   if (known?.version !== schema.version) {
     known = { version: schema.version, byMetric: new Map() }
-    scanSchemas.set(schema, known)
+    knownColumns.set(schema, known)
   }
   let found = known.byMetric.get(metric.id)
   if (found === undefined) {
-    found = makeScanSchema(metric, schema)
+    const fields = sortedFields(metric)
+    const types = new Map(fields.map(field => [field.name, field.type]))
+    found = seriesColumns(metric.name, schema.tagKeys(metric.id), types, noConflicts)
     known.byMetric.set(metric.id, found)
   }
   return found
 }
 
-/** A metric may have a thousand fields: its columns are listed once per version of the schema. */
-const scanSchemas = new WeakMap<QuerySchema, { readonly version: number; readonly byMetric: Map<number, Schema> }>()
+const knownColumns = new WeakMap<
+  QuerySchema,
+  { readonly version: number; readonly byMetric: Map<number, SeriesColumns> }
+>()
 
-function makeScanSchema(metric: MetricInfo, schema: QuerySchema): Schema {
-  return [
+/** `fields`: name to type, in the order of `*`. */
+export function seriesColumns(
+  title: string,
+  tags: readonly string[],
+  fields: ReadonlyMap<string, ValueType>,
+  conflicts: ReadonlyMap<string, string>,
+): SeriesColumns {
+  const schema = [
     column('time', 'timestamp', false),
     column('series', 'string', false),
     column('series_id', 'string', false),
-    ...schema.tagKeys(metric.id).map(key => column(`tag.${key}`, 'string', true)),
-    ...sortedFields(metric).map(field => column(`field.${field.name}`, field.type, true)),
+    ...tags.map(key => column(`tag.${key}`, 'string', true)),
   ]
+  for (const [name, type] of fields) schema.push(column(`field.${name}`, type, true))
+  const byName = new Map(schema.map(info => [info.name, info]))
+  return { title, schema, byName, tags, fields: [...fields.keys()], conflicts }
 }
 
 /** Fields in the order of `*`. */
@@ -70,7 +98,12 @@ export const showSchemas: Readonly<Record<ShowSubject, Schema>> = {
     column('rows', 'integer', false),
     column('bytes', 'integer', false),
   ],
-  rollups: [],
+  rollups: [
+    column('rollup', 'string', false),
+    column('metric', 'string', false),
+    column('width', 'duration', false),
+    column('rows', 'integer', false),
+  ],
   functions: [
     column('function', 'string', false),
     column('kind', 'string', false),

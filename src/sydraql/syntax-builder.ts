@@ -11,7 +11,7 @@ import { didYouMeanHint } from '../lib/did-you-mean.ts'
 import type { SydraError } from '../lib/errors.ts'
 import type { LiteralSyntax, NameSyntax, ParameterSyntax, StarSyntax, SyntaxExpr } from './ast.ts'
 import type { Span } from './expression.ts'
-import { nestingDepthMax, parametersMax, queryNodesMax } from './limits.ts'
+import { nestingDepthMax, parametersMax, queryNodesMax, sourcesMax } from './limits.ts'
 import type { ShowSubject } from './plan.ts'
 import { problem, syntaxProblem, unsupported } from './problem.ts'
 import { parseDuration, parseTimestamp } from './times.ts'
@@ -41,18 +41,19 @@ export interface CallTokens {
   readonly end: IToken
 }
 
-const showSubjects: readonly ShowSubject[] = [
+export const showSubjects: readonly ShowSubject[] = [
   'metrics',
   'series',
   'tags',
   'fields',
   'segments',
+  'rollups',
   'functions',
   'settings',
 ]
 
 /** Type names in casts, with the usual names of PostgreSQL. */
-const castTypes: ReadonlyMap<string, ValueType> = new Map<string, ValueType>([
+export const castTypes: ReadonlyMap<string, ValueType> = new Map<string, ValueType>([
   ['float', 'float'],
   ['double', 'float'],
   ['real', 'float'],
@@ -73,9 +74,21 @@ const castTypes: ReadonlyMap<string, ValueType> = new Map<string, ValueType>([
   ['interval', 'duration'],
 ])
 
+/** Fields in a message at most. */
+const listedFieldsMax = 20
+
+/** What is missing, in words of its own: told when the parser stops at this very token. */
+interface Note {
+  readonly token: IToken
+  readonly message: string
+  readonly hint: string | undefined
+}
+
 export class SyntaxBuilder {
   readonly text: string
+  note: Note | undefined
   #nodes = 0
+  #sources = 0
   #depth = 0
   #positional = 0
   #numbered = 0
@@ -101,7 +114,13 @@ export class SyntaxBuilder {
 
   #count(span: Span): void {
     if (++this.#nodes > queryNodesMax) {
-      throw problem('query_too_complex', `the query has more than ${queryNodesMax} expressions`, this.text, span)
+      const message = `the query has more than ${queryNodesMax} expressions`
+      throw problem('query_too_complex', message, this.text, span, 'split it into several statements')
+    }
+  }
+  countSource(span: Span): void {
+    if (++this.#sources > sourcesMax) {
+      throw problem('query_too_complex', `the query has more than ${sourcesMax} sources`, this.text, span)
     }
   }
 
@@ -174,6 +193,17 @@ export class SyntaxBuilder {
     }
   }
 
+  textOrParameter(token: IToken): LiteralSyntax | ParameterSyntax {
+    return token.tokenType === t.Text ? this.literal('string', stringText(token), token) : this.parameter(token)
+  }
+
+  /** A row of an insert with more or fewer values than it has fields. */
+  wrongRow(count: number, fields: readonly string[], span: Span): never {
+    const listed = fields.slice(0, listedFieldsMax).join(', ') + (fields.length > listedFieldsMax ? ', …' : '')
+    const values = count === 1 ? '1 value' : `${count} values`
+    this.fail(`this row has ${values}, expected ${fields.length + 1}: time, ${listed}`, span)
+  }
+
   star(token: IToken): StarSyntax {
     const span = spanOf(token)
     this.#count(span)
@@ -225,7 +255,6 @@ export class SyntaxBuilder {
   }
   showSubject(token: IToken): ShowSubject {
     const word = token.image.toLowerCase()
-    if (word === 'rollups') this.unsupported('show rollups', token)
     const subject = showSubjects.find(known => known === word)
     if (subject === undefined) {
       this.fail(`expected one of ${showSubjects.join(', ')}`, spanOf(token), didYouMeanHint(word, showSubjects))
@@ -254,11 +283,16 @@ export class SyntaxBuilder {
 
 const negated = (digits: string): string => (digits.startsWith('-') ? digits.slice(1) : `-${digits}`)
 
-/** Throws when the tree is deeper than the limit; needs no stack itself. */
-export function checkDepth(roots: readonly SyntaxExpr[], builder: SyntaxBuilder): void {
-  let level: SyntaxExpr[] = [...roots]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > nestingDepthMax) throw builder.tooDeep(level[0]!.span)
+/**
+ * Throws when the tree is deeper than the limit; needs no stack itself.
+ *
+ * @param roots expressions by the depth at which they stand: those of a sub-select are one deeper than its source
+ */
+export function checkDepth(roots: readonly (readonly SyntaxExpr[])[], builder: SyntaxBuilder): void {
+  let level: SyntaxExpr[] = []
+  for (let depth = 0; level.length > 0 || depth < roots.length; depth++) {
+    for (const root of roots[depth] ?? []) level.push(root)
+    if (depth > nestingDepthMax && level.length > 0) throw builder.tooDeep(level[0]!.span)
     const next: SyntaxExpr[] = []
     for (const node of level) pushChildren(node, next)
     level = next

@@ -59,7 +59,10 @@ function matchRegex(text: string, offset: number, before: readonly IToken[]): Re
   const previous = before[before.length - 1]
   if (previous === undefined) return null
   const type = previous.tokenType
-  if (type !== RegexMatch && type !== RegexNoMatch && !/^from$/i.test(previous.image)) return null
+  if (type !== RegexMatch && type !== RegexNoMatch) {
+    const isSource = /^(?:from|join)$/i.test(previous.image) && before[before.length - 2]?.tokenType !== Dot
+    if (!isSource) return null
+  }
   regexPattern.lastIndex = offset
   return regexPattern.exec(text)
 }
@@ -166,7 +169,7 @@ export const Else = reserved('else')
 export const End = reserved('end')
 export const Distinct = reserved('distinct')
 export const Join = reserved('join')
-reserved('on')
+export const On = reserved('on')
 export const Asc = nameOnly('asc')
 export const Desc = nameOnly('desc')
 export const Fill = nameOnly('fill')
@@ -182,7 +185,12 @@ export const Analyze = soft('analyze')
 export const Json = soft('json')
 export const Show = soft('show')
 export const Insert = soft('insert')
+export const Into = soft('into')
+export const Fields = soft('fields')
+export const Values = soft('values')
 export const Delete = soft('delete')
+export const Time = soft('time')
+export const Within = soft('within')
 export const Previous = soft('previous')
 export const Linear = soft('linear')
 export const None = soft('none')
@@ -190,6 +198,8 @@ export const None = soft('none')
 export const reservedWords: readonly string[] = [...keywords]
   .filter(([, type]) => !type.CATEGORIES!.includes(Name))
   .map(([word]) => word)
+
+export const isKeyword = (type: TokenType): boolean => keywords.get(type.LABEL ?? '') === type
 
 /** The keyword's token type, or undefined for an ordinary name. */
 export const keywordType = (image: string): TokenType | undefined => keywords.get(image.toLowerCase())

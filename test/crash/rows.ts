@@ -1,6 +1,7 @@
 /** Random rows of every kind: numbers, strings, booleans, sparse fields, late rows, duplicates, ever more series and fields. */
 import type { RowObject } from '../../src/types.ts'
 import type { SeededRandom } from '../simulated/random.ts'
+import type { Deletion } from './model.ts'
 
 const startUs = Date.UTC(2026, 0, 1) * 1000
 const dayUs = 86_400e6
@@ -22,10 +23,22 @@ export class RandomRows {
     return rows
   }
 
+  /** A range with rows in it, mostly. */
+  deletion(): Deletion {
+    const random = this.#random
+    const recent = this.#recent[random.below(this.#recent.length)]
+    const fromUs = ((recent?.ts as number) ?? startUs) - random.below(random.chance(0.5) ? 5e6 : 10 * dayUs)
+    const host = random.chance(0.5) ? `h${random.below(this.#seriesMax)}` : undefined
+    const toUs = fromUs + 1 + random.below(random.chance(0.7) ? 10e6 : 40 * dayUs)
+    return { metric: recent?.series ?? 'm0', fromUs, toUs, host }
+  }
+
   /** One row of about so many bytes. */
   large(bytes: number): RowObject {
     const text = String.fromCharCode(97 + this.#random.below(26)).repeat(bytes)
-    return { ...this.#place(), fields: { s0: text } }
+    const row = { ...this.#place(), fields: { s0: text } }
+    this.#recent = [...this.#recent, row].slice(-50)
+    return row
   }
 
   #row(): RowObject {

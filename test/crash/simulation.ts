@@ -30,6 +30,7 @@ export interface Tally {
   opens: number
   crashes: number
   accepted: number
+  deleted: number
   refused: number
   flushes: number
   readOnly: number
@@ -40,6 +41,7 @@ export const newTally = (): Tally => ({
   opens: 0,
   crashes: 0,
   accepted: 0,
+  deleted: 0,
   refused: 0,
   flushes: 0,
   readOnly: 0,
@@ -97,8 +99,11 @@ export class Simulation {
     this.#crashIn = crashAt
     const steps = [
       () => Array.from({ length: 20 }, () => this.#db && this.#submitLarge(this.#db)),
+      () => this.#db && this.#submitDelete(this.#db),
       () => this.#db && this.#open.push(this.#flushed(this.#db)),
+      () => this.#db && this.#submitDelete(this.#db),
       () => this.#db && this.#submitText(this.#db, 10),
+      () => this.#db && this.#submitDelete(this.#db),
       () => this.#db && this.#open.push(this.#flushed(this.#db)),
       () => this.#close(),
     ]
@@ -116,7 +121,7 @@ export class Simulation {
   async #step(): Promise<void> {
     const random = this.#random
     const db = this.#db!
-    switch (random.below(12)) {
+    switch (random.below(14)) {
       case 0:
       case 1:
       case 2:
@@ -155,6 +160,11 @@ export class Simulation {
         if (random.chance(0.4)) await this.#close()
         else if (random.chance(0.5)) this.#machine.disk.holdSyncs()
         return
+      case 11:
+      case 12:
+        for (let n = random.chance(0.3) ? 3 : 1; n > 0 && this.#db === db; n--) await this.#submitDelete(db)
+        if (random.chance(0.3)) await this.#allSettled()
+        return
       default:
         if (random.chance(0.4)) return
         this.#crash('step', 0.6)
@@ -182,6 +192,31 @@ export class Simulation {
     const waiting = stream.write(encoder.encode(submission.rows.map(row => `${JSON.stringify(row)}\n`).join('')))
     expect(waiting).toBeUndefined()
     this.#open.push(this.#outcome(submission, stream.end()))
+  }
+
+  /** A turn later it has its place among the writes. */
+  async #submitDelete(db: Database): Promise<void> {
+    const deletion = this.#rows.deletion()
+    const submission = this.#model.delete(deletion)
+    const { metric, fromUs, toUs, host } = deletion
+    const ofHost = host === undefined ? '' : ` and tag.host = '${host}'`
+    const text = `delete from ${metric} where time >= ${fromUs} and time < ${toUs}${ofHost}`
+    const outcome = db
+      .query(text)
+      .all()
+      .then(
+        () => {
+          submission.outcome = 'accepted'
+          this.#tally.deleted++
+        },
+        (error: SydraError) => {
+          expect(error.code).toMatch(/^(disk_full|io_error|read_only|unknown_(metric|tag))$/)
+          submission.outcome = 'refused'
+          this.#tally.refused++
+        },
+      )
+    this.#open.push(outcome)
+    await turn()
   }
 
   #flushed(db: Database): Promise<unknown> {
@@ -317,11 +352,11 @@ export class Simulation {
     expect(paths.filter(path => /\.tmp$|LOCK\./.test(path))).toEqual([])
   }
 
-  #seeCommit({ lsn, batches }: Committed): void {
-    const marks = batches
+  #seeCommit({ lsn, batches, deleted }: Committed): void {
+    const rows = batches
       .flatMap(({ metrics }) => metrics.filter(({ metric }) => metric.name === markMetric))
       .flatMap(({ fields, length }) => [...fields[0]!.values.subarray(0, length)])
-      .join()
+    const marks = deleted === undefined ? rows.join() : JSON.stringify(deleted)
     const before = this.#commits.get(lsn)
     if (before !== undefined) throw new Error(`LSN ${lsn} was [${before}] and is [${marks}]`)
     this.#commits.set(lsn, marks)

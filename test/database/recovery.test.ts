@@ -6,8 +6,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { open } from '../../src/index.ts'
+import { tombstonesMax } from '../../src/storage/tombstones/tombstones.ts'
 import { SimulatedMachine } from '../simulated/machine.ts'
-import { ingest, kinds, openOn, range, rows, segmentPaths, settled, turn, values } from './support.ts'
+import {
+  ingest,
+  kinds,
+  type Opened,
+  openOn,
+  range,
+  rows,
+  segmentPaths,
+  settled,
+  startUs,
+  turn,
+  values,
+} from './support.ts'
 
 /** Two segments (rows 0-9, 10-19) and what the WAL has (20-29, a commit each). */
 async function usedMachine(seed = 1): Promise<SimulatedMachine> {
@@ -287,6 +300,172 @@ describe('the catalog', () => {
     expect(await values(db)).toEqual(range(10, 20))
     await db.close()
   })
+})
+
+describe('deletes', () => {
+  const count = async (db: Opened['db']) => (await db.query('select count(*) as n from cpu').first())?.['n']
+  const remove = (db: Opened['db'], from: number, to: number, where = '') =>
+    db.query(`delete from cpu where time >= ${startUs + from * 1e6} and time < ${startUs + to * 1e6}${where}`).all()
+
+  /** Rows 0-9 of a and b in a segment, a's 0-3 deleted in the manifest, b's 5-9 in the WAL. */
+  async function deletedMachine(): Promise<SimulatedMachine> {
+    const machine = new SimulatedMachine()
+    const { db } = await openOn(machine)
+    await ingest(db, [...rows(0, 10), ...rows(0, 10, 'b')])
+    await db.flush()
+    await remove(db, 0, 4, ` and tag.host = 'a'`)
+    await db.flush()
+    await remove(db, 5, 10, ` and tag.host = 'b'`)
+    machine.kill()
+    return machine
+  }
+  const left = [...range(4, 10), ...range(0, 5)].sort((a, b) => a - b)
+
+  test('are there after a restart, those in the manifest and those in the WAL', async () => {
+    const machine = await deletedMachine()
+    for (let again = 0; again < 3; again++) {
+      const { db } = await openOn(machine)
+      expect(await values(db)).toEqual(left)
+      expect(db.stats().tombstones).toBe(2)
+      if (again < 2) machine.crash()
+      else await db.close()
+    }
+  })
+
+  test('whose WAL frame is damaged are undone, and told of', async () => {
+    const machine = await deletedMachine()
+    const frames = walFrames(machine)
+    const { db: writer } = await openOn(machine)
+    await ingest(writer, rows(20, 21))
+    machine.kill()
+    machine.disk.damage('data/wal/current.wal', frames.at(-1)! + 40)
+    const { db, events } = await openOn(machine)
+    const lost = events.flatMap(event => (event.kind === 'wal-corruption' ? [[event.lostFrom, event.lostTo]] : []))
+    expect(lost).toEqual([[3, 3]])
+    expect(await values(db)).toEqual([...range(4, 10), ...range(0, 10), 20].sort((a, b) => a - b))
+    await db.close()
+  })
+
+  test('survive a damaged manifest but for those in the damaged line', async () => {
+    const machine = await deletedMachine()
+    const { db: writer } = await openOn(machine)
+    // what the newest flush brought is replayed from the log, and with it younger deletes
+    for (let row = 20; row < 23; row++) {
+      await ingest(writer, rows(row, row + 1))
+      await writer.flush()
+    }
+    machine.kill()
+    machine.disk.damage('data/MANIFEST', 20)
+    const { db } = await openOn(machine)
+    expect(await values(db)).toEqual([...left, 20, 21, 22])
+    machine.kill()
+    const text = new TextDecoder().decode(machine.disk.contents('data/MANIFEST'))
+    machine.disk.damage('data/MANIFEST', text.indexOf('"fromUs"'))
+    const again = await openOn(machine)
+    expect(await values(again.db)).toEqual([...range(0, 10), ...range(0, 10), 20, 21, 22].sort((a, b) => a - b))
+    await again.db.close()
+  })
+
+  test('mean the same series when the catalog is made anew', async () => {
+    const machine = await deletedMachine()
+    const { db: closed } = await openOn(machine)
+    await closed.flush()
+    await closed.close()
+    machine.disk.damage('data/catalog.log', 30)
+    const { db } = await openOn(machine)
+    expect(await values(db)).toEqual(left)
+    await ingest(db, rows(0, 1))
+    expect(await values(db)).toEqual([0, ...left].sort((a, b) => a - b))
+    await db.close()
+  })
+
+  test('are too many when so many hide rows, until one covers them', async () => {
+    const machine = new SimulatedMachine()
+    const { db } = await openOn(machine, { fsync: 'none' })
+    await ingest(db, rows(0, 2 * tombstonesMax))
+    await db.flush()
+    const remover = db.prepare('delete from cpu where time >= ? and time < ?')
+    for (let n = 0; n < tombstonesMax; n++)
+      await remover.query([startUs + 2 * n * 1e6, startUs + (2 * n + 1) * 1e6]).all()
+    await expect(remove(db, 1, 2)).rejects.toMatchObject({
+      code: 'overloaded',
+      hint: expect.stringContaining('larger ranges'),
+    })
+    expect(await count(db)).toBe(tombstonesMax)
+    await db.flush()
+    expect(await count(db)).toBe(tombstonesMax)
+    await remove(db, 0, 101)
+    expect(db.stats().tombstones).toBe(tombstonesMax - 50)
+    await remove(db, 101, 102)
+    await db.close()
+    const again = await openOn(machine)
+    expect(await count(again.db)).toBe(tombstonesMax - 51)
+    await again.db.close()
+  }, 60_000)
+})
+
+describe('a file that a newer version wrote', () => {
+  /** Writes the version and the header's checksum behind `crcAt`. */
+  function raiseVersion(machine: SimulatedMachine, path: string, at: number, crcAt: number): void {
+    const bytes = machine.disk.contents(path).slice()
+    const view = new DataView(bytes.buffer)
+    view.setUint32(at, 9, true)
+    view.setUint32(crcAt, machine.ports.checksums.crc32(bytes.subarray(0, crcAt)), true)
+    machine.ports.files.open(path, 'open').write(bytes, 0)
+  }
+
+  test('is refused: the catalog is not rebuilt, the manifest neither', async () => {
+    const machine = await flushedMachine()
+    const paths = machine.disk.paths()
+    const log = machine.disk.contents('data/catalog.log').slice()
+    raiseVersion(machine, 'data/catalog.log', 8, 32)
+    const refused = {
+      code: 'unsupported_version',
+      message: expect.stringContaining('was written by a newer version'),
+      hint: expect.stringContaining('with the version that wrote it'),
+    }
+    await expect(openOn(machine)).rejects.toMatchObject(refused)
+    expect(machine.disk.paths()).toEqual(paths)
+    machine.ports.files.open('data/catalog.log', 'open').write(log, 0)
+
+    const text = new TextDecoder().decode(machine.disk.contents('data/MANIFEST'))
+    const [first, ...others] = text.split('\n')
+    const rest = first!.slice(first!.indexOf('"n"')).replace('"version":1', '"version":2')
+    const crc = machine.ports.checksums.crc32(new TextEncoder().encode(rest)).toString(16).padStart(8, '0')
+    const newer = [`{"crc":"${crc}",${rest}`, ...others].join('\n')
+    machine.ports.files.open('data/MANIFEST', 'open').write(new TextEncoder().encode(newer), 0)
+    await expect(openOn(machine)).rejects.toMatchObject(refused)
+    expect(machine.disk.paths()).toEqual(paths)
+  })
+})
+
+test('every damaged file is kept: the second rebuilding takes another name', async () => {
+  const machine = await flushedMachine()
+  const damaged: Uint8Array[] = []
+  for (let again = 0; again < 3; again++) {
+    machine.disk.damage('data/MANIFEST', 20 + again)
+    damaged.push(machine.disk.contents('data/MANIFEST').slice())
+    const { db } = await openOn(machine)
+    expect(await values(db)).toEqual(range(0, 20))
+    await db.close()
+  }
+  for (const [i, name] of ['damaged', 'damaged.2', 'damaged.3'].entries())
+    expect(machine.disk.contents(`data/MANIFEST.${name}`)).toEqual(damaged[i])
+})
+
+test('series that have been there for a second outlive the WAL frame that announced them', async () => {
+  const machine = new SimulatedMachine()
+  const { db } = await openOn(machine)
+  await ingest(db, rows(0, 1, 'a'))
+  await ingest(db, rows(1, 2, 'b'))
+  await ingest(db, rows(2, 3, 'b'))
+  await machine.advance(2000)
+  await ingest(db, rows(3, 4, 'b'))
+  machine.crash()
+  machine.disk.damage('data/wal/current.wal', walFrames(machine)[1]! + 40)
+  const again = await openOn(machine)
+  expect(await values(again.db)).toEqual([0, 2, 3])
+  await again.db.close()
 })
 
 describe('files of a flush that did not finish', () => {

@@ -119,8 +119,8 @@ export async function randomDatabase(random: SeededRandom, finite = false): Prom
 async function flushAll(storage: Storage): Promise<void> {
   for (const frozen of storage.versions.frozen) {
     const segments = await storage.writeSegments(frozen)
-    await storage.commitFlush(frozen, segments)
-    storage.versions.flushed(frozen, storage.openSegments(segments))
+    const live = await storage.commitFlush(frozen, segments)
+    storage.versions.flushed(frozen, storage.openSegments(segments), live)
   }
 }
 

@@ -30,6 +30,8 @@ const schema: Schema = [
   { name: 's', type: 'string', nullable: true },
   { name: 'u', type: 'string', nullable: true },
   { name: 't', type: 'timestamp', nullable: false },
+  { name: 'w', type: 'timestamp', nullable: true },
+  { name: 'd', type: 'duration', nullable: true },
 ]
 const floats = fc.oneof(
   fc.constantFrom(0, -0, NaN, Infinity, -Infinity, 0.5, 1.5, 2.5, 1.005, -2.675, 1, -1, 2, 1e300),
@@ -65,8 +67,10 @@ const valueFor: Record<ValueType, fc.Arbitrary<Scalar>> = {
   duration: fc.integer({ min: -1e9, max: 1e9 }),
 }
 
-const { number, truth, text, time } = fc.letrec<Record<'number' | 'truth' | 'text' | 'time', Expr>>(tie => {
+type Kind = 'number' | 'truth' | 'text' | 'time' | 'duration'
+const { number, truth, text, time, duration } = fc.letrec<Record<Kind, Expr>>(tie => {
   const [number, truth, text, time] = [tie('number'), tie('truth'), tie('text'), tie('time')]
+  const duration = tie('duration')
   const column = (name: string) =>
     fc.constant<Expr>({ kind: 'column', type: schema.find(c => c.name === name)!.type, name, span })
   const of = (type: ExprType, names: readonly string[], ...args: fc.Arbitrary<Expr>[]) =>
@@ -107,7 +111,8 @@ const { number, truth, text, time } = fc.letrec<Record<'number' | 'truth' | 'tex
       of('float', ['clamp'], number, number, number),
       of('float', ['nullif'], number, number),
       of('integer', ['cast_integer'], fc.oneof(number, text, truth)),
-      of('float', ['cast_float'], fc.oneof(number, text, truth, time)),
+      of('float', ['cast_float'], fc.oneof(number, text, truth, time, duration)),
+      of('float', ['div'], duration, orNull(duration)),
       of('integer', ['length'], text),
       of('float', ['pi']),
       of('integer', ['epoch_ms'], time),
@@ -126,11 +131,14 @@ const { number, truth, text, time } = fc.letrec<Record<'number' | 'truth' | 'tex
       fc.oneof(column('b'), constant('boolean', fc.boolean())),
       of('boolean', ['and', 'or'], orNull(truth), orNull(truth)),
       of('boolean', ['not'], orNull(truth)),
-      of('boolean', ['is_null'], fc.oneof(number, truth, text)),
+      of('boolean', ['is_null'], fc.oneof(number, truth, text, time, duration)),
       of('boolean', Object.keys(comparisons), number, orNull(number)),
       of('boolean', Object.keys(comparisons), text, text),
       of('boolean', Object.keys(comparisons), truth, truth),
-      of('boolean', Object.keys(comparisons), time, time),
+      of('boolean', Object.keys(comparisons), time, orNull(time)),
+      of('boolean', Object.keys(comparisons), duration, duration),
+      of('boolean', ['in'], truth, truth, orNull(truth)),
+      of('boolean', ['in'], time, constant('timestamp', times), time),
       of('boolean', ['in'], number, orNull(constant('float', floats)), orNull(number)),
       of('boolean', ['in'], text, constant('string', texts), orNull(constant('string', texts))),
       of(
@@ -145,7 +153,9 @@ const { number, truth, text, time } = fc.letrec<Record<'number' | 'truth' | 'tex
       of('boolean', ['regex_match'], text, constant('string', fc.constantFrom('^web-\\d+$', 'a|b', '', '[^x]'))),
       of('boolean', ['starts_with'], text, text),
       of('boolean', ['cast_boolean'], fc.oneof(number, text)),
-      of('boolean', ['coalesce', 'nullif'], truth, truth),
+      of('boolean', ['coalesce', 'nullif', 'least', 'greatest'], truth, truth),
+      of('boolean', ['clamp'], truth, truth, truth),
+      conditional('boolean', truth),
     ),
     text: fc.oneof(
       { maxDepth: 3, withCrossShrink: true },
@@ -173,13 +183,16 @@ const { number, truth, text, time } = fc.letrec<Record<'number' | 'truth' | 'tex
       fc
         .tuple(text, fc.constantFrom('\\d+', '(\\w)-(\\d)?', 'x*'))
         .map(([s, pattern]) => call('string', 'regexp_extract', s, literal('string', pattern))),
-      of('string', ['cast_string'], fc.oneof(number, truth)),
+      of('string', ['cast_string'], fc.oneof(number, truth, time, duration)),
       conditional('string', text),
     ),
     time: fc.oneof(
       { maxDepth: 3, withCrossShrink: true },
-      fc.oneof(column('t'), constant('timestamp', times)),
-      of('timestamp', ['add', 'sub'], time, constant('duration', valueFor.duration)),
+      fc.oneof(column('t'), column('w'), constant('timestamp', times)),
+      of('timestamp', ['add', 'sub'], time, duration),
+      of('timestamp', ['coalesce', 'nullif', 'least', 'greatest'], time, orNull(time)),
+      of('timestamp', ['clamp'], time, time, time),
+      conditional('timestamp', time),
       of('timestamp', ['cast_timestamp'], fc.oneof(text, time, number)),
       of('timestamp', ['to_timestamp'], constant('float', fc.double({ min: -1e9, max: 1e9, noNaN: true }))),
       fc
@@ -187,6 +200,17 @@ const { number, truth, text, time } = fc.letrec<Record<'number' | 'truth' | 'tex
         .map(([t, width]) =>
           call('timestamp', 'time_bucket', literal(typeof width === 'string' ? 'string' : 'duration', width), t),
         ),
+    ),
+    duration: fc.oneof(
+      { maxDepth: 3, withCrossShrink: true },
+      fc.oneof(column('d'), constant('duration', valueFor.duration)),
+      of('duration', ['sub'], time, time),
+      of('duration', ['add', 'sub'], duration, duration),
+      of('duration', ['mul', 'div'], duration, number),
+      of('duration', ['neg', 'abs'], duration),
+      of('duration', ['coalesce', 'nullif', 'least', 'greatest'], duration, orNull(duration)),
+      of('duration', ['cast_duration'], fc.oneof(text, duration)),
+      conditional('duration', duration),
     ),
   }
 })
@@ -224,14 +248,13 @@ function batchOf(rows: readonly (readonly Scalar[])[], selected: readonly boolea
 }
 
 const asRow = (values: readonly Scalar[]): Row => Object.fromEntries(schema.map(({ name }, c) => [name, values[c]!]))
-const rowsAndSelection = fc
-  .array(rowOf, { minLength: 1, maxLength: 12 })
-  .chain(rows =>
-    fc.tuple(
-      fc.constant(rows),
-      fc.option(fc.array(fc.boolean(), { minLength: rows.length, maxLength: rows.length }), { nil: undefined }),
-    ),
-  )
+const rowsAndSelection = fc.array(rowOf, { minLength: 1, maxLength: 12 }).chain(rows => {
+  const length = { minLength: rows.length, maxLength: rows.length }
+  // Where few rows count they are computed alone.
+  const few = fc.integer({ min: 0, max: 7 }).map(n => n === 0)
+  const selected = fc.oneof(fc.array(fc.boolean(), length), fc.array(few, length))
+  return fc.tuple(fc.constant(rows), fc.option(selected, { nil: undefined }))
+})
 
 describe('compiled expressions', () => {
   test.each([
@@ -239,6 +262,7 @@ describe('compiled expressions', () => {
     ['truth values', truth],
     ['texts', text],
     ['times', time],
+    ['durations', duration],
   ])('%s are what the interpreter says', (_, expression) => {
     fc.assert(
       fc.property(expression, fc.array(rowsAndSelection, { minLength: 1, maxLength: 3 }), (expr, batches) => {

@@ -1,8 +1,20 @@
 /** Executes a logical plan over a fake database on rows as objects: slow, plain, and what operators are held to. */
 import type { Scalar } from '../../src/columnar/value.ts'
-import type { AggregateCall, AggregateNode, FillNode, LogicalPlan, ScanNode, SortKey } from '../../src/sydraql/plan.ts'
+import type {
+  AggregateNode,
+  FillNode,
+  HistogramNode,
+  JoinNode,
+  LimitPerNode,
+  LogicalPlan,
+  ScanNode,
+  SortKey,
+  UnionNode,
+} from '../../src/sydraql/plan.ts'
 import { type FakeDatabase, printedOf } from './fake-database.ts'
 import { bucketStart, interpret, order, type Row } from './interpreter.ts'
+import { aggregated } from './model-aggregates.ts'
+import { nameOf, partitionOf, windows } from './model-windows.ts'
 
 export function runModel(plan: LogicalPlan, database: FakeDatabase): Row[] {
   switch (plan.kind) {
@@ -27,11 +39,18 @@ export function runModel(plan: LogicalPlan, database: FakeDatabase): Row[] {
     case 'fill':
       return fill(plan, runModel(plan.input, database))
     case 'limit_per':
+      return limitPer(plan, runModel(plan.input, database))
     case 'window':
+      return windows(plan, runModel(plan.input, database))
     case 'union':
+      return union(
+        plan,
+        plan.inputs.map(input => runModel(input, database)),
+      )
     case 'join':
+      return join(plan, runModel(plan.left, database), runModel(plan.right, database))
     case 'histogram':
-      throw new Error(`the model has no ${plan.kind} yet`)
+      return histogram(plan, runModel(plan.input, database))
     case 'show':
       throw new Error('the model has no listings')
   }
@@ -94,6 +113,10 @@ function scan(plan: ScanNode, database: FakeDatabase): Row[] {
     const bySeries = order(a['series']!, b['series']!)
     return plan.order === 'series,time' ? bySeries || byTime : byTime || bySeries
   })
+  if (plan.seriesLimit !== undefined) {
+    const most = plan.seriesLimit
+    rows = rows.filter((row, i) => rows.slice(0, i).filter(each => each['series'] === row['series']).length < most)
+  }
   if (plan.limit !== undefined) rows = rows.slice(0, plan.limit)
   return rows.map(row => Object.fromEntries(plan.schema.map(({ name }) => [name, row[name]!])))
 }
@@ -111,8 +134,6 @@ const sorted = (rows: readonly Row[], keys: readonly SortKey[]): Row[] =>
     }
     return 0
   })
-
-const nameOf = (value: Scalar): string => (typeof value === 'string' ? `"${value}"` : String(value === 0 ? 0 : value))
 
 function aggregate(plan: AggregateNode, rows: readonly Row[]): Row[] {
   const groups = new Map<string, { keys: Scalar[]; rows: Row[] }>()
@@ -139,60 +160,9 @@ function aggregate(plan: AggregateNode, rows: readonly Row[]): Row[] {
       plan.keys.forEach((key, i) => {
         result[key.name] = group.keys[i]!
       })
-      for (const call of plan.aggregates) result[call.name] = aggregated(call, group.rows)
+      for (const call of plan.aggregates) result[call.name] = aggregated(call, group.rows, rows, plan.sequence)
       return result
     })
-}
-
-function aggregated({ function: name, args, distinct }: AggregateCall, rows: readonly Row[]): Scalar {
-  if (args.length === 0) return rows.length
-  const byTime = rows.toSorted(
-    (a, b) => (a['time'] as number) - (b['time'] as number) || order(a['series'] ?? null, b['series'] ?? null),
-  )
-  const values = byTime.map(row => interpret(args[0]!, row)).filter(value => value !== null)
-  if (name === 'count') return distinct ? new Set(values.map(nameOf)).size : values.length
-  if (values.length === 0) return null
-  const numbers = values as number[]
-  const ascending = values.toSorted(order)
-  const sum = () => numbers.reduce((total, value) => total + value, 0)
-  switch (name) {
-    case 'sum':
-      return sum()
-    case 'avg':
-      return sum() / values.length
-    case 'min':
-      return ascending[0]!
-    case 'max':
-      return ascending.at(-1)!
-    case 'first':
-      return values[0]!
-    case 'last':
-      return values.at(-1)!
-    case 'spread': {
-      const [low, high] = [ascending[0] as number, ascending.at(-1) as number]
-      return low === high ? 0 : high - low
-    }
-    case 'variance':
-    case 'stddev': {
-      if (values.length < 2) return null
-      const mean = sum() / values.length
-      const variance = numbers.reduce((total, value) => total + (value - mean) ** 2, 0) / (values.length - 1)
-      return name === 'variance' ? variance : Math.sqrt(variance)
-    }
-    case 'median':
-      return percentile(ascending as number[], 0.5)
-    case 'percentile':
-      return percentile(ascending as number[], interpret(args[1]!, {}) as number)
-    default:
-      throw new Error(`the model lacks ${name}`)
-  }
-}
-
-function percentile(ascending: readonly number[], p: number): number {
-  const position = p * (ascending.length - 1)
-  const low = ascending[Math.floor(position)]!
-  const high = ascending[Math.ceil(position)]!
-  return low === high ? low : low + (high - low) * (position - Math.floor(position))
 }
 
 function fill(plan: FillNode, rows: readonly Row[]): Row[] {
@@ -249,4 +219,57 @@ function filled({ mode, bucketColumn }: FillNode, group: readonly Row[], column:
   if (after === undefined || typeof before[column] !== 'number') return null
   const [low, high] = [before[column], after[column] as number]
   return low === high ? low : low + (high - low) * ((start - at(before)) / (at(after) - at(before)))
+}
+
+/** A row stays when fewer than `limit` rows before it have its value. */
+const limitPer = ({ key, limit }: LimitPerNode, rows: readonly Row[]): Row[] => {
+  const names = rows.map(row => nameOf(interpret(key, row)))
+  return rows.filter((_, i) => names.slice(0, i).filter(name => name === names[i]).length < limit)
+}
+
+function union({ order: by }: UnionNode, inputs: readonly (readonly Row[])[]): Row[] {
+  const rows = inputs.flat()
+  if (by === 'none') return rows
+  const direction = by === 'time desc' ? -1 : 1
+  return rows.toSorted((a, b) => {
+    const byTime = ((a['time'] as number) - (b['time'] as number)) * direction
+    const bySeries = order(a['series'] ?? null, b['series'] ?? null)
+    return by === 'series,time' ? bySeries || byTime : byTime || bySeries
+  })
+}
+
+/** For each left row: the right rows that match, of which those stay that are newest in their partition. */
+function join(plan: JoinNode, left: readonly Row[], right: readonly Row[]): Row[] {
+  const { leftSequence, rightSequence, withinUs, keys } = plan
+  const same = (a: Scalar, b: Scalar) => a !== null && b !== null && order(a, b) === 0
+  return left.flatMap(l => {
+    const time = l[leftSequence.time!]!
+    if (time === null) return []
+    const timeOf = (row: Row) => row[rightSequence.time!] as number | null
+    const candidates = right.filter(r => {
+      const at = timeOf(r)
+      return (
+        at !== null &&
+        at <= (time as number) &&
+        at >= (time as number) - withinUs &&
+        keys.every(key => same(interpret(key.left, l), interpret(key.right, r)))
+      )
+    })
+    return candidates
+      .filter(r =>
+        candidates.every(
+          other => partitionOf(other, rightSequence) !== partitionOf(r, rightSequence) || timeOf(other)! <= timeOf(r)!,
+        ),
+      )
+      .map(r => ({ ...l, ...r }))
+  })
+}
+
+function histogram({ value, low, high, buckets, schema }: HistogramNode, rows: readonly Row[]): Row[] {
+  const values = rows.map(row => interpret(value, row)).filter(v => v !== null) as number[]
+  const edge = (i: number) => (i === buckets ? high : low + ((high - low) * i) / buckets)
+  return Array.from({ length: buckets }, (_, i) => ({
+    [schema[0]!.name]: edge(i),
+    [schema[1]!.name]: values.filter(v => v >= edge(i) && v < edge(i + 1)).length,
+  }))
 }

@@ -5,8 +5,9 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { SydraError } from '../../src/lib/errors.ts'
-import { bind, type ParameterValue } from '../../src/sydraql/bind.ts'
+import { bind } from '../../src/sydraql/bind.ts'
 import { explainText } from '../../src/sydraql/explain.ts'
+import type { ParameterValue } from '../../src/sydraql/parameters.ts'
 import { prepare } from '../../src/sydraql/prepare.ts'
 import { demoSchema } from './demo-schema.ts'
 

@@ -3,15 +3,26 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SydraError } from '../../src/lib/errors.ts'
 import { bind } from '../../src/sydraql/bind.ts'
+import { bindWrite } from '../../src/sydraql/bind-write.ts'
 import { explainJson, explainText } from '../../src/sydraql/explain.ts'
 import { queryLengthMax } from '../../src/sydraql/limits.ts'
+import { parse } from '../../src/sydraql/parse.ts'
 import { prepare } from '../../src/sydraql/prepare.ts'
+import { checkCompletion, checkText } from './check-text.ts'
 import { demoSchema } from './demo-schema.ts'
+import { characters, mutatedStatement, plausibleSelect, statements, tokenSoup } from './token-soup.ts'
+
+const nowUs = 1709294400000000
 
 function attempt(text: string): SydraError | undefined {
   try {
     const prepared = prepare(text, demoSchema)
-    const bound = bind(prepared, new Array(prepared.parameterCount).fill(null), 1709294400000000)
+    const parameters = new Array(prepared.parameterCount).fill(null)
+    if (prepared.statement === 'insert' || prepared.statement === 'delete') {
+      bindWrite(prepared, parameters, nowUs)
+      return undefined
+    }
+    const bound = bind(prepared, parameters, nowUs)
     explainText(bound)
     JSON.parse(explainJson(bound))
     return undefined
@@ -31,40 +42,28 @@ function expectPosition(text: string, error: SydraError | undefined): void {
   expect([line, column]).toEqual([lines.length, lines.at(-1)!.length + 1])
 }
 
-const soup = (
-  'select from where group by having fill order limit offset as and or not in is like between null true false case when then ' +
-  'else end distinct asc desc nulls first last explain show metrics series tags cpu mem usage value up note cores time tag.host ' +
-  'tag.dc field.usage avg( count( max( time_bucket( round( coalesce( ( ) , , . ; :: + - * / % = != < <= >= =~ !~ ? $1 * 1 2.5 1h 1mo ' +
-  "'a' '2024-03-01' 2024-03-01 /x/ linear previous float text now() || &&"
-).split(' ')
-
 describe('any text', () => {
-  test('of characters', () => {
+  test.each([
+    ['of characters', characters, 500],
+    ['of tokens', tokenSoup, 1000],
+    ['that was a statement', mutatedStatement, 1000],
+    ['with a right syntax', plausibleSelect, 1000],
+  ])('%s', (_, texts, numRuns) => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), text => expectPosition(text, attempt(text))),
-      { numRuns: 1000 },
-    )
-  })
-  test('of tokens', () => {
-    const tokens = fc.array(fc.constantFrom(...soup), { maxLength: 30 })
-    fc.assert(
-      fc.property(fc.constantFrom('', 'select ', 'select usage from cpu where '), tokens, (start, words) => {
-        const text = start + words.join(' ')
+      fc.property(texts, fc.nat(300), (text, offset) => {
+        checkText(text)
+        checkCompletion(text, offset)
         expectPosition(text, attempt(text))
       }),
-      { numRuns: 2000 },
+      { numRuns },
     )
   })
-  test('every prefix and every cut of a long query', () => {
-    const text =
-      "select time_bucket(5m, time, 'Europe/Berlin') as t, tag.host, avg(usage)::integer, case when max(value) > 1 then 'a' else null end\n" +
-      "from cpu c where time between '2024-03-01' and now() - 1h and tag.dc not in ('x', ?) -- comment\n" +
-      'group by t, tag.host having count(*) > 3 fill(previous, 1h) order by t desc nulls last limit 10 offset 2'
+  test.each(statements)('every prefix and every cut of %s', text => {
     expect(attempt(text)).toBeUndefined()
     for (let at = 0; at < text.length; at++) {
-      expectPosition(text.slice(0, at), attempt(text.slice(0, at)))
-      const cut = text.slice(0, at) + text.slice(at + 1)
-      expectPosition(cut, attempt(cut))
+      checkText(text.slice(0, at))
+      checkText(text.slice(0, at) + text.slice(at + 1))
+      checkCompletion(text, at)
     }
   })
 })
@@ -80,6 +79,21 @@ describe('too much', () => {
     ['casts', `select 1${'::float'.repeat(many)}`],
     ['cases', `select ${'case when true then '.repeat(many)}1${' end'.repeat(many)}`],
     ['list elements', `select usage from cpu where usage in (${'1,'.repeat(110_000)}1)`],
+    ['sub-selects', `${'select a from ('.repeat(many)}select a from cpu${') as s'.repeat(many)}`],
+    ['open sub-selects', 'select a from ('.repeat(many)],
+    ['sub-selects and parentheses', `${'select a from ('.repeat(150)}select ${'('.repeat(100)}`],
+    [
+      'expressions in deep sub-selects',
+      `${'select a from ('.repeat(150)}select 1${' + 1'.repeat(100)} from cpu${') as s'.repeat(150)}`,
+    ],
+    ['joins', `select 1 from cpu a ${'join cpu b on time '.repeat(many)}`],
+    [
+      'sources of sub-selects',
+      `select 1 from cpu ${'join (select usage from cpu join mem on time) s on time '.repeat(200)}`,
+    ],
+    ['values', `insert into cpu values ${Array.from({ length: 60_000 }, () => '(1,2)').join(',')}`],
+    ['parentheses in an insert', `insert into cpu values (1, ${'('.repeat(many)}1${')'.repeat(many)})`],
+    ['signs in a delete', `delete from cpu where ${'- '.repeat(many)}time`],
     ['characters', 'a'.repeat(queryLengthMax + 1)],
   ])('%s', (_, text) => {
     expect(attempt(text)?.code).toBe('query_too_complex')
@@ -96,6 +110,12 @@ describe('too much', () => {
     ['a long regex', `select tag.host =~ /${'(a*)*'.repeat(50_000)}/ from cpu`, 'invalid_regex'],
   ])('%s', (_, text, code) => {
     expect(attempt(text)?.code).toBe(code)
+  })
+
+  test('an insert of ten thousand rows is fine', () => {
+    const rows = Array.from({ length: 10_000 }, (_, i) => `(${1_700_000_000 + i}, ${i}.25, true, 'note ${i}')`)
+    const { statement } = parse(`insert into cpu (host = 'a') fields (usage, up, note) values ${rows.join(', ')}`)
+    expect(statement.kind === 'insert' && statement.rows.length).toBe(10_000)
   })
 
   test('many alternatives are fine', () => {

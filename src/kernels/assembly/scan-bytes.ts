@@ -8,6 +8,14 @@ export function setSeed(value: u64): void {
 
 @inline
 export function equalBytes(a: usize, b: usize, length: usize): bool {
+  while (length >= 64) {
+    const ab = v128.or(v128.xor(v128.load(a), v128.load(b)), v128.xor(v128.load(a, 16), v128.load(b, 16)));
+    const cd = v128.or(v128.xor(v128.load(a, 32), v128.load(b, 32)), v128.xor(v128.load(a, 48), v128.load(b, 48)));
+    if (v128.any_true(v128.or(ab, cd))) return false;
+    a += 64;
+    b += 64;
+    length -= 64;
+  }
   while (length >= 16) {
     if (i8x16.bitmask(i8x16.eq(v128.load(a), v128.load(b))) != 0xffff) return false;
     a += 16;

@@ -13,31 +13,62 @@ const powers: usize = memory.data<f64>([
   1e21, 1e22,
 ]);
 
+const integerPowers: usize = memory.data<u64>([1, 10, 100, 1000, 10000, 100000, 1000000, 10000000]);
+
 export let number: f64 = 0;
 export let inexact: bool = false;
 
-// Eight ASCII digits at once: D. Lemire, "Quickly parsing eight digits" (2018).
+const zeros: u64 = 0x3030303030303030;
+
+/** The high bit of every byte of `x ^ zeros` that was no digit. */
 @inline
-function isEightDigits(x: u64): bool {
-  return (
-    ((x & 0xf0f0f0f0f0f0f0f0) | (((x + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4)) == 0x3333333333333333
-  );
+function nonDigits(digits: u64): u64 {
+  return (((digits & 0x7f7f7f7f7f7f7f7f) + 0x7676767676767676) | digits) & 0x8080808080808080;
 }
+/** The number of eight digits as bytes 0 to 9, the first the lowest: D. Lemire, "Quickly parsing eight digits" (2018). */
 @inline
-function eightDigits(x: u64): u64 {
-  x -= 0x3030303030303030;
-  x = x * 10 + (x >> 8);
+function eightDigits(digits: u64): u64 {
+  digits = digits * 10 + (digits >> 8);
   return (
-    ((x & 0x000000ff000000ff) * 0x000f424000000064 + ((x >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32
+    ((digits & 0x000000ff000000ff) * 0x000f424000000064 +
+      ((digits >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32
   );
 }
 
 /** Reads a JSON number into `number`; when that would not be exact, sets `inexact`. */
-// Clinger's fast path (PLDI 1990): mantissa and power of ten are both exact doubles, so one rounding happens.
 export function readNumber(p: usize): usize {
   inexact = false;
   const negative = load<u8>(p) == 45;
   if (negative) p++;
+  // Most numbers have at most seven characters: no loop, and no branch on how many digits stand where.
+  const digits = load<u64>(p) ^ zeros;
+  const stops = nonDigits(digits);
+  const whole: u64 = ctz(stops) >> 3;
+  if (stops != 0 && whole != 0 && (whole == 1 || (digits & 0xff) != 0)) {
+    const stop = <u32>load<u8>(p + <usize>whole);
+    const laterStops = stops & (stops - 1);
+    if (stop == 46 && laterStops != 0) {
+      const length: u64 = ctz(laterStops) >> 3;
+      const fraction = length - whole - 1;
+      if (fraction != 0 && (<u32>load<u8>(p + <usize>length) | 32) != 101) {
+        const wholeMask = ((<u64>1) << (whole << 3)) - 1;
+        const joined = (digits & wholeMask) | ((digits >> 8) & ~wholeMask);
+        const value =
+          <f64>eightDigits(joined << ((9 - length) << 3)) / load<f64>(powers + ((<usize>fraction) << 3));
+        number = negative ? -value : value;
+        return p + <usize>length;
+      }
+    } else if (stop != 46 && (stop | 32) != 101) {
+      const value = <f64>eightDigits(digits << ((8 - whole) << 3));
+      number = negative ? -value : value;
+      return p + <usize>whole;
+    }
+  }
+  return readLongNumber(p, negative);
+}
+
+// Clinger's fast path (PLDI 1990): mantissa and power of ten are both exact doubles, so one rounding happens.
+function readLongNumber(p: usize, negative: bool): usize {
   const first = p;
   let digit: u32 = <u32>load<u8>(p) - 48;
   if (digit > 9) return 0;
@@ -46,8 +77,8 @@ export function readNumber(p: usize): usize {
   if (digit == 0) {
     if (<u32>load<u8>(p) - 48 <= 9) return 0;
   } else {
-    const eight = load<u64>(p);
-    if (isEightDigits(eight)) {
+    const eight = load<u64>(p) ^ zeros;
+    if (nonDigits(eight) == 0) {
       mantissa = mantissa * 100000000 + eightDigits(eight);
       p += 8;
     }
@@ -63,12 +94,12 @@ export function readNumber(p: usize): usize {
   if (c == 46) {
     p++;
     const fraction = p;
-    let eight = load<u64>(p);
-    if (isEightDigits(eight)) {
+    let eight = load<u64>(p) ^ zeros;
+    if (nonDigits(eight) == 0) {
       mantissa = mantissa * 100000000 + eightDigits(eight);
       p += 8;
-      eight = load<u64>(p);
-      if (isEightDigits(eight)) {
+      eight = load<u64>(p) ^ zeros;
+      if (nonDigits(eight) == 0) {
         mantissa = mantissa * 100000000 + eightDigits(eight);
         p += 8;
       }
@@ -134,20 +165,18 @@ export function readTime(p: usize): usize {
   if (negative) p++;
   const first = p;
   let value: u64 = 0;
-  let eight = load<u64>(p);
-  if (isEightDigits(eight)) {
-    value = eightDigits(eight);
+  let eight = load<u64>(p) ^ zeros;
+  let stops = nonDigits(eight);
+  while (stops == 0) {
+    value = value * 100000000 + eightDigits(eight);
     p += 8;
-    eight = load<u64>(p);
-    if (isEightDigits(eight)) {
-      value = value * 100000000 + eightDigits(eight);
-      p += 8;
-    }
+    eight = load<u64>(p) ^ zeros;
+    stops = nonDigits(eight);
   }
-  let digit: u32;
-  while ((digit = <u32>load<u8>(p) - 48) <= 9) {
-    value = value * 10 + digit;
-    p++;
+  const rest: u64 = ctz(stops) >> 3;
+  if (rest != 0) {
+    value = value * load<u64>(integerPowers + ((<usize>rest) << 3)) + eightDigits(eight << ((8 - rest) << 3));
+    p += <usize>rest;
   }
   const digits = <i32>(p - first);
   if (digits == 0 || digits > 19 || (digits > 1 && load<u8>(first) == 48)) return 0;

@@ -8,14 +8,18 @@
  * 2. When the input says how far in time it is complete (`watermarkUs`), buckets that have ended leave at once, in order:
  *    memory is the open buckets, whatever the range.
  * 3. Statistics, runs and rows give the same groups and values, but for the rounding of sums.
+ * 4. Groups beyond the query's memory go on in temporary files, with the same result.
  */
-import type { Batch, Schema } from '../../columnar/batch.ts'
+import type { Schema } from '../../columnar/batch.ts'
 import type { AggregateNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import type { BatchStream } from '../operator.ts'
 import type { OpenScan } from '../scan/scan.ts'
 import { isSeriesColumn, seriesColumn } from '../scan/series.ts'
-import { Aggregator, type InputOrder } from './aggregator.ts'
+import type { SpillRun } from '../spill/run.ts'
+import type { Aggregator, InputOrder } from './aggregator.ts'
+import { PartitionedResults } from './partitioned-results.ts'
+import { Pass } from './pass.ts'
 import { type AddByRuns, type PartOfSeries, runAggregation } from './runs.ts'
 import { type Answers, answerFromStatistics } from './statistics.ts'
 
@@ -43,7 +47,8 @@ export async function* aggregate(
   execution: Execution,
 ): BatchStream {
   const input = openInput()
-  const aggregator = new Aggregator(node, input.schema, input.order, execution)
+  const pass = new Pass(node, input.schema, input.order, 0, execution)
+  const { aggregator } = pass
   const partOf = partsBySeries(aggregator, input.schema, execution)
   let addByRuns: AddByRuns = () => false
   if (options.byRuns && !aggregator.takesAnyRange) addByRuns = runAggregation(aggregator, partOf, execution.kernels)
@@ -54,30 +59,52 @@ export async function* aggregate(
   const addKnown = (beforeUs: number): void => {
     while (nextKnown < known.length && known[nextKnown]!.minTimeUs < beforeUs) known[nextKnown++]!.add()
   }
+  /** Set while some groups are in partitions: those that end wait here for them. */
+  let results: PartitionedResults | undefined
 
   try {
     if (answers === undefined || answers.unread.length > 0)
       for await (const batch of input.stream(answers?.unread)) {
-        if (!addByRuns(batch)) aggregator.add(batch)
+        if (pass.overflow !== undefined || !addByRuns(batch)) pass.add(batch)
+        // Groups known from statistics must be in memory: their rows are never read, so that no partition has them.
+        if (aggregator.isFull) await pass.makeRoom(() => addKnown(Infinity))
         if (batch.watermarkUs === undefined || aggregator.bucket === undefined) continue
         addKnown(batch.watermarkUs)
         const ended = aggregator.ended(batch.watermarkUs)
-        if (ended.length === 0) continue
-        yield* paced(aggregator.results(ended), execution)
-        aggregator.drop(ended)
+        if (pass.overflow === undefined) {
+          if (ended.length === 0) continue
+          yield* pass.results(ended)
+          aggregator.drop(ended)
+          continue
+        }
+        results ??= new PartitionedResults(node, input, execution)
+        await results.add(pass.results(ended))
+        if (ended.length > 0) aggregator.drop(ended)
+        if (pass.overflow.maxStartUs >= aggregator.bucket.functions.floor(batch.watermarkUs)) continue
+        // All that is in partitions has ended: what comes now may be held again.
+        yield* results.with(takenPartitions(pass))
+        results = undefined
       }
     addKnown(Infinity)
-    yield* paced(aggregator.results(aggregator.ended(Infinity)), execution)
+    const ended = aggregator.ended(Infinity)
+    if (pass.overflow === undefined) yield* pass.results(ended)
+    else {
+      results ??= new PartitionedResults(node, input, execution)
+      await results.add(pass.results(ended))
+      const partitions = takenPartitions(pass)
+      pass.close()
+      yield* results.with(partitions)
+    }
   } finally {
-    aggregator.release()
+    results?.close()
+    pass.close()
   }
 }
 
-async function* paced(batches: Generator<Batch>, execution: Execution): BatchStream {
-  for (const batch of batches) {
-    yield batch
-    await execution.pace()
-  }
+function takenPartitions(pass: Pass): SpillRun[] {
+  const runs = pass.overflow!.finish()
+  pass.overflow = undefined
+  return runs
 }
 
 /** The part of a group that a series decides, worked out once per series. */

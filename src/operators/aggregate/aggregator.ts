@@ -8,19 +8,20 @@
  * 1. Both ways give the same groups and values, but for the rounding of sums.
  * 2. Calls of equal arguments and kind share one state.
  */
-import { type Batch, columnIndex, type Schema, type ValueType } from '../../columnar/batch.ts'
+import { type Batch, columnIndex, type Schema } from '../../columnar/batch.ts'
 import { BatchBuilder } from '../../columnar/builder.ts'
 import type { Scalar } from '../../columnar/value.ts'
 import type { Expr } from '../../sydraql/expression.ts'
-import type { AggregateNode, Bucket } from '../../sydraql/plan.ts'
+import type { AggregateCall, AggregateNode, Bucket } from '../../sydraql/plan.ts'
 import { sameExpr } from '../../sydraql/rewrite.ts'
 import { type BucketFunction, bucketFunction } from '../buckets.ts'
 import { compile, constantValue } from '../compile.ts'
 import type { Execution } from '../execution.ts'
 import { columnType, type Evaluator, reusableCodes, reusableNumbers } from '../functions/evaluator.ts'
 import { asNumbers } from '../functions/numeric-evaluator.ts'
-import { type AggregateFunction, aggregateFunction } from './functions.ts'
+import { type AggregateFunction, aggregateFunction, columnCount } from './functions.ts'
 import { GroupTable } from './groups.ts'
+import { type PartitionIds, partitionIds } from './partitions.ts'
 import { type AggregateState, noGroup, type RowOrdering } from './state.ts'
 
 export interface BucketKey {
@@ -33,20 +34,31 @@ export interface Slot {
   readonly kind: string
   readonly argument: Expr | undefined
   readonly evaluator: Evaluator | undefined
+  /** The second argument, of functions that look at two. */
+  readonly secondArgument: Expr | undefined
+  readonly secondEvaluator: Evaluator | undefined
+  /** Minds which sequence a row is of, and when it was. */
+  readonly ordered: boolean
   readonly create: () => AggregateState
   state: AggregateState
 }
 
-interface Output {
+export interface Output {
   readonly slot: Slot
   readonly finish: AggregateFunction['finish']
+  readonly ofSorted: AggregateFunction['ofSorted']
+  /** Values by group, of a state whose values went to temporary files. */
+  known: Scalar[] | undefined
 }
 
-/** Where the input has rows' times and series; the ranks of its one metric, when it is a scan. */
+/** What the input's rows follow one another by. */
 export interface InputOrder {
   readonly time: string | undefined
+  /** The column of series ordinals and the ranks of its one metric, when the input is a scan. */
   readonly series: string | undefined
   readonly ranks: (() => Uint32Array) | undefined
+  /** Elsewhere: the columns that tell sequences apart. */
+  readonly partition?: readonly string[] | undefined
 }
 
 export class Aggregator {
@@ -58,13 +70,18 @@ export class Aggregator {
   readonly keys: readonly Evaluator[]
   /** Index of each of them among all keys. */
   readonly #plainKeys: readonly number[]
-  readonly #outputs: readonly Output[]
+  readonly outputs: readonly Output[]
   readonly #execution: Execution
   readonly #timeColumn: number
   readonly #seriesColumn: number
   readonly #ranks: (() => Uint32Array) | undefined
+  /** Where there are no series, and some state minds. */
+  readonly #partitions: PartitionIds | undefined
   /** One group, and no state that minds the order of rows. */
   readonly takesAnyRange: boolean
+  byteLength = 0
+  /** The query's memory is: something should go to temporary files. Without those, `memory_limit` has been thrown. */
+  isFull = false
   readonly #starts = reusableNumbers()
   readonly #groups = reusableCodes()
 
@@ -87,19 +104,22 @@ export class Aggregator {
     )
     this.#plainKeys = plain.map(key => node.keys.indexOf(key))
     const slots: Slot[] = []
-    this.#outputs = node.aggregates.map(call => {
-      const [argument, ...constants] = call.args
-      const type = argument === undefined ? undefined : columnType(argument.type)
+    this.outputs = node.aggregates.map(call => {
+      const [argument] = call.args
       const aggregate = aggregateFunction(call.function, {
-        type,
-        constants: constants.map(constantValue),
+        type: argument === undefined ? undefined : columnType(argument.type),
+        constants: call.args.slice(columnCount(call.function)).map(constantValue),
         distinct: call.distinct,
         kernels: execution.kernels,
       })
-      return { slot: slotFor(slots, argument, type, aggregate, input), finish: aggregate.finish }
+      const { finish, ofSorted } = aggregate
+      return { slot: slotFor(slots, call, aggregate, input), finish, ofSorted, known: undefined }
     })
     this.slots = slots
-    this.takesAnyRange = node.keys.length === 0 && slots.every(({ kind }) => kind !== 'first' && kind !== 'last')
+    const minds = slots.some(slot => slot.ordered)
+    this.takesAnyRange = node.keys.length === 0 && !minds
+    const partition = order.partition ?? []
+    this.#partitions = minds && partition.length > 0 ? partitionIds(partition, input) : undefined
     this.reserve()
   }
 
@@ -112,20 +132,25 @@ export class Aggregator {
       return
     }
     const columns = this.keys.map(key => key.evaluate(batch))
-    const starts = this.bucket === undefined ? undefined : this.#bucketStarts(batch)
+    const starts = this.bucket === undefined ? undefined : this.bucketStarts(batch)
     const groups = this.#groups(batch.length)
     this.table.assign(columns, starts, batch, groups)
     this.reserve()
     const rows = { length: batch.length, selection: batch.selection, groups, order: this.ordering(batch) }
-    for (const slot of this.slots) slot.state.add(slot.evaluator?.evaluate(batch), rows)
+    for (const slot of this.slots)
+      slot.state.add(slot.evaluator?.evaluate(batch), rows, slot.secondEvaluator?.evaluate(batch))
   }
 
   ordering(batch: Batch): RowOrdering | undefined {
     if (this.#timeColumn < 0) return undefined
+    const aggregator = this
     return {
       timesUs: this.times(batch),
-      series: this.#seriesColumn < 0 ? undefined : this.series(batch),
-      ranks: this.#ranks?.(),
+      timesValid: batch.columns[this.#timeColumn]!.valid,
+      series: this.#seriesColumn < 0 ? this.#partitions?.of(batch) : this.series(batch),
+      get ranks() {
+        return aggregator.ranks
+      },
     }
   }
 
@@ -136,19 +161,21 @@ export class Aggregator {
   series(batch: Batch): Uint32Array {
     return batch.columns[this.#seriesColumn]!.values as Uint32Array
   }
+  /** By ordinal or partition id. */
   get ranks(): Uint32Array | undefined {
-    return this.#ranks?.()
+    return this.#ranks === undefined ? this.#partitions?.ranks() : this.#ranks()
   }
 
   /** Makes room in the states for every group there is, and accounts for it. */
   reserve(): void {
     const { size } = this.table
-    let bytes = this.table.byteLength
+    let bytes = this.table.byteLength + (this.#partitions?.byteLength ?? 0)
     for (const { state } of this.slots) {
       state.reserve(size)
       bytes += state.byteLength
     }
-    this.#execution.memory.hold(this, bytes)
+    this.byteLength = bytes
+    this.isFull = !this.#execution.memory.tryHold(this, bytes)
   }
 
   release(): void {
@@ -169,13 +196,13 @@ export class Aggregator {
     const { node } = this
     const out = new BatchBuilder(node.schema, Math.min(groups.length, batchRows))
     const keys = node.keys.length
-    const row: Scalar[] = new Array(keys + this.#outputs.length).fill(null)
+    const row: Scalar[] = new Array(keys + this.outputs.length).fill(null)
     for (let i = 0; i < groups.length; i++) {
       const group = groups[i]!
       for (let key = 0; key < keys; key++) row[key] = this.#keyValue(group, key)
-      for (let o = 0; o < this.#outputs.length; o++) {
-        const { slot, finish } = this.#outputs[o]!
-        row[keys + o] = finish(slot.state, group)
+      for (let o = 0; o < this.outputs.length; o++) {
+        const { slot, finish, known } = this.outputs[o]!
+        row[keys + o] = known === undefined ? finish(slot.state, group) : known[group]!
       }
       out.push(row)
       if (out.length === batchRows || i === groups.length - 1) {
@@ -213,7 +240,8 @@ export class Aggregator {
     return plain < 0 ? this.table.bucketStart(group) : this.table.keyValue(group, plain)
   }
 
-  #bucketStarts(batch: Batch): Float64Array {
+  /** Of the rows that count, where there is a bucket key; overwritten by the next call. */
+  bucketStarts(batch: Batch): Float64Array {
     const starts = this.#starts(batch.length)
     const times = this.times(batch)
     const { floor } = this.bucket!.functions
@@ -227,19 +255,26 @@ export class Aggregator {
   }
 }
 
-function slotFor(
-  slots: Slot[],
-  argument: Expr | undefined,
-  type: ValueType | undefined,
-  aggregate: AggregateFunction,
-  input: Schema,
-): Slot {
-  const same = slots.find(slot => slot.kind === aggregate.kind && sameArgument(slot.argument, argument))
+function slotFor(slots: Slot[], call: AggregateCall, aggregate: AggregateFunction, input: Schema): Slot {
+  const [argument, second] = call.args.slice(0, columnCount(call.function))
+  const same = slots.find(
+    slot =>
+      slot.kind === aggregate.kind &&
+      sameArgument(slot.argument, argument) &&
+      sameArgument(slot.secondArgument, second),
+  )
   if (same !== undefined) return same
   const compiled = argument === undefined ? undefined : compile(argument, input)
-  const evaluator =
-    compiled !== undefined && type === 'boolean' && aggregate.kind === 'summary' ? asNumbers(compiled) : compiled
-  const slot: Slot = { kind: aggregate.kind, argument, evaluator, create: aggregate.create, state: aggregate.create() }
+  const slot: Slot = {
+    kind: aggregate.kind,
+    argument,
+    evaluator: compiled?.type === 'boolean' && aggregate.kind === 'summary' ? asNumbers(compiled) : compiled,
+    secondArgument: second,
+    secondEvaluator: second === undefined ? undefined : compile(second, input),
+    ordered: aggregate.ordered,
+    create: aggregate.create,
+    state: aggregate.create(),
+  }
   slots.push(slot)
   return slot
 }

@@ -11,6 +11,7 @@ import {
   grownNumbers,
   noGroup,
   type RowOrdering,
+  timeOf,
 } from './state.ts'
 
 const noSeries = 0xffffffff
@@ -27,7 +28,7 @@ export class EarliestState implements AggregateState {
   readonly #codes = new CodeTranslation(new InterningDictionary())
   /** Stands for the time where rows have none: they come as they come. */
   #sequence = 0
-  #ranks: Uint32Array | undefined
+  #order: Pick<RowOrdering, 'ranks'> | undefined
 
   constructor(type: ValueType, which: 'first' | 'last') {
     this.#type = type
@@ -45,13 +46,13 @@ export class EarliestState implements AggregateState {
 
   add(column: Column, rows: GroupedRows): void {
     const { order } = rows
-    this.#ranks = order?.ranks
+    this.#order = order
     if (column.type === 'string') this.#codes.from(column.dictionary)
     forValues(column, rows, (row, group) => this.#offerRow(column, row, group, order))
   }
 
   addRange(column: Column, from: number, to: number, group: number, order: RowOrdering | undefined): void {
-    this.#ranks = order?.ranks
+    this.#order = order
     if (column.type === 'string') this.#codes.from(column.dictionary)
     const { valid } = column
     // Rows of a range ascend in time, so that only the outermost value matters.
@@ -67,13 +68,13 @@ export class EarliestState implements AggregateState {
   }
 
   /** A number known from statistics. */
-  addKnown(group: number, value: number, timeUs: number, series: number, ranks: Uint32Array): void {
-    this.#ranks = ranks
+  addKnown(group: number, value: number, timeUs: number, series: number, order: Pick<RowOrdering, 'ranks'>): void {
+    this.#order = order
     if (this.#wins(group, timeUs, series)) this.#put(group, value, timeUs, series)
   }
 
   merge(other: EarliestState, groups: Uint32Array): void {
-    this.#ranks = other.#ranks
+    this.#order = other.#order ?? this.#order
     this.#sequence = Math.max(this.#sequence, other.#sequence)
     this.#codes.from(other.#codes.target)
     for (let group = 0; group < groups.length; group++) {
@@ -93,7 +94,7 @@ export class EarliestState implements AggregateState {
   }
 
   #offerRow(column: Column, row: number, group: number, order: RowOrdering | undefined): void {
-    const timeUs = order === undefined ? this.#sequence++ : order.timesUs[row]!
+    const timeUs = order === undefined ? this.#sequence++ : timeOf(order, row)
     const series = order?.series === undefined ? noSeries : order.series[row]!
     if (!this.#wins(group, timeUs, series)) return
     const value = column.values[row]!
@@ -104,9 +105,10 @@ export class EarliestState implements AggregateState {
     const bestUs = this.#timesUs[group]!
     if (timeUs !== bestUs) return Number.isNaN(bestUs) || timeUs < bestUs === (this.#direction === 1)
     const best = this.#series[group]!
-    if (series === best || series === noSeries || best === noSeries || this.#ranks === undefined)
-      return this.#direction === -1
-    return this.#ranks[series]! < this.#ranks[best]! === (this.#direction === 1)
+    if (series === best || series === noSeries || best === noSeries) return this.#direction === -1
+    const ranks = this.#order?.ranks
+    if (ranks === undefined) return this.#direction === -1
+    return ranks[series]! < ranks[best]! === (this.#direction === 1)
   }
 
   #put(group: number, value: number, timeUs: number, series: number): void {

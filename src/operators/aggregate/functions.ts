@@ -4,21 +4,32 @@ import type { Scalar } from '../../columnar/value.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
+import { CardinalityState } from './cardinality.ts'
+import { FrequencyState } from './distinct.ts'
 import { EarliestState } from './earliest.ts'
+import { ExtremeByState } from './extreme-by.ts'
 import { TextExtremeState } from './extremes.ts'
 import { MomentsState } from './moments.ts'
+import { type CountedPairs, PairSumsState, type SeriesTotal } from './pair-sums.ts'
+import type { PairMeasure } from './pairs.ts'
+import { QuantileSketchState } from './quantile-sketch.ts'
+import { type SortedFold, sortedDistinct, sortedMode, sortedPercentile } from './sorted-folds.ts'
 import type { AggregateState } from './state.ts'
 import { CountState, SummaryState } from './summary.ts'
-import { DistinctState, ValuesState } from './values.ts'
+import { ValuesState } from './values.ts'
 
 export interface AggregateFunction {
   /** Calls of one argument whose functions have one kind share a state. */
   readonly kind: string
+  /** The state looks at the time and the series of rows. */
+  readonly ordered: boolean
   create(): AggregateState
   finish(state: AggregateState, group: number): Scalar
+  /** The same from all non-null values of a group, ascending: of functions whose state can be drained. */
+  readonly ofSorted?: (() => SortedFold) | undefined
 }
 
-/** What is aggregated: the argument's type (undefined for `*`), and the constants after it. */
+/** What is aggregated: the first argument's type (undefined for `*`), and the constants after those that vary by row. */
 export interface AggregateSignature {
   readonly type: ValueType | undefined
   readonly constants: readonly Scalar[]
@@ -31,8 +42,10 @@ function define<S extends AggregateState>(
   kind: string,
   create: () => S,
   finish: (state: S, group: number) => Scalar,
+  ordered = false,
+  ofSorted?: () => SortedFold,
 ): AggregateFunction {
-  return { kind, create, finish: (state, group) => finish(state as S, group) }
+  return { kind, ordered, create, finish: (state, group) => finish(state as S, group), ofSorted }
 }
 
 const summary = (finish: (state: SummaryState, group: number) => Scalar) => (signature: AggregateSignature) =>
@@ -60,29 +73,63 @@ const earliest =
       which,
       () => new EarliestState(type!, which),
       (state, group) => state.value(group),
+      true,
     )
+
+const extremeBy =
+  (which: 'min' | 'max') =>
+  ({ type }: AggregateSignature) =>
+    define(
+      `${which}_by`,
+      () => new ExtremeByState(type!, which),
+      (state, group) => state.value(group),
+      true,
+    )
+
+const frequency =
+  (finish: (state: FrequencyState, group: number) => Scalar, ofSorted: () => SortedFold) =>
+  (signature: AggregateSignature) =>
+    define('frequency', () => new FrequencyState(signature.type!), finish, false, ofSorted)
+
+/** Over the columns that `pairs.ts` made. */
+const pairSums = (counted: CountedPairs, how: SeriesTotal) => (signature: AggregateSignature) =>
+  define(
+    `pairs ${counted}`,
+    () => new PairSumsState(signature.kernels, counted),
+    (state, group) => state.total(group, how),
+    true,
+  )
 
 const moments = (finish: (state: MomentsState, group: number) => Scalar) => () =>
   define('moments', () => new MomentsState(), finish)
 
-const percentile = (p: Scalar) => {
+function checkedRank(name: string, p: Scalar): number | null {
   if (p !== null && !(typeof p === 'number' && p >= 0 && p <= 1))
-    throw new SydraError('wrong_argument', `percentile needs a p from 0 to 1, not ${p}`)
+    throw new SydraError('wrong_argument', `${name} needs a p from 0 to 1, not ${p}`)
+  return p
+}
+
+function percentile(p: number | null): AggregateFunction {
   return define(
     'values',
     () => new ValuesState(),
+    (state, group) => (p === null ? null : state.percentile(group, p)),
+    false,
+    () => sortedPercentile(p),
+  )
+}
+
+function approximatePercentile(p: number | null): AggregateFunction {
+  return define(
+    'quantile sketch',
+    () => new QuantileSketchState(),
     (state, group) => (p === null ? null : state.percentile(group, p)),
   )
 }
 
 const functions: Readonly<Record<string, (signature: AggregateSignature) => AggregateFunction>> = {
   count(signature) {
-    if (signature.distinct)
-      return define(
-        'distinct',
-        () => new DistinctState(signature.type!),
-        (state, group) => state.count(group),
-      )
+    if (signature.distinct) return frequency((state, group) => state.distinct(group), sortedDistinct)(signature)
     if (isNumber(signature.type)) return summary((state, group) => state.count(group))(signature)
     return define(
       'count',
@@ -100,8 +147,40 @@ const functions: Readonly<Record<string, (signature: AggregateSignature) => Aggr
   stddev: moments((state, group) => state.stddev(group)),
   variance: moments((state, group) => state.variance(group)),
   median: () => percentile(0.5),
-  percentile: ({ constants }) => percentile(constants[0] ?? null),
+  percentile: ({ constants }) => percentile(checkedRank('percentile', constants[0] ?? null)),
+  approx_percentile: ({ constants }) => approximatePercentile(checkedRank('approx_percentile', constants[0] ?? null)),
+  approx_count_distinct: () =>
+    define(
+      'cardinality',
+      () => new CardinalityState(),
+      (state, group) => state.estimate(group),
+    ),
+  mode: frequency((state, group) => state.mode(group), sortedMode),
+  min_by: extremeBy('min'),
+  max_by: extremeBy('max'),
+  rate: pairSums('all', 'change per second'),
+  irate: pairSums('last', 'change per second'),
+  increase: pairSums('all', 'change'),
+  delta: pairSums('all', 'change'),
+  derivative: pairSums('all', 'change per second'),
+  integral: pairSums('all', 'area'),
+  time_weighted_avg: pairSums('all', 'mean area over time'),
 }
+
+/** What the pairs of a per-series aggregate measure; undefined for every other. */
+export const pairMeasures: Readonly<Partial<Record<string, PairMeasure>>> = {
+  rate: 'increase',
+  irate: 'increase',
+  increase: 'increase',
+  delta: 'delta',
+  derivative: 'delta',
+  integral: 'area',
+  time_weighted_avg: 'area',
+}
+
+/** How many arguments vary by row: two of `min_by(v, k)`, and of aggregates over pairs their change and elapsed time. */
+export const columnCount = (name: string): number =>
+  name === 'min_by' || name === 'max_by' || pairMeasures[name] !== undefined ? 2 : 1
 
 /** Every aggregate that can run, by its name in the registry. */
 export const implementedAggregates: readonly string[] = Object.keys(functions)

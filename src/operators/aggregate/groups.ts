@@ -11,7 +11,8 @@
 import type { Batch, Column, ValueType } from '../../columnar/batch.ts'
 import type { Scalar } from '../../columnar/value.ts'
 import { reusableCodes } from '../functions/evaluator.ts'
-import { type KeyIndex, keyIndex, keyRanks, NumberTable, PairTable } from './keys.ts'
+import { type KeyIndex, keyIndex, keyRanks, NumberTable, noId, PairTable } from './keys.ts'
+import { noGroup } from './state.ts'
 
 export class GroupTable {
   /** One index per key that is no bucket, in the order of the keys. */
@@ -64,6 +65,34 @@ export class GroupTable {
         group = this.group(part, start)
       }
       out[row] = group
+    }
+  }
+
+  /** Like `assign`, but nothing is added: `noGroup` where a row's group is not known. */
+  find(keys: readonly Column[], starts: Float64Array | undefined, batch: Batch, out: Uint32Array): void {
+    const { selection } = batch
+    const count = selection?.length ?? batch.length
+    for (let k = 0; k < count; k++) out[selection === undefined ? k : selection[k]!] = 0
+    for (let key = 0; key < keys.length; key++) {
+      const ids = this.#ids(batch.length)
+      this.#keys[key]!.find(keys[key]!, batch, ids)
+      for (let k = 0; k < count; k++) {
+        const row = selection === undefined ? k : selection[k]!
+        if (key === 0 || out[row] === noGroup || ids[row] === noId) {
+          if (key === 0 || out[row] !== noGroup) out[row] = ids[row] === noId ? noGroup : ids[row]!
+          continue
+        }
+        const pair = this.#pairs[key - 1]!.find(out[row]!, ids[row]!)
+        out[row] = pair < 0 ? noGroup : pair
+      }
+    }
+    if (!this.#hasBucket) return
+    for (let k = 0; k < count; k++) {
+      const row = selection === undefined ? k : selection[k]!
+      if (out[row] === noGroup) continue
+      const bucket = this.#buckets.find(starts![row]!)
+      const group = bucket === noId ? -1 : keys.length === 0 ? bucket : this.#groups.find(out[row]!, bucket)
+      out[row] = group < 0 ? noGroup : group
     }
   }
 

@@ -17,6 +17,8 @@ export interface KeyIndex {
   readonly byteLength: number
   /** Writes the id of each row that counts to `out[row]`. */
   assign(column: Column, batch: Batch, out: Uint32Array): void
+  /** The same for ids that are known; `noId` where there is none. */
+  find(column: Column, batch: Batch, out: Uint32Array): void
   /** The value of an id. */
   value(id: number): Scalar
   /** The id of a value, which is given one if it has none. */
@@ -55,7 +57,7 @@ function hashNumber(value: number): number {
 }
 
 const initialSlots = 64
-const noId = 0xffffffff
+export const noId = 0xffffffff
 
 /** Ids of numbers alone; null is the caller's business. */
 export class NumberTable {
@@ -86,6 +88,18 @@ export class NumberTable {
         if (this.#slots.length - 1 === mask) this.#slots[slot] = id + 1
         return id
       }
+      if (this.#keys[found - 1] === key) return found - 1
+    }
+  }
+
+  /** The id of a number that is known, else `noId`. */
+  find(value: number): number {
+    if (Number.isNaN(value)) return this.#nanId
+    const key = value + 0
+    const mask = this.#slots.length - 1
+    for (let slot = hashNumber(key) & mask; ; slot = (slot + 1) & mask) {
+      const found = this.#slots[slot]!
+      if (found === 0) return noId
       if (this.#keys[found - 1] === key) return found - 1
     }
   }
@@ -152,6 +166,16 @@ export class PairTable {
         if (this.#slots.length - 1 === mask) this.#slots[slot] = id + 1
         return id
       }
+      if (this.#left[found - 1] === left && this.#right[found - 1] === right) return found - 1
+    }
+  }
+
+  /** The id of a pair that is known, else -1. */
+  find(left: number, right: number): number {
+    const mask = this.#slots.length - 1
+    for (let slot = mix(left ^ Math.imul(right, 0x9e3779b1)) & mask; ; slot = (slot + 1) & mask) {
+      const found = this.#slots[slot]!
+      if (found === 0) return -1
       if (this.#left[found - 1] === left && this.#right[found - 1] === right) return found - 1
     }
   }
@@ -226,6 +250,20 @@ class NumberKeys implements KeyIndex {
     }
   }
 
+  find(column: Column, batch: Batch, out: Uint32Array): void {
+    const { values, valid } = column
+    const { selection } = batch
+    const count = selection?.length ?? batch.length
+    for (let k = 0; k < count; k++) {
+      const row = selection === undefined ? k : selection[k]!
+      if (valid !== undefined && valid[row] === 0) out[row] = this.#nullId
+      else {
+        const found = this.#table.find(values[row]!)
+        out[row] = found === noId ? noId : this.#shifted(found)
+      }
+    }
+  }
+
   value(id: number): Scalar {
     if (id === this.#nullId) return null
     const key = this.#table.key(id > this.#nullId && this.#nullId !== noId ? id - 1 : id)
@@ -279,6 +317,28 @@ class TextKeys implements KeyIndex {
         const id = this.idOf(dictionary.at(code))
         memo[code] = id + 1
         out[row] = id
+      }
+    }
+  }
+
+  find(column: StringColumn, batch: Batch, out: Uint32Array): void {
+    const { values, valid, dictionary } = column
+    const memo = this.#memo(dictionary)
+    const { selection } = batch
+    const count = selection?.length ?? batch.length
+    for (let k = 0; k < count; k++) {
+      const row = selection === undefined ? k : selection[k]!
+      if (valid !== undefined && valid[row] === 0) {
+        out[row] = this.#ids.get(null) ?? noId
+        continue
+      }
+      const code = values[row]!
+      const known = memo[code]!
+      if (known !== 0) out[row] = known - 1
+      else {
+        const id = this.#ids.get(dictionary.at(code))
+        if (id !== undefined) memo[code] = id + 1
+        out[row] = id ?? noId
       }
     }
   }

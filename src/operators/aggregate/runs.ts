@@ -32,7 +32,10 @@ export function runAggregation(aggregator: Aggregator, partOf: PartOfSeries, ker
     const runs = findRuns(series, times, batch.length, ends(batch.length))
     if (runs * runRowsMin > batch.length) return false
     const order = aggregator.ordering(batch)
-    const columns = aggregator.slots.map(slot => slot.evaluator?.evaluate(batch))
+    const columns: Columns = {
+      first: aggregator.slots.map(slot => slot.evaluator?.evaluate(batch)),
+      second: aggregator.slots.map(slot => slot.secondEvaluator?.evaluate(batch)),
+    }
     const runEnds = ends(batch.length)
     for (let run = 0, from = 0; run < runs; run++) {
       const to = runEnds[run]!
@@ -60,25 +63,19 @@ function findRuns(series: Uint32Array, times: Float64Array, length: number, ends
   return runs
 }
 
-type Cutter = (
-  columns: readonly (Column | undefined)[],
-  order: RowOrdering,
-  from: number,
-  to: number,
-  part: number,
-) => void
+/** Of each slot its arguments. */
+interface Columns {
+  readonly first: readonly (Column | undefined)[]
+  readonly second: readonly (Column | undefined)[]
+}
+
+type Cutter = (columns: Columns, order: RowOrdering, from: number, to: number, part: number) => void
 
 /** Cuts a run by bucket and adds the pieces to their groups. */
 function bucketCutter(aggregator: Aggregator, kernels: Kernels): Cutter {
   const { bucket, slots, table } = aggregator
-  const addRange = (
-    columns: readonly (Column | undefined)[],
-    order: RowOrdering,
-    from: number,
-    to: number,
-    group: number,
-  ) => {
-    for (let s = 0; s < slots.length; s++) slots[s]!.state.addRange(columns[s], from, to, group, order)
+  const addRange = ({ first, second }: Columns, order: RowOrdering, from: number, to: number, group: number) => {
+    for (let s = 0; s < slots.length; s++) slots[s]!.state.addRange(first[s], from, to, group, order, second[s])
   }
   if (bucket === undefined)
     return (columns, order, from, to, part) => {
@@ -129,14 +126,15 @@ function fixedCutter(aggregator: Aggregator, widthUs: number, originUs: number, 
       for (let run = 0, row = from; run < runs; run++) {
         const end = row + cells[run * 5]!
         for (let s = 0; s < slots.length; s++)
-          if (!isSummary(slots[s]!)) slots[s]!.state.addRange(columns[s], row, end, runGroups[run]!, order)
+          if (!isSummary(slots[s]!))
+            slots[s]!.state.addRange(columns.first[s], row, end, runGroups[run]!, order, columns.second[s])
         row = end
       }
     }
     for (let s = 0; s < slots.length; s++) {
       const { state } = slots[s]!
       if (!(state instanceof SummaryState)) continue
-      const column = columns[s]!
+      const column = columns.first[s]!
       const runs = cut(column.values as Float64Array, column.valid)
       if (!assigned) assign(runs)
       assigned = true

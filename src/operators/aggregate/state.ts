@@ -10,23 +10,29 @@
  */
 import type { Column } from '../../columnar/batch.ts'
 
-/** Rows to add. `columns` and `groups` are indexed by row; only those of `selection` (or [0, length)) count. */
+/** Rows to add. Columns and `groups` are indexed by row; only those of `selection` (or [0, length)) count. */
 export interface GroupedRows {
   readonly length: number
   readonly selection: Uint32Array | undefined
   readonly groups: Uint32Array
-  /** Orders rows for `first` and `last`: undefined where rows come as they come. */
+  /** What rows follow one another by, for states that mind it: undefined where rows come as they come. */
   readonly order: RowOrdering | undefined
 }
 
-/** Rows by (time, then printed series). */
+/** Rows by (time, then printed series, or whatever tells their sequences apart). */
 export interface RowOrdering {
   readonly timesUs: Float64Array
-  /** Ordinals; undefined where there is no series column. */
+  /** undefined: every row has a time. */
+  readonly timesValid: Uint8Array | undefined
+  /** Which sequence each row is of: ordinals of series, or dense ids; undefined where all rows are one. */
   readonly series: Uint32Array | undefined
-  /** By ordinal. */
+  /** By the numbers in `series`: asked for when two rows of one time meet. */
   readonly ranks: Uint32Array | undefined
 }
+
+/** Rows without a time come after all that have one. */
+export const timeOf = ({ timesUs, timesValid }: RowOrdering, row: number): number =>
+  timesValid === undefined || timesValid[row] === 1 ? timesUs[row]! : Infinity
 
 /** Marks a group of the other state that `merge` leaves out. */
 export const noGroup = 0xffffffff
@@ -34,12 +40,32 @@ export const noGroup = 0xffffffff
 export interface AggregateState {
   readonly byteLength: number
   reserve(groups: number): void
-  /** `column` is undefined for `count(*)` alone. */
-  add(column: Column | undefined, rows: GroupedRows): void
-  /** Adds rows [from, to), all of one group and ascending in time. */
-  addRange(column: Column | undefined, from: number, to: number, group: number, order: RowOrdering | undefined): void
+  /** `column` is undefined for `count(*)` alone; `second` is there for states of two arguments. */
+  add(column: Column | undefined, rows: GroupedRows, second?: Column): void
+  /** Adds rows [from, to), all of one group; where a state minds the order, also of one series and ascending in time. */
+  addRange(
+    column: Column | undefined,
+    from: number,
+    to: number,
+    group: number,
+    order: RowOrdering | undefined,
+    second?: Column,
+  ): void
+  /**
+   * States that keep values, not only a few numbers per group, give them out, so that they wait in temporary files: each
+   * value with its group and how often it is there (undefined: once). The state is not used afterwards.
+   */
+  drain?(): Generator<DrainedValues>
   /** Adds the other state's group g to `groups[g]`. The other is of the same class and is not used afterwards. */
   merge(other: AggregateState, groups: Uint32Array): void
+}
+
+/** Borrowed until the next are pulled; rows [0, length). */
+export interface DrainedValues {
+  readonly length: number
+  readonly groups: Uint32Array
+  readonly values: Column
+  readonly rows: Float64Array | undefined
 }
 
 /** Calls `visit` for each row that counts and is not null. */

@@ -98,7 +98,7 @@ function knownPiece(
         else if (state instanceof EarliestState && statistics !== undefined && statistics.count > 0) {
           const isFirst = kind === 'first'
           const timeUs = isFirst ? statistics.firstTimeUs : statistics.lastTimeUs
-          state.addKnown(group, isFirst ? statistics.first : statistics.last, timeUs, series!, aggregator.ranks!)
+          state.addKnown(group, isFirst ? statistics.first : statistics.last, timeUs, series!, aggregator)
         }
       }
     },

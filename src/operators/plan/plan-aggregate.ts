@@ -3,16 +3,20 @@
  * it; else over any input, row by row.
  */
 import type { Schema, ValueType } from '../../columnar/batch.ts'
+import { assert } from '../../lib/assert.ts'
 import type { ColumnRef, Expr } from '../../sydraql/expression.ts'
 import type { AggregateNode, LogicalPlan, ScanNode } from '../../sydraql/plan.ts'
-import { collectColumns } from '../../sydraql/rewrite.ts'
+import { collectColumns, sameExpr } from '../../sydraql/rewrite.ts'
 import { aggregate } from '../aggregate/aggregate.ts'
 import type { InputOrder } from '../aggregate/aggregator.ts'
 import type { Execution } from '../execution.ts'
 import { filter } from '../filter.ts'
 import { instrument } from '../instrument.ts'
 import type { BatchStream } from '../operator.ts'
+import type { PhysicalOrder } from '../scan/scan.ts'
 import { isSeriesColumn } from '../scan/series.ts'
+import { ascendingInTime } from './ascending.ts'
+import { goesBySeries, pairsOver, planPairs } from './plan-pairs.ts'
 import { asStream, planScan } from './plan-scan.ts'
 import type { PhysicalPlan, PhysicalRule, PlannerOptions } from './types.ts'
 
@@ -27,49 +31,62 @@ interface OrderedScan {
 
 export function planAggregate(node: AggregateNode, options: PlannerOptions, planInput: PlanInput): PhysicalPlan {
   const source = scanUnderFilters(node.input)
-  return source === undefined
-    ? aggregateAnything(node, planInput(node.input, options))
+  return source === undefined || !comesAsWanted(node, source.scan)
+    ? aggregateAnything(node, options, planInput)
     : aggregateScan(node, source, options)
 }
+
+/** A limited scan keeps the order that its limit is about, which may not be by series and time. */
+const comesAsWanted = (node: AggregateNode, scan: ScanNode): boolean =>
+  !isLimited(scan) || !goesBySeries(node) || scan.order === 'time' || scan.order === 'series,time'
+
+const isLimited = (scan: ScanNode): boolean => scan.limit !== undefined || scan.seriesLimit !== undefined
 
 function aggregateScan(node: AggregateNode, { scan, predicates }: OrderedScan, options: PlannerOptions): PhysicalPlan {
   const enabled = (rule: PhysicalRule) => !options.disabledRules.has(rule)
   const hasBucket = node.keys.some(key => key.bucket !== undefined)
   const others = node.keys.filter(key => key.bucket === undefined)
   const bySeries = others.every(key => dependsOnSeriesAlone(key.expr))
-  const isBare = predicates.length === 0 && scan.rowPredicate === undefined && scan.limit === undefined
+  const isBare = predicates.length === 0 && scan.rowPredicate === undefined && !isLimited(scan)
   const byRuns = isBare && bySeries && enabled('bucket-runs') && (others.length === 0 || enabled('series-groups'))
-  const fromStatistics = isBare && bySeries && enabled('statistics-answer')
-  // A scan with a limit of its own must keep the order that the limit is about.
-  const isStreaming = hasBucket && scan.limit === undefined && enabled('bucket-streaming')
-  const order = isStreaming ? 'windows' : scan.limit === undefined ? 'none' : scan.order
-  const planned = planScan(scan, order, options)
-  const input = predicates.reduceRight<PhysicalPlan>((below, predicate) => filterPlan(predicate, below), planned.plan)
+  const paired = goesBySeries(node) ? planPairs(node, scan.schema, { ordinals: 'series' }) : undefined
+  const fromStatistics = isBare && bySeries && paired === undefined && enabled('statistics-answer')
+  const isStreaming = hasBucket && !isLimited(scan) && enabled('bucket-streaming')
+  const point = isBare && bySeries && others.length === node.keys.length && enabled('last-point')
+  const ends = point ? scanOfEnds(node, scan) : undefined
+  const order = isLimited(scan) ? scan.order : scanOrder(isStreaming, hasBucket, paired !== undefined)
+  const planned = ends === undefined ? planScan(scan, order, options) : planScan(ends, ends.order, options)
+  const filtered = predicates.reduceRight<PhysicalPlan>(
+    (below, predicate) => filterPlan(predicate, below),
+    planned.plan,
+  )
+  const input = paired === undefined ? filtered : pairsOver(paired, filtered)
   const rules: PhysicalRule[] = []
   if (byRuns) rules.push('bucket-runs')
   if (byRuns && others.length > 0) rules.push('series-groups')
   if (fromStatistics) rules.push('statistics-answer')
   if (isStreaming) rules.push('bucket-streaming')
+  if (ends !== undefined) rules.push('last-point')
 
   const open = (execution: Execution): BatchStream => {
     const openInput = () => {
-      const opened = isBare ? planned.open(execution) : undefined
+      const opened = isBare && paired === undefined ? planned.open(execution) : undefined
       const metric = execution.catalog.metric(scan.metric)!
       return {
-        schema: scan.schema,
+        schema: input.schema,
         order: { time: 'time', series: 'series', ranks: () => execution.catalog.ranks(metric.id) },
         scan: opened,
         stream: (pieces?: readonly number[]) =>
           opened === undefined
             ? input.open(execution)
             : instrument(
-                'scan',
+                planned.plan,
                 asStream(() => opened.batches(pieces)),
                 execution,
               ),
       }
     }
-    return aggregate(node, openInput, { byRuns, fromStatistics }, execution)
+    return aggregate(paired?.node ?? node, openInput, { byRuns, fromStatistics }, execution)
   }
   return {
     name: 'aggregate',
@@ -77,8 +94,36 @@ function aggregateScan(node: AggregateNode, { scan, predicates }: OrderedScan, o
     details: { keys: node.keys.length, aggregates: node.aggregates.length },
     rules,
     inputs: [input],
-    open: execution => instrument('aggregate', open(execution), execution),
+    open(execution) {
+      return instrument(this, open(execution), execution)
+    },
   }
+}
+
+/**
+ * The scan of the rows that alone count when all that is asked is the first, or the last, value of one expression: each
+ * series' row at that end. Over all series together the one row would have to be found first; there it does not pay.
+ */
+function scanOfEnds({ keys, aggregates }: AggregateNode, scan: ScanNode): ScanNode | undefined {
+  const [first, ...others] = aggregates
+  if (first === undefined || keys.length === 0 || (first.function !== 'last' && first.function !== 'first'))
+    return undefined
+  const value = first.args[0]!
+  if (others.some(call => call.function !== first.function || !sameExpr(call.args[0]!, value))) return undefined
+  const { span } = value
+  const isNull: Expr = { kind: 'call', type: 'boolean', name: 'is_null', args: [value], span }
+  return {
+    ...scan,
+    rowPredicate: { kind: 'call', type: 'boolean', name: 'not', args: [isNull], span },
+    order: first.function === 'last' ? 'time desc' : 'time',
+    seriesLimit: 1,
+  }
+}
+
+/** Per-series aggregates need each series' rows to ascend: by windows, unless buckets are not to leave early. */
+function scanOrder(isStreaming: boolean, hasBucket: boolean, bySeries: boolean): PhysicalOrder {
+  if (!bySeries) return isStreaming ? 'windows' : 'none'
+  return isStreaming || !hasBucket ? 'series in windows' : 'series,time'
 }
 
 function filterPlan(predicate: Expr, input: PhysicalPlan): PhysicalPlan {
@@ -89,14 +134,22 @@ function filterPlan(predicate: Expr, input: PhysicalPlan): PhysicalPlan {
     details: {},
     rules: [],
     inputs: [input],
-    open: execution => instrument('filter', filter({ predicate, schema }, input.open(execution), execution), execution),
+    open(execution) {
+      return instrument(this, filter({ predicate, schema }, input.open(execution), execution), execution)
+    },
   }
 }
 
-/** Over anything but a scan rows are ordered by a column `time` where there is one, else as they come. */
-function aggregateAnything(node: AggregateNode, input: PhysicalPlan): PhysicalPlan {
-  const hasTime = input.schema.some(({ name, type, nullable }) => name === 'time' && type === 'timestamp' && !nullable)
-  const order: InputOrder = { time: hasTime ? 'time' : undefined, series: undefined, ranks: undefined }
+/** Over anything but a scan rows are ordered by the columns of their sequence, or come as they come. */
+function aggregateAnything(node: AggregateNode, options: PlannerOptions, planInput: PlanInput): PhysicalPlan {
+  const { sequence } = node
+  const time = node.input.schema.some(({ name }) => name === sequence.time) ? sequence.time : undefined
+  const bySeries = goesBySeries(node)
+  assert(!bySeries || time !== undefined, 'per-series aggregates have a time')
+  const below = planInput(bySeries ? ascendingInTime(node.input, { ...sequence, time: time! }) : node.input, options)
+  const paired = bySeries ? planPairs(node, below.schema, { columns: sequence.partition }) : undefined
+  const input = paired === undefined ? below : pairsOver(paired, below)
+  const order: InputOrder = { time, series: undefined, ranks: undefined, partition: sequence.partition }
   const openInput = (execution: Execution) => () => ({
     schema: input.schema,
     order,
@@ -104,13 +157,16 @@ function aggregateAnything(node: AggregateNode, input: PhysicalPlan): PhysicalPl
     stream: () => input.open(execution),
   })
   const none = { byRuns: false, fromStatistics: false }
+  const open = (execution: Execution) => aggregate(paired?.node ?? node, openInput(execution), none, execution)
   return {
     name: 'aggregate',
     schema: node.schema,
     details: { keys: node.keys.length, aggregates: node.aggregates.length },
     rules: [],
     inputs: [input],
-    open: execution => instrument('aggregate', aggregate(node, openInput(execution), none, execution), execution),
+    open(execution) {
+      return instrument(this, open(execution), execution)
+    },
   }
 }
 

@@ -19,15 +19,18 @@ export function planScan(node: ScanNode, order: PhysicalOrder, options: PlannerO
   const plan: PhysicalPlan = {
     name: 'scan',
     schema: node.schema,
-    details: { metric: node.metric, order, ...(node.limit === undefined ? {} : { limit: node.limit }) },
+    details: {
+      metric: node.metric,
+      order,
+      ...(node.limit === undefined ? {} : { limit: node.limit }),
+      ...(node.seriesLimit === undefined ? {} : { series_limit: node.seriesLimit }),
+    },
     rules: bounds ? ['block-bounds'] : [],
     inputs: [],
-    open: execution =>
-      instrument(
-        'scan',
-        asStream(() => open(execution).batches()),
-        execution,
-      ),
+    open(execution) {
+      const stream = asStream(() => open(execution).batches())
+      return instrument(this, stream, execution)
+    },
   }
   return { plan, open }
 }

@@ -7,6 +7,7 @@ import type { ScanNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { compilePredicate } from '../predicate.ts'
 import { isSeriesColumn, seriesColumn } from './series.ts'
+import type { SeriesLimit } from './series-limit.ts'
 
 const fieldPrefix = 'field.'
 
@@ -14,13 +15,14 @@ const fieldPrefix = 'field.'
 export const fieldNames = (node: ScanNode): string[] =>
   node.schema.filter(info => info.name.startsWith(fieldPrefix)).map(info => info.name.slice(fieldPrefix.length))
 
-/** Yields the buffer's rows in order until the scan's limit is reached; `ended` says that it was. */
+/** Yields the buffer's rows in order until the scan's limits are reached; `ended` says that they were. */
 export interface Emitter {
   emit(buffer: RowBuffer, watermarkUs: number | undefined): Generator<Batch>
   readonly ended: boolean
 }
 
-export function emitter(node: ScanNode, execution: Execution): Emitter {
+/** `perSeries`: takes the first rows of each series that satisfy the row predicate. */
+export function emitter(node: ScanNode, perSeries: SeriesLimit | undefined, execution: Execution): Emitter {
   const { catalog, kernels, batchRows } = execution
   const predicate =
     node.rowPredicate === undefined ? undefined : compilePredicate(node.rowPredicate, node.schema, kernels)
@@ -40,7 +42,7 @@ export function emitter(node: ScanNode, execution: Execution): Emitter {
 
   return {
     get ended() {
-      return remaining <= 0
+      return remaining <= 0 || perSeries?.open === 0
     },
     *emit(buffer, watermarkUs) {
       for (let from = 0; from < buffer.length && remaining > 0; from += batchRows) {
@@ -52,6 +54,8 @@ export function emitter(node: ScanNode, execution: Execution): Emitter {
           watermarkUs: to === buffer.length ? watermarkUs : undefined,
         }
         let selection = predicate?.(whole)
+        if (perSeries !== undefined)
+          selection = perSeries.take(buffer.series.subarray(from, to), selection, whole.length)
         const count = selection?.length ?? whole.length
         if (count > remaining) {
           if (selection === undefined) whole.length = remaining

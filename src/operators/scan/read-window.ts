@@ -59,7 +59,19 @@ export function readWindow(
     return true
   }
   for (const each of active) if (!read(each)) return false
-  sortRows(into, order, catalog.ranks(metric.id), duplicates)
+  const ranks = catalog.ranks(metric.id)
+  const asTheyCome = order === 'series-time' && !merging && comeBySeries(into, ranks)
+  if (!asTheyCome) sortRows(into, order, ranks, duplicates)
+  return true
+}
+
+/** Whether rows that need no merge are in order of (series, time) already: one look at each. */
+function comeBySeries({ series, timeUs, length }: RowBuffer, ranks: Uint32Array): boolean {
+  for (let row = 1; row < length; row++) {
+    const one = series[row]!
+    const before = series[row - 1]!
+    if (one === before ? timeUs[row]! < timeUs[row - 1]! : ranks[one]! < ranks[before]!) return false
+  }
   return true
 }
 

@@ -5,14 +5,17 @@
  *
  *   none         pieces one by one where nothing overlaps; the rest by windows
  *   windows      time windows ascending, rows of one series together within a window
+ *   series in windows   the same, and each series ascends: within a window by (series, time)
  *   time, desc   time windows, each sorted
  *   series,time  one series (or several small ones) after another, each by time windows
  *
  * Invariants:
  * 1. Memory is one window of about `rowsMax` rows, whatever the range; the first window is small.
  * 2. A (series, time) leaves once, merged by write order.
- * 3. In order `windows` a batch's `watermarkUs` is the end of its window.
+ * 3. In the orders by windows a batch's `watermarkUs` is the end of its window.
  * 4. Nothing is read before the first pull, nor after the limit is reached.
+ * 5. With a limit per series, what holds only series that have given their rows is not read: windows go the way of the
+ *    order, and pieces are asked for again for the series that are left whenever half of them are done.
  */
 import type { Batch } from '../../columnar/batch.ts'
 import { assert } from '../../lib/assert.ts'
@@ -34,9 +37,10 @@ import {
   windowRowsDefault,
 } from './read-window.ts'
 import { selectSeries, seriesSet } from './series.ts'
+import { type SeriesLimit, seriesLimit } from './series-limit.ts'
 import { type TimeSpan, WindowPlan } from './windows.ts'
 
-export type PhysicalOrder = ScanOrder | 'windows'
+export type PhysicalOrder = ScanOrder | 'windows' | 'series in windows'
 
 /** A scan whose pieces are known and not yet read. */
 export interface OpenScan {
@@ -51,6 +55,7 @@ export interface OpenScan {
 const windowOrders: Readonly<Record<PhysicalOrder, WindowOrder>> = {
   none: 'any',
   windows: 'any',
+  'series in windows': 'series-time',
   'series,time': 'series-time',
   time: 'time-series',
   'time desc': 'time-series desc',
@@ -62,6 +67,7 @@ interface Reading {
   readonly window: WindowReader
   readonly buffer: RowBuffer
   readonly emitter: Emitter
+  readonly perSeries: SeriesLimit | undefined
   /** Counts of pieces that are asked for again: segments counted already stay out of the query's. */
   readonly asked: ReadStatistics
 }
@@ -74,7 +80,7 @@ export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: bool
   const series = selectSeries(metric, node.seriesIds, node.seriesPredicate, catalog, kernels)
   const { fromUs, toUs } = node.range
   const request: ReadRequest = { metric, fields, fromUs, toUs, series, statistics: execution.read }
-  const empty = fromUs >= toUs || series?.ordinals.length === 0 || node.limit === 0
+  const empty = fromUs >= toUs || series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
   const pieces = empty ? [] : version.pieces(request)
   const isolated = isolatedPieces(pieces)
 
@@ -91,12 +97,15 @@ export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: bool
         bounds: blockBounds ? fieldBounds(node.rowPredicate, fields) : [],
         rowsMax: execution.windowRowsMax ?? windowRowsDefault,
       }
+      const ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
+      const perSeries = node.seriesLimit === undefined ? undefined : seriesLimit(node.seriesLimit, ordinals)
       const reading: Reading = {
         execution,
         request,
         window,
         buffer: new RowBuffer(fields),
-        emitter: emitter(node, execution),
+        emitter: emitter(node, perSeries, execution),
+        perSeries,
         asked: { ...execution.read, bytesRead: 0, blocksScanned: 0, blocksPruned: 0, rowsScanned: 0 },
       }
       const some = chosen === undefined ? pieces : chosen.map(index => pieces[index]!)
@@ -104,7 +113,8 @@ export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: bool
       try {
         if (order === 'none') yield* inStorageOrder(reading, some, alone)
         else if (order === 'series,time') yield* bySeries(reading, some)
-        else yield* byWindows(reading, some, alone, request, order === 'windows')
+        else if (perSeries !== undefined) yield* firstOfSeries(reading, perSeries, some, alone, chosen === undefined)
+        else yield* byWindows(reading, some, alone, request, order === 'windows' || order === 'series in windows')
       } finally {
         execution.read.bytesRead += reading.asked.bytesRead
         execution.read.blocksScanned += reading.asked.blocksScanned
@@ -129,26 +139,33 @@ function isolatedPieces(pieces: readonly Piece[]): Uint8Array {
   return Uint8Array.from(pieces, piece => (alone.has(piece) ? 1 : 0))
 }
 
-/** The pieces' windows, one after another; descending when the order is. */
+/**
+ * The pieces' windows, one after another; descending when the order is. It stops when `enough` says so, and gives what it
+ * has not read of the range.
+ */
 function* byWindows(
   reading: Reading,
   pieces: readonly Piece[],
   isolated: Uint8Array,
   range: TimeSpan,
   watermarks: boolean,
-): Generator<Batch> {
-  const { window, emitter } = reading
+  enough: () => boolean = () => false,
+): Generator<Batch, TimeSpan> {
+  const { window, emitter, perSeries } = reading
   const plan = new WindowPlan(pieces, range)
   const { extent } = plan
-  if (extent === undefined) return
+  if (extent === undefined) return nowhere
+  const isWanted = ({ piece }: ActivePiece): boolean => piece.series === undefined || !perSeries!.hasAll(piece.series)
   const descending = window.order === 'time-series desc'
   const active = activePieces(pieces, isolated, descending)
   let { fromUs, toUs } = extent
   let rows = Math.min(firstWindowRows, window.rowsMax)
-  while (fromUs < toUs && !emitter.ended) {
+  while (fromUs < toUs && !emitter.ended && !enough()) {
     let from = descending ? plan.beginBefore(toUs, rows) : fromUs
     let to = descending ? toUs : plan.endAfter(fromUs, rows)
-    while (!read(reading, active(from, to), from, to)) {
+    for (;;) {
+      const reached = active(from, to)
+      if (read(reading, perSeries === undefined ? reached : reached.filter(isWanted), from, to)) break
       const half = Math.floor((to - from) / 2)
       if (descending) from = to - half
       else to = from + half
@@ -157,6 +174,34 @@ function* byWindows(
     if (descending) toUs = from
     else fromUs = to
     rows = Math.min(rows * windowGrowth, window.rowsMax)
+  }
+  return { fromUs, toUs }
+}
+
+const nowhere: TimeSpan = { fromUs: 0, toUs: 0 }
+
+/** Windows until every series has given its rows; `narrowing`: pieces may be asked for again for those that have not. */
+function* firstOfSeries(
+  reading: Reading,
+  perSeries: SeriesLimit,
+  pieces: readonly Piece[],
+  isolated: Uint8Array,
+  narrowing: boolean,
+): Generator<Batch> {
+  const { emitter, execution, request, asked } = reading
+  let [some, alone]: [readonly Piece[], Uint8Array] = [pieces, isolated]
+  let left: TimeSpan = request
+  for (;;) {
+    const open = perSeries.open
+    left = yield* byWindows(reading, some, alone, left, false, () => narrowing && perSeries.open * 2 <= open)
+    if (emitter.ended || left.fromUs >= left.toUs) return
+    some = execution.version.pieces({
+      ...request,
+      ...left,
+      series: seriesSet(perSeries.openOrdinals()),
+      statistics: asked,
+    })
+    alone = isolatedPieces(some)
   }
 }
 
@@ -190,7 +235,7 @@ function* emitAll(reading: Reading): Generator<Batch> {
 
 /** Series in the order they print in; as many at once as a window holds, those with more by windows of time. */
 function* bySeries(reading: Reading, pieces: readonly Piece[]): Generator<Batch> {
-  const { execution, request, emitter, window } = reading
+  const { execution, request, emitter, window, perSeries } = reading
   const { catalog } = execution
   const ordinals = request.series?.ordinals ?? catalog.seriesOf(request.metric.id)
   const ranks = catalog.ranks(request.metric.id)
@@ -205,7 +250,9 @@ function* bySeries(reading: Reading, pieces: readonly Piece[]): Generator<Batch>
   for (let chunk = chunks.pop(); chunk !== undefined && !emitter.ended; chunk = chunks.pop()) {
     const own = chunk.length === ranked.length ? pieces : piecesOf(chunk, reading, pieces)
     if (chunk.length === 1) {
-      yield* byWindows(reading, own, isolatedPieces(own), request, false)
+      const [series] = chunk
+      const enough = () => perSeries?.hasAll(series!) === true
+      yield* byWindows(reading, own, isolatedPieces(own), request, false, enough)
       continue
     }
     const isolated = isolatedPieces(own)

@@ -216,11 +216,6 @@ export class Catalog extends TablesReader implements CatalogWriter {
     return from === this.sequence ? from : this.#journal.endWithin(from, bytesMax)
   }
 
-  /** All that is not confirmed: `pendingSince(confirmed)`. */
-  takePending(): Uint8Array {
-    return this.pendingSince(this.#confirmed)
-  }
-
   /** A WAL frame that carried the records below `upTo` is durable. */
   confirm(upTo: number): void {
     assert(upTo <= this.sequence, 'confirmed records do not exist')

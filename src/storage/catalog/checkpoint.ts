@@ -16,6 +16,7 @@ import { assert } from '../../lib/assert.ts'
 import type { File, Ports } from '../../lib/ports.ts'
 import { fromHex, toHex } from '../../lib/text.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
+import { unsupportedVersion } from '../unsupported-version.ts'
 import type { CatalogState } from './catalog.ts'
 import { corrupt } from './log.ts'
 import { StringPool, U32List } from './packed.ts'
@@ -270,8 +271,7 @@ class SectionReader {
     const sequence = new Float64Array(reader.raw(8).slice().buffer)[0]!
     if (reader.u32() !== this.#checksums.crc32(bytes.subarray(0, headerBytes - 4)))
       throw this.damage('the header is damaged', 0)
-    if (version !== checkpointVersion)
-      throw this.damage(`the format version is ${version}, this program reads ${checkpointVersion}`, 8)
+    if (version !== checkpointVersion) throw unsupportedVersion(this.#path, version, checkpointVersion)
     return { incarnation, sequence }
   }
 

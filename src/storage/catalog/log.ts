@@ -15,6 +15,7 @@ import { SydraError } from '../../lib/errors.ts'
 import type { File, Ports } from '../../lib/ports.ts'
 import { fromHex, toHex } from '../../lib/text.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
+import { unsupportedVersion } from '../unsupported-version.ts'
 
 export const logName = 'catalog.log'
 const logMagic = 'SYDRACLG'
@@ -115,8 +116,7 @@ function readHeader(
   const salt = reader.u32()
   if (reader.u32() !== checksums.crc32(bytes.subarray(0, headerBytes - 4)))
     throw corrupt(path, 0, 'the header is damaged')
-  if (version !== logVersion)
-    throw corrupt(path, 8, `the format version is ${version}, this program reads ${logVersion}`)
+  if (version !== logVersion) throw unsupportedVersion(path, version, logVersion)
   return { incarnation, salt }
 }
 

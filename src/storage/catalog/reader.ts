@@ -86,6 +86,34 @@ export class TablesReader implements CatalogReader {
     return ordinal < 0 ? undefined : ordinal
   }
 
+  /** Ids of these series, eight bytes each, little-endian. */
+  idBytes(ordinals: Uint32Array): Uint8Array {
+    const { idLow, idHigh } = this.tables.series
+    const view = new DataView(new ArrayBuffer(ordinals.length * 8))
+    for (const [i, ordinal] of ordinals.entries()) {
+      view.setUint32(i * 8, idLow.data[ordinal]!, true)
+      view.setUint32(i * 8 + 4, idHigh.data[ordinal]!, true)
+    }
+    return new Uint8Array(view.buffer)
+  }
+
+  /** Ordinals of the series with these ids; unknown ones are left out. */
+  ordinalsOf(ids: Uint8Array): Uint32Array {
+    const view = new DataView(ids.buffer, ids.byteOffset, ids.byteLength)
+    const ordinals = new Uint32Array(Math.floor(ids.length / 8))
+    let count = 0
+    for (let at = 0; at + 8 <= ids.length; at += 8) {
+      const ordinal = this.tables.series.find(view.getUint32(at, true), view.getUint32(at + 4, true))
+      if (ordinal >= 0) ordinals[count++] = ordinal
+    }
+    return ordinals.subarray(0, count)
+  }
+
+  /** The metric with this id. */
+  metricAt(metric: number): MetricInfo {
+    return this.#entry(metric).info
+  }
+
   metricOf(series: number): MetricInfo {
     return this.#entry(this.tables.series.metric.data[series]!).info
   }

@@ -15,6 +15,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import { isFileSystemError, type Ports } from '../../lib/ports.ts'
 import { toHex } from '../../lib/text.ts'
+import { setAside } from '../set-aside.ts'
 import type { FieldType, Tags } from '../types.ts'
 import { Catalog } from './catalog.ts'
 import { type CheckpointPorts, checkpointName, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
@@ -189,7 +190,7 @@ export interface CatalogEvidence {
 
 /**
  * Makes a new catalog from what the segments say, with a new incarnation and new ordinals. What was there before is
- * set aside as `catalog.ckpt.damaged` and `catalog.log.damaged`. The result is durable.
+ * set aside as `catalog.ckpt.damaged` and `catalog.log.damaged` (see `set-aside.ts`). The result is durable.
  */
 export async function rebuildFrom(
   options: CatalogStoreOptions,
@@ -198,7 +199,7 @@ export async function rebuildFrom(
   const { files } = options.ports
   for (const name of [checkpointName, logName]) {
     const path = `${options.directory}/${name}`
-    if (files.exists(path)) files.rename(path, `${path}.damaged`)
+    if (files.exists(path)) setAside(files, path)
   }
   const { ports, directory } = options
   const incarnation = toHex(ports.random.bytes(new Uint8Array(16)))

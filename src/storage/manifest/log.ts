@@ -11,6 +11,9 @@
  */
 import { SydraError } from '../../lib/errors.ts'
 import type { Checksums } from '../../lib/ports.ts'
+import type { TombstoneEntry } from '../tombstones/entry.ts'
+import type { Lsn } from '../types.ts'
+import { unsupportedVersion } from '../unsupported-version.ts'
 import type { ManifestEdit, ManifestState } from './state.ts'
 import { applyEdit } from './state.ts'
 
@@ -72,18 +75,16 @@ export function decodeManifest(bytes: Uint8Array, path: string, checksums: Check
     const end = found < 0 ? bytes.length : found
     const line = found < 0 ? undefined : decodeLine(bytes.subarray(at, end), checksums)
     if (n === 0 && line?.version !== undefined && line.version !== version) {
-      throw corrupt(
-        path,
-        at,
-        `format version ${line.version}, not ${version}`,
-        'open it with the version that wrote it',
-      )
+      throw unsupportedVersion(path, line.version, version)
     }
     if (line === undefined || line.n !== n || (n === 0 ? line.state : line.edit) === undefined) {
       if (state !== undefined && line === undefined && isTorn(bytes, at, found)) break
       throw corrupt(path, at, `line ${n + 1} does not check`)
     }
-    state = state === undefined ? line.state! : appliedTo(state, line.edit!, path, at)
+    state =
+      state === undefined
+        ? { ...line.state!, tombstones: line.state!.tombstones ?? [] }
+        : appliedTo(state, line.edit!, path, at)
     at = end + 1
     n++
   }
@@ -104,5 +105,27 @@ function appliedTo(state: ManifestState, edit: ManifestEdit, path: string, offse
 
 const rebuildHint = 'restore the file from a snapshot, or let SydraDB rebuild it from the segments'
 
-const corrupt = (path: string, offset: number, what: string, hint = rebuildHint) =>
-  new SydraError('corrupt_manifest', `${path} is damaged at byte ${offset}: ${what}`, { hint })
+const corrupt = (path: string, offset: number, what: string) =>
+  new SydraError('corrupt_manifest', `${path} is damaged at byte ${offset}: ${what}`, { hint: rebuildHint })
+
+/**
+ * The tombstones in the lines of a damaged manifest that check. Those that were removed since may be among them: they
+ * concern nothing any more. `damagedLines` may have held others.
+ */
+export function salvageTombstones(
+  bytes: Uint8Array,
+  checksums: Checksums,
+): { readonly tombstones: readonly TombstoneEntry[]; readonly damagedLines: number } {
+  const byLsn = new Map<Lsn, TombstoneEntry>()
+  let damagedLines = 0
+  for (let at = 0; at < bytes.length; ) {
+    const found = bytes.indexOf(newline, at)
+    const end = found < 0 ? bytes.length : found
+    const line = decodeLine(bytes.subarray(at, end), checksums)
+    if (line === undefined) damagedLines++
+    for (const entry of [...(line?.state?.tombstones ?? []), ...(line?.edit?.addTombstones ?? [])])
+      byLsn.set(entry.lsn, entry)
+    at = end + 1
+  }
+  return { tombstones: [...byLsn.values()], damagedLines }
+}

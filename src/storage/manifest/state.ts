@@ -6,9 +6,11 @@
  * Invariants:
  * 1. Rows with an LSN up to `flushedLsn` are in `segments`; it never decreases.
  * 2. Segment ids are unique, and `segments` is in write order: by highest LSN, then by id.
- * 3. `nextSegment` is above the number of every segment ever named, and `incarnation` never decreases.
+ * 3. Tombstones have LSNs up to `flushedLsn`, each its own, in their order: later ones are in the log.
+ * 4. `nextSegment` is above the number of every segment ever named, and `incarnation` never decreases.
  */
 import { assert } from '../../lib/assert.ts'
+import type { TombstoneEntry } from '../tombstones/entry.ts'
 import type { Lsn, SegmentMeta } from '../types.ts'
 
 /** Which of two rows with one (series, time) wins a field. Fixed when the database is made. */
@@ -23,6 +25,8 @@ export interface ManifestState {
   readonly flushedLsn: Lsn
   readonly nextSegment: number
   readonly segments: readonly SegmentMeta[]
+  /** Deletes that concern rows in segments. */
+  readonly tombstones: readonly TombstoneEntry[]
 }
 
 /** What changes; absent parts stay. */
@@ -30,6 +34,9 @@ export interface ManifestEdit {
   readonly add?: readonly SegmentMeta[]
   /** Ids of segments. */
   readonly remove?: readonly string[]
+  readonly addTombstones?: readonly TombstoneEntry[]
+  /** LSNs of tombstones. */
+  readonly removeTombstones?: readonly Lsn[]
   readonly flushedLsn?: Lsn
   readonly nextSegment?: number
   readonly incarnation?: number
@@ -44,15 +51,18 @@ export function newManifestState(id: Uint8Array, duplicates: Duplicates): Manife
     flushedLsn: 0,
     nextSegment: 1,
     segments: [],
+    tombstones: [],
   }
 }
 
 export function applyEdit(state: ManifestState, edit: ManifestEdit): ManifestState {
-  const { add = [], remove = [], ...rest } = edit
-  const next = { ...state, ...rest, segments: state.segments }
+  const { add = [], remove = [], addTombstones = [], removeTombstones = [], ...rest } = edit
+  const tombstones = withTombstones(state.tombstones, addTombstones, removeTombstones)
+  const next = { ...state, ...rest, segments: state.segments, tombstones }
   assert(next.flushedLsn >= state.flushedLsn, 'flushedLsn never decreases')
   assert(next.nextSegment >= state.nextSegment, 'nextSegment never decreases')
   assert(next.incarnation >= state.incarnation, 'the incarnation never decreases')
+  assert((tombstones.at(-1)?.lsn ?? 0) <= next.flushedLsn, 'later tombstones are in the log')
   if (add.length === 0 && remove.length === 0) return next
   const segments = new Map(state.segments.map(segment => [segment.id, segment]))
   for (const id of remove) assert(segments.delete(id), `segment ${id} is there to be removed`)
@@ -61,6 +71,21 @@ export function applyEdit(state: ManifestState, edit: ManifestEdit): ManifestSta
     segments.set(segment.id, segment)
   }
   return { ...next, segments: inWriteOrder([...segments.values()]) }
+}
+
+function withTombstones(
+  before: readonly TombstoneEntry[],
+  add: readonly TombstoneEntry[],
+  remove: readonly Lsn[],
+): readonly TombstoneEntry[] {
+  if (add.length === 0 && remove.length === 0) return before
+  const byLsn = new Map(before.map(tombstone => [tombstone.lsn, tombstone]))
+  for (const lsn of remove) assert(byLsn.delete(lsn), `tombstone ${lsn} is there to be removed`)
+  for (const tombstone of add) {
+    assert(!byLsn.has(tombstone.lsn), `tombstone ${tombstone.lsn} is new`)
+    byLsn.set(tombstone.lsn, tombstone)
+  }
+  return [...byLsn.values()].sort((a, b) => a.lsn - b.lsn)
 }
 
 const inWriteOrder = (segments: SegmentMeta[]): SegmentMeta[] =>
@@ -80,6 +105,8 @@ export interface RebuildSources {
   readonly nextSegment: number
   /** Where the log begins; what is before it was flushed. */
   readonly walFirstLsn: Lsn
+  /** What the damaged manifest still told. */
+  readonly tombstones?: readonly TombstoneEntry[]
 }
 
 /**
@@ -89,6 +116,7 @@ export interface RebuildSources {
  *   only part of what replaces it is there, keeps both: reading merges them to the same rows.
  * - The newest flush may be incomplete: its edit was perhaps never written. Its LSNs count as not flushed, so that the log
  *   is replayed over it, which merges to the same rows as well. Earlier flushes were complete, for they go one at a time.
+ * - Tombstones that count as not flushed are replayed too.
  */
 export function rebuildManifest(found: readonly FoundSegment[], sources: RebuildSources): ManifestState {
   const byId = new Map(found.map(segment => [segment.id, segment]))
@@ -99,12 +127,15 @@ export function rebuildManifest(found: readonly FoundSegment[], sources: Rebuild
     }
   }
   const segments = inWriteOrder([...byId.values()].map(({ replaces: _, ...meta }) => meta))
+  const flushedLsn = Math.max(sources.walFirstLsn - 1, flushedFor(found))
+  const tombstones = sources.tombstones ?? []
   return {
     ...newManifestState(sources.databaseId, sources.duplicates),
     incarnation: sources.incarnation,
-    flushedLsn: Math.max(sources.walFirstLsn - 1, flushedFor(found)),
+    flushedLsn,
     nextSegment: sources.nextSegment,
     segments,
+    tombstones: tombstones.filter(({ lsn }) => lsn <= flushedLsn).sort((a, b) => a.lsn - b.lsn),
   }
 }
 

@@ -13,14 +13,12 @@
 import type { InterningDictionary } from '../../columnar/batch.ts'
 import { sortPermutation } from '../sort-permutation.ts'
 import type { FieldRows, MetricRows, SeriesRanges } from '../types.ts'
+import { type ChunkArray, type ChunkMemory, chunkRowsMax } from './chunk-memory.ts'
 
-export const chunkRowsMax = 16_384
 const firstChunkRows = 256
 
-type Values = Float64Array | Uint8Array | Uint32Array
-
 export interface ChunkColumn {
-  values: Values
+  values: ChunkArray
   valid: Uint8Array | undefined
   /** Rows written or known to be null. */
   length: number
@@ -33,11 +31,6 @@ interface ChunkOrder {
   ranges: SeriesRanges | undefined
 }
 
-/** Counts bytes for whoever asks how large the memtable is. */
-export interface MemoryAccount {
-  bytes: number
-}
-
 export class Chunk {
   rows = 0
   series: Uint32Array
@@ -46,20 +39,15 @@ export class Chunk {
   readonly columns: (ChunkColumn | undefined)[] = []
   minTimeUs = Number.POSITIVE_INFINITY
   maxTimeUs = Number.NEGATIVE_INFINITY
-  readonly #account: MemoryAccount
+  readonly #memory: ChunkMemory
   #order: ChunkOrder | undefined
 
-  constructor(account: MemoryAccount, first: boolean) {
+  constructor(memory: ChunkMemory, first: boolean) {
     const capacity = first ? firstChunkRows : chunkRowsMax
-    this.#account = account
-    this.series = this.#counted(new Uint32Array(capacity))
-    this.timeUs = this.#counted(new Float64Array(capacity))
-    this.previous = this.#counted(new Uint32Array(capacity))
-  }
-
-  #counted<A extends Values>(array: A): A {
-    this.#account.bytes += array.byteLength
-    return array
+    this.#memory = memory
+    this.series = memory.uint32(capacity)
+    this.timeUs = memory.float64(capacity)
+    this.previous = memory.uint32(capacity)
   }
 
   /** Copies rows [from, from + count) of the batch; the caller has checked that they fit and links them. */
@@ -89,20 +77,21 @@ export class Chunk {
     let column = this.columns[id]
     if (column === undefined) {
       const capacity = this.timeUs.length
+      const memory = this.#memory
       const values =
         type === 'string'
-          ? new Uint32Array(capacity)
+          ? memory.uint32(capacity).fill(0)
           : type === 'boolean'
-            ? new Uint8Array(capacity)
-            : new Float64Array(capacity)
-      column = this.columns[id] = { values: this.#counted(values), valid: undefined, length: 0 }
+            ? memory.uint8(capacity)
+            : memory.float64(capacity)
+      column = this.columns[id] = { values, valid: undefined, length: 0 }
     }
     if (column.length < at) this.#mask(column)
     const valid = rows.valid?.subarray(from, from + count)
     if (valid?.includes(0)) this.#mask(column).set(valid, at)
     else column.valid?.fill(1, at, at + count)
     if (type === 'string')
-      this.#account.bytes += intern(rows, from, count, column.values as Uint32Array, at, dictionary(id))
+      this.#memory.bytes += intern(rows, from, count, column.values as Uint32Array, at, dictionary(id))
     else column.values.set(rows.values.subarray(from, from + count) as never, at)
     column.length = at + count
   }
@@ -110,7 +99,7 @@ export class Chunk {
   /** The column's validity, made now if nothing was null so far. */
   #mask(column: ChunkColumn): Uint8Array {
     if (column.valid === undefined) {
-      column.valid = this.#counted(new Uint8Array(this.timeUs.length))
+      column.valid = this.#memory.uint8(this.timeUs.length)
       column.valid.fill(1, 0, column.length)
     }
     return column.valid
@@ -120,22 +109,23 @@ export class Chunk {
     if (rows <= this.timeUs.length) return
     let capacity = this.timeUs.length
     while (capacity < rows) capacity *= 2
-    this.series = this.#grown(this.series, new Uint32Array(capacity))
-    this.timeUs = this.#grown(this.timeUs, new Float64Array(capacity))
-    this.previous = this.#grown(this.previous, new Uint32Array(capacity))
+    this.series = this.#grown(this.series, this.#memory.uint32(capacity))
+    this.timeUs = this.#grown(this.timeUs, this.#memory.float64(capacity))
+    this.previous = this.#grown(this.previous, this.#memory.uint32(capacity))
     for (const column of this.columns) {
       if (column === undefined) continue
       const { values, valid } = column
-      if (values instanceof Float64Array) column.values = this.#grown(values, new Float64Array(capacity))
-      else if (values instanceof Uint32Array) column.values = this.#grown(values, new Uint32Array(capacity))
-      else column.values = this.#grown(values, new Uint8Array(capacity))
-      if (valid !== undefined) column.valid = this.#grown(valid, new Uint8Array(capacity))
+      if (values instanceof Float64Array) column.values = this.#grown(values, this.#memory.float64(capacity))
+      else if (values instanceof Uint32Array) column.values = this.#grown(values, this.#memory.uint32(capacity))
+      else column.values = this.#grown(values, this.#memory.uint8(capacity))
+      if (valid !== undefined) column.valid = this.#grown(valid, this.#memory.uint8(capacity))
     }
   }
 
-  #grown<A extends Values>(from: A, to: A): A {
+  #grown<A extends ChunkArray>(from: A, to: A): A {
     to.set(from as never)
-    this.#account.bytes += to.byteLength - from.byteLength
+    to.fill(0, from.length)
+    this.#memory.outgrown(from)
     return to
   }
 
@@ -149,7 +139,7 @@ export class Chunk {
     const order = this.#orderOf(rows, ranks)
     if (order.ranges === undefined) {
       order.ranges = rangesOf(this.series, this.timeUs, rows, order.permutation)
-      this.#account.bytes += order.ranges.series.length * rangeBytes
+      this.#memory.bytes += order.ranges.series.length * rangeBytes
     }
     return order.ranges
   }
@@ -158,7 +148,7 @@ export class Chunk {
     if (this.#order?.rows !== rows) {
       // Ranks move when series are added, but the order among series never changes: what is cached stays right.
       const permutation = sortPermutation(this.series, this.timeUs, rows, 'series-time', ranks)?.slice()
-      this.#account.bytes += (permutation?.byteLength ?? 0) - orderBytes(this.#order)
+      this.#memory.bytes += (permutation?.byteLength ?? 0) - orderBytes(this.#order)
       this.#order = { rows, permutation, ranges: undefined }
     }
     return this.#order

@@ -3,7 +3,7 @@
  *
  *   append ─> metric tables (chunks in arrival order)
  *                ├─ view     row counts as of a moment ─> pieces for scans
- *                └─ freeze   no more rows ─> per metric sorted and merged, for the segment writer
+ *                └─ freeze   no more rows ─> per metric sorted and merged in slices, for the segment writer
  *
  * Invariants:
  * 1. Rows become visible in LSN order, batch by batch: a view sees all rows of a batch or none.
@@ -15,15 +15,17 @@ import type { CatalogReader } from '../catalog/types.ts'
 import type { Duplicates } from '../merge.ts'
 import type { RowBuffer } from '../row-buffer.ts'
 import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch } from '../types.ts'
-import { chunkRowsMax, type MemoryAccount } from './chunk.ts'
+import { ChunkMemory, type ChunkPool, chunkRowsMax } from './chunk-memory.ts'
 import { tablePieces } from './pieces.ts'
 import { SeriesRows } from './series-rows.ts'
-import { sortedRows } from './sorted-rows.ts'
+import { sortedSlices } from './sorted-rows.ts'
 import { MetricTable } from './table.ts'
 
 export interface MemtableOptions {
   /** Which of two rows of one (series, time) wins, field by field. */
   readonly duplicates: Duplicates
+  /** Where arrays come from and go to; undefined: from and to the collector. */
+  readonly pool?: ChunkPool | undefined
 }
 
 export interface MemtableView {
@@ -33,11 +35,18 @@ export interface MemtableView {
   pieces(request: ReadRequest, catalog: CatalogReader): Piece[]
 }
 
-/** The rows of one metric by (series rank, time), merged. */
-export interface SortedMetric {
+/** The rows of one metric in a frozen memtable. */
+export interface FrozenTable {
   readonly metric: MetricInfo
-  /** With the fields that any row has, in the order of their ids. */
-  readonly rows: RowBuffer
+  /** In arrival order, duplicates counted. */
+  readonly chunks: readonly { readonly rows: number; readonly timeUs: Float64Array }[]
+  /** At most so many rows from all over it, in no order. */
+  sample(rows: number): RowBuffer
+  /**
+   * The rows by (series rank, time), merged, a slice of whole series at a time, borrowed until the next; with the fields
+   * that any row has, in the order of their ids. A slice has at most `rowsMax` rows (default 65,536) or one series.
+   */
+  slices(catalog: CatalogReader, rowsMax?: number): Generator<RowBuffer, void, undefined>
 }
 
 export interface FrozenMemtable {
@@ -49,8 +58,10 @@ export interface FrozenMemtable {
   readonly minTimeUs: number
   readonly maxTimeUs: number
   view(): MemtableView
-  /** One metric at a time, in the order of metric ids; each buffer is the caller's, made when it is asked for. */
-  metrics(catalog: CatalogReader): Generator<SortedMetric, void, undefined>
+  /** In the order of metric ids. */
+  tables(): readonly FrozenTable[]
+  /** Its rows are in segments and nobody reads it or a view of it any more: its memory is for others. */
+  release(): void
 }
 
 export class Memtable implements FrozenMemtable {
@@ -58,7 +69,7 @@ export class Memtable implements FrozenMemtable {
   /** By metric id. */
   readonly #tables: (MetricTable | undefined)[] = []
   readonly #newest = new SeriesRows()
-  readonly #account: MemoryAccount = { bytes: 0 }
+  readonly #memory: ChunkMemory
   #frozen = false
   #view: MemtableView | undefined
   rowCount = 0
@@ -68,13 +79,14 @@ export class Memtable implements FrozenMemtable {
   minTimeUs = Number.POSITIVE_INFINITY
   maxTimeUs = Number.NEGATIVE_INFINITY
 
-  constructor({ duplicates }: MemtableOptions) {
+  constructor({ duplicates, pool }: MemtableOptions) {
     this.#duplicates = duplicates
+    this.#memory = new ChunkMemory(pool)
   }
 
   /** Memory of its arrays and strings. */
   get byteLength(): number {
-    return this.#account.bytes + this.#newest.byteLength
+    return this.#memory.bytes + this.#newest.byteLength
   }
 
   /** Copies the rows of one commit; LSNs ascend. */
@@ -83,7 +95,7 @@ export class Memtable implements FrozenMemtable {
     assert(lsn >= this.maxLsn, 'rows are appended in LSN order')
     for (const rows of batch.metrics) {
       if (rows.length === 0) continue
-      const table = (this.#tables[rows.metric.id] ??= new MetricTable(rows.metric, this.#account))
+      const table = (this.#tables[rows.metric.id] ??= new MetricTable(rows.metric, this.#memory))
       table.append(rows, this.#newest)
       this.rowCount += rows.length
       const latest = table.chunks.at(-1)!
@@ -123,13 +135,22 @@ export class Memtable implements FrozenMemtable {
     return this
   }
 
-  *metrics(catalog: CatalogReader): Generator<SortedMetric, void, undefined> {
+  release(): void {
+    assert(this.#frozen, 'the active memtable is in use')
+    this.#memory.release()
+  }
+
+  tables(): readonly FrozenTable[] {
     assert(this.#frozen, 'only a frozen memtable is flushed')
-    for (const table of this.#tables) {
-      if (table === undefined) continue
-      const { id } = table.metric
-      const rows = sortedRows(table, catalog.ranks(id), catalog.seriesOf(id).length, this.#duplicates)
-      yield { metric: table.metric, rows }
-    }
+    const present = this.#tables.filter(table => table !== undefined)
+    return present.map(table => ({
+      metric: table.metric,
+      chunks: table.chunks,
+      sample: rows => table.sample(rows),
+      slices: (catalog, rowsMax) => {
+        const { id } = table.metric
+        return sortedSlices(table, catalog.ranks(id), catalog.seriesOf(id).length, this.#duplicates, rowsMax)
+      },
+    }))
   }
 }

@@ -9,8 +9,11 @@
  *    it falls below the range.
  */
 import { InterningDictionary } from '../../columnar/batch.ts'
+import { RowBuffer } from '../row-buffer.ts'
 import type { FieldInfo, MetricInfo, MetricRows } from '../types.ts'
-import { Chunk, chunkRowsMax, type MemoryAccount } from './chunk.ts'
+import { Chunk } from './chunk.ts'
+import { type ChunkMemory, chunkRowsMax } from './chunk-memory.ts'
+import { gatherRows } from './gather.ts'
 import type { SeriesRows } from './series-rows.ts'
 
 export class MetricTable {
@@ -18,12 +21,12 @@ export class MetricTable {
   readonly chunks: Chunk[] = []
   rows = 0
   readonly #dictionaries: (InterningDictionary | undefined)[] = []
-  readonly #account: MemoryAccount
+  readonly #memory: ChunkMemory
   readonly #latest: number[] = []
 
-  constructor(metric: MetricInfo, account: MemoryAccount) {
+  constructor(metric: MetricInfo, memory: ChunkMemory) {
     this.metric = metric
-    this.#account = account
+    this.#memory = memory
   }
 
   append(batch: MetricRows, newest: SeriesRows): void {
@@ -31,7 +34,7 @@ export class MetricTable {
       let chunk = this.chunks.at(-1)
       if (chunk === undefined || chunk.rows === chunkRowsMax) {
         if (chunk !== undefined) this.#latest.push(this.latestTimeUs(this.chunks.length - 1))
-        chunk = new Chunk(this.#account, chunk === undefined)
+        chunk = new Chunk(this.#memory, chunk === undefined)
         this.chunks.push(chunk)
       }
       const at = chunk.rows
@@ -49,6 +52,18 @@ export class MetricTable {
   /** Fields that a row has, in the order of their ids. */
   presentFields(): FieldInfo[] {
     return this.metric.fields.filter(({ id }) => this.chunks.some(chunk => chunk.columns[id] !== undefined))
+  }
+
+  /** At most so many rows, taken evenly from the chunks. */
+  sample(rows: number): RowBuffer {
+    const buffer = new RowBuffer(this.presentFields(), rows)
+    const each = Math.max(1, Math.floor(rows / this.chunks.length))
+    for (const chunk of this.chunks.slice(0, rows)) {
+      const step = Math.max(1, Math.floor(chunk.rows / each))
+      const picked = Uint32Array.from({ length: Math.min(each, chunk.rows) }, (_, i) => i * step)
+      gatherRows(chunk, picked, 0, picked.length, buffer, this.dictionary)
+    }
+    return buffer
   }
 
   latestTimeUs(index: number): number {

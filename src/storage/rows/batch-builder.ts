@@ -8,14 +8,14 @@
  * column, one tight loop per layout. Bodies mostly have one layout: then places are not needed.
  *
  * Invariants:
- * 1. The arrays of a batch are its own, of exact length; those of one metric share a buffer.
+ * 1. The arrays of a batch are its own until it is recycled, of exact length; those of one metric share a buffer.
  * 2. Rows without a time get the server's, strictly increasing in scan order.
  * 3. A batch ends before its columns take more than `batchBytesMax`, but holds at least one row.
  */
 import type { Scanner } from '../../kernels/scan.ts'
 import { assert } from '../../lib/assert.ts'
 import type { FieldInfo, FieldRows, MetricInfo, MetricRows, RowBatch } from '../types.ts'
-import { ColumnArena } from './column-arena.ts'
+import { ArenaPool, ColumnArena } from './column-arena.ts'
 import type { Layout, Layouts } from './layout.ts'
 import { batchBytesMax, batchRowsMax } from './limits.ts'
 
@@ -55,6 +55,7 @@ type Values = Float64Array | Uint8Array | Uint32Array
 export class BatchBuilder {
   readonly #scanner: Scanner
   readonly #meaning: RowMeaning
+  readonly #arenas = new ArenaPool()
   // scratch, as long as the largest batch so far; rows count from the batch's first
   #groupOf = new Uint32Array(0)
   #place = new Uint32Array(0)
@@ -81,13 +82,18 @@ export class BatchBuilder {
     let byteLength = 0
     const metrics = this.#metrics.map(metric => {
       const rows = this.#fill(metric)
-      byteLength += metricBytes(rows)
+      byteLength += metricBufferBytes(metric) + textBytes(rows)
       return rows
     })
     for (const { layout } of this.#groups) this.#groupOfLayout[layout.id] = 0
     this.#groups = []
     this.#metrics = []
     return { metrics, rowCount, byteLength }
+  }
+
+  /** Takes back a batch that was built here and that nobody reads any more. */
+  recycle({ metrics }: RowBatch): void {
+    for (const { timeUs } of metrics) this.#arenas.recycle(timeUs.buffer)
   }
 
   /** One group for all rows when they have one layout (how many), else 0. */
@@ -97,7 +103,7 @@ export class BatchBuilder {
     const from = this.#from
     const id = layoutIds[rowTemplates[from]!]!
     const staged = this.#scanner.rowCount()
-    for (let row = from; row < staged; row++) if (layoutIds[rowTemplates[row]!] !== id) return 0
+    if (layouts.size > 1) for (let row = from; row < staged; row++) if (layoutIds[rowTemplates[row]!] !== id) return 0
     const group = this.#openGroup(layouts.at(id))
     const fitting = Math.max(1, Math.floor(batchBytesMax / group.metric.rowBytes))
     group.count = Math.min(staged - from, fitting, batchRowsMax)
@@ -201,8 +207,8 @@ export class BatchBuilder {
   #giveTimes(count: number): void {
     const { rowTimesUs } = this.#scanner
     const end = this.#from + count
-    for (let row = this.#from; row < end; row++)
-      if (Number.isNaN(rowTimesUs[row]!)) rowTimesUs[row] = this.#meaning.serverTimeUs()
+    for (let row = firstNaN(rowTimesUs, this.#from, end); row < end; row = firstNaN(rowTimesUs, row + 1, end))
+      rowTimesUs[row] = this.#meaning.serverTimeUs()
   }
 
   /** Whether rows need no places, as there is one layout only: row i of the batch is row i of the metric. */
@@ -215,12 +221,12 @@ export class BatchBuilder {
     const seriesOf = this.#meaning.series
     const { length, fields } = metric
     const from = this.#from
-    const arena = new ColumnArena(metricBufferBytes(metric))
+    const arena = this.#arenas.arena(metricBufferBytes(metric))
     const timeUs = arena.float64(length)
     const series = arena.uint32(length)
     if (this.#single) {
       timeUs.set(rowTimesUs.subarray(from, from + length))
-      for (let i = 0; i < length; i++) series[i] = seriesOf[rowTemplates[from + i]!]!
+      gather(seriesOf, rowTemplates, from, series)
     } else {
       const order = this.#order
       const place = this.#place
@@ -242,12 +248,17 @@ export class BatchBuilder {
   #fillField(fieldGroup: FieldGroup, length: number, arena: ColumnArena): FieldRows {
     const { field, sources } = fieldGroup
     const valid = present(fieldGroup) < length ? arena.uint8(length) : undefined
-    if (valid !== undefined) for (const { group } of sources) this.#fillConstant(group, valid, 1)
+    if (valid !== undefined) {
+      valid.fill(0)
+      for (const { group } of sources) this.#fillConstant(group, valid, 1)
+    }
     if (field.type === 'string') {
       const values = arena.uint32(length)
+      if (valid !== undefined) values.fill(0)
       return { field, values, valid, strings: this.#fillStrings(sources, values) }
     }
     const values = field.type === 'boolean' ? arena.uint8(length) : arena.float64(length)
+    if (valid !== undefined) values.fill(0)
     for (const { group, column } of sources) {
       const { slot, constant } = group.layout.columns[column]!
       if (slot < 0) this.#fillConstant(group, values, Number(constant))
@@ -268,9 +279,7 @@ export class BatchBuilder {
   #copy(group: Group, into: Float64Array | Uint8Array, slot: number): void {
     const { values, rowFirstValues } = this.#scanner
     if (this.#single) {
-      if (into instanceof Float64Array)
-        copyStrided(values, rowFirstValues[this.#from]! + slot, group.layout.valueCount, into)
-      else copyStrided(values, rowFirstValues[this.#from]! + slot, group.layout.valueCount, into)
+      copyStrided(values, rowFirstValues[this.#from]! + slot, group.layout.valueCount, into)
       return
     }
     const order = this.#order
@@ -316,9 +325,21 @@ export class BatchBuilder {
   }
 }
 
+/** `into[i] = values[indexes[at + i]]`. */
+function gather(values: Uint32Array, indexes: Uint32Array, at: number, into: Uint32Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = values[indexes[at + i]!]!
+}
+
+function firstNaN(values: Float64Array, from: number, to: number): number {
+  let at = from
+  while (at < to && !Number.isNaN(values[at]!)) at++
+  return at
+}
+
 /** `into[i] = values[at + i * step]`. */
 function copyStrided(values: Float64Array, at: number, step: number, into: Float64Array | Uint8Array): void {
-  for (let i = 0; i < into.length; i++, at += step) into[i] = values[at]!
+  if (step === 1) into.set(values.subarray(at, at + into.length))
+  else for (let i = 0; i < into.length; i++, at += step) into[i] = values[at]!
 }
 
 const seriesAndTimeBytes = 12
@@ -345,8 +366,8 @@ function metricBufferBytes({ length, fields }: MetricGroup): number {
   return bytes
 }
 
-function metricBytes(rows: MetricRows): number {
-  let bytes = rows.timeUs.buffer.byteLength
+function textBytes(rows: MetricRows): number {
+  let bytes = 0
   for (const { strings } of rows.fields)
     if (strings !== undefined) for (const text of strings) bytes += stringOverheadBytes + text.length * 2
   return bytes

@@ -1,4 +1,42 @@
-/** Columns cut from one buffer: one allocation a batch and metric instead of one a column, which the collector notices. */
+/**
+ * Columns cut from one buffer: one allocation a batch and metric instead of one a column, and mostly none at all, for
+ * buffers of batches that nobody reads any more are used again. V8 collects when array memory has grown by so much.
+ *
+ * Invariants:
+ * 1. What a column holds at first is not known.
+ * 2. A buffer is recycled once for each time it was lent; others are left alone.
+ */
+
+/** Spare buffers together; what comes back beyond it is garbage. */
+const spareBytesMax = 4 << 20
+/** Buffers are powers of two long, from this on. */
+const bufferBytesMin = 1 << 12
+
+export class ArenaPool {
+  /** By the logarithm of their length. */
+  readonly #spare: ArrayBuffer[][] = []
+  #spareBytes = 0
+  readonly #lent = new WeakSet<ArrayBufferLike>()
+
+  /** An arena for so many bytes, each column's rounded as `ColumnArena.bytes` does. */
+  arena(bytes: number): ColumnArena {
+    const logarithm = 32 - Math.clz32(Math.max(bytes, bufferBytesMin) - 1)
+    let buffer = this.#spare[logarithm]?.pop()
+    if (buffer === undefined) buffer = new ArrayBuffer(2 ** logarithm)
+    else this.#spareBytes -= buffer.byteLength
+    this.#lent.add(buffer)
+    return new ColumnArena(buffer)
+  }
+
+  /** The columns in the buffer are not read any more. */
+  recycle(buffer: ArrayBufferLike): void {
+    if (!this.#lent.delete(buffer) || this.#spareBytes + buffer.byteLength > spareBytesMax) return
+    const logarithm = 31 - Math.clz32(buffer.byteLength)
+    this.#spareBytes += buffer.byteLength
+    ;(this.#spare[logarithm] ??= []).push(buffer as ArrayBuffer)
+  }
+}
+
 export class ColumnArena {
   readonly #buffer: ArrayBuffer
   #used = 0
@@ -8,8 +46,8 @@ export class ColumnArena {
     return (length * elementBytes + 7) & ~7
   }
 
-  constructor(bytes: number) {
-    this.#buffer = new ArrayBuffer(bytes)
+  constructor(buffer: ArrayBuffer) {
+    this.#buffer = buffer
   }
 
   float64(length: number): Float64Array {

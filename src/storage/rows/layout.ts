@@ -35,6 +35,11 @@ export class Layouts {
     return this.#columns > layoutColumnsMax
   }
 
+  /** Layouts known: ids are below. */
+  get size(): number {
+    return this.#all.length
+  }
+
   at(id: number): Layout {
     return this.#all[id]!
   }

@@ -6,6 +6,8 @@
  *
  * Invariants:
  * 1. Each call settles every complete line it holds; only the unfinished last line is carried, at most `lineBytesMax`.
+ *    Rows wait staged, or in batches, for `collect`: a chunk is read while it is in the processor's cache, and chunks that
+ *    come together share batches.
  * 2. The result does not depend on where the chunks are cut.
  * 3. After a line that is too long, or a bad one with `onError: "abort"`, nothing more is read; what came before stands.
  */
@@ -15,7 +17,7 @@ import type { RowBatch } from '../types.ts'
 import { type BadRow, BadRows } from './bad-rows.ts'
 import { decodeUtf8, parseJson } from './json-text.ts'
 import { lineBytesMax } from './limits.ts'
-import type { RowWriter } from './row-writer.ts'
+import type { RowWriter, Staging } from './row-writer.ts'
 import { TimeSettings } from './timestamp.ts'
 
 export interface ReaderOptions {
@@ -34,7 +36,7 @@ const byteOrderMark = [0xef, 0xbb, 0xbf]
  * for await (const chunk of body) commit(reader.push(chunk))
  * commit(reader.end(true))
  */
-export class NdjsonReader {
+export class NdjsonReader implements Staging {
   readonly #writer: RowWriter
   readonly #times: TimeSettings
   readonly #bad: BadRows
@@ -44,6 +46,7 @@ export class NdjsonReader {
   #accepted = 0
   #bytes = 0
   #atStart = true
+  #batches: RowBatch[] = []
 
   constructor(writer: RowWriter, options: ReaderOptions = {}) {
     this.#writer = writer
@@ -74,17 +77,29 @@ export class NdjsonReader {
     return this.#bad.stopped
   }
 
-  /** Settles the complete lines. The chunk may be reused after the call. */
+  /** Settles the complete lines, and gives their rows. The chunk may be reused after the call. */
   push(chunk: Uint8Array): RowBatch[] {
-    return this.pushAll([chunk])
+    this.take(chunk)
+    return this.collect()
   }
 
-  /** As `push`, for chunks that arrived together: their rows share batches. */
-  pushAll(chunks: readonly Uint8Array[]): RowBatch[] {
-    const batches: RowBatch[] = []
-    for (const chunk of chunks) this.#take(chunk, batches)
-    this.#writer.drain(batches)
+  /** Settles the complete lines, for `collect`. The chunk may be reused after the call. */
+  take(chunk: Uint8Array): void {
+    this.#writer.claim(this)
+    this.#take(chunk, this.#batches)
+  }
+
+  /** The rows of all lines settled since the last call. */
+  collect(): RowBatch[] {
+    this.#writer.claim(this)
+    this.gather()
+    const batches = this.#batches
+    this.#batches = []
     return batches
+  }
+
+  gather(): void {
+    this.#writer.drain(this.#batches)
   }
 
   #take(chunk: Uint8Array, batches: RowBatch[]): void {
@@ -106,19 +121,18 @@ export class NdjsonReader {
     if (end >= from) this.#carryMore(chunk, Math.max(end, from), chunk.length)
   }
 
-  /** The body ended; a last line without newline counts only if it ended cleanly. */
+  /** The body ended; a last line without newline counts only if it ended cleanly. Gives what was not collected. */
   end(clean: boolean): RowBatch[] {
-    const batches: RowBatch[] = []
+    this.#writer.claim(this)
     if (this.#bad.stopped === undefined && clean && this.#carried > 0) {
       const line = new Uint8Array(this.#carried + 1)
       line.set(this.#carry.subarray(0, this.#carried))
       line[this.#carried] = newline
-      this.#read(line, batches)
-      this.#writer.drain(batches)
+      this.#read(line, this.#batches)
     }
     this.#carry = new Uint8Array(0)
     this.#carried = 0
-    return batches
+    return this.collect()
   }
 
   #carryMore(chunk: Uint8Array, from: number, to: number): void {

@@ -47,6 +47,7 @@ export class ObjectReader {
   /** Settles rows given as objects. */
   push(rows: readonly unknown[]): RowBatch[] {
     const batches: RowBatch[] = []
+    this.#writer.claim(undefined)
     for (const row of rows) {
       this.#settle(row, batches)
       if (this.#bad.stopped !== undefined) break
@@ -58,6 +59,7 @@ export class ObjectReader {
   /** Settles rows given as JSON texts, one row each. */
   pushText(texts: readonly string[]): RowBatch[] {
     const batches: RowBatch[] = []
+    this.#writer.claim(undefined)
     for (const text of texts) {
       this.#settle(undefined, batches, text)
       if (this.#bad.stopped !== undefined) break

@@ -212,7 +212,8 @@ function timeOf(ts: unknown, times: TimeSettings): number {
   throw new SydraError('invalid_timestamp', `"ts" must be an integer or an ISO 8601 string, not ${kindOf(ts)}`)
 }
 
-function plainValue(name: string, value: unknown): number | boolean | string {
+/** The value as fields hold it: a number, boolean or string within the limits. Throws what is wrong with it. */
+export function plainValue(name: string, value: unknown): number | boolean | string {
   if (typeof value === 'number' || typeof value === 'boolean') return value
   if (typeof value === 'string') {
     if (value.length * 3 > stringValueBytesMax && utf8Length(value) > stringValueBytesMax)

@@ -1,8 +1,7 @@
 /**
  * RowWriter: what all readers of one database share — the scanner with its templates, the staged rows, the server's time.
  *
- * Readers stage rows one after another within a synchronous call and take them as batches before it returns, so that
- * staged rows never belong to two readers.
+ * Rows of one reader at a time are staged; when another one begins, they move to its batches first.
  *
  * Invariants:
  * 1. Whatever was staged can no longer fail, and leaves in the order it was staged.
@@ -31,6 +30,12 @@ export interface RowWriterOptions {
   readonly untemplatedLinesMax?: number
 }
 
+/** A reader that leaves rows staged between its calls. */
+export interface Staging {
+  /** Moves them to its batches. */
+  gather(): void
+}
+
 /** How lines were settled, since the writer was made. */
 export interface ScanStatistics {
   /** Rows that matched a template, without a JavaScript value for any part of them. */
@@ -57,6 +62,7 @@ export class RowWriter {
   readonly #untemplatedLinesMax: number
   readonly #values: number[] = []
   #lastServerTimeUs: number
+  #staging: Staging | undefined
   #refusedTemplates = 0
   #untemplatedLines = 0
   #generalRows = 0
@@ -88,6 +94,13 @@ export class RowWriter {
       templates: this.#templates,
       templateResets: this.#templateResets,
     }
+  }
+
+  /** To be called before rows are staged; undefined for a reader that drains them in the same call. */
+  claim(staging: Staging | undefined): void {
+    if (this.#staging === staging) return
+    if (this.scanner.rowCount() > 0) this.#staging?.gather()
+    this.#staging = staging
   }
 
   /** Stages a settled row; when there is no room, what is staged goes to `batches` first. */
@@ -152,6 +165,11 @@ export class RowWriter {
     this.#rows += rows
     this.discard()
     if (this.#untemplatedLines >= this.#untemplatedLinesMax || this.#layouts.full) this.#forgetTemplates()
+  }
+
+  /** Uses the memory of a batch again that nobody reads any more. */
+  recycle(batch: RowBatch): void {
+    this.#builder.recycle(batch)
   }
 
   /** Forgets what is staged: a caller failed in the middle of a call. */

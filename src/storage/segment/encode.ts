@@ -1,11 +1,12 @@
 /**
- * encodeSegment: sorted rows of several metrics -> the bytes of one segment file. Pure: it can run in a worker.
+ * SegmentWriter: sorted rows of several metrics -> the bytes of one segment file. Pure: it can run in a worker.
  *
- *   SegmentInput { metrics [{ rows, selection }], LSN range, … } -> header | groups | pages | footer | trailer
+ *   metric, rows, rows, metric, rows, finish ->  header | groups | pages | footer | trailer
  *
  * Invariants:
- * 1. The bytes depend on the input alone.
+ * 1. The bytes depend on the calls alone.
  * 2. Columns are encoded straight from the row buffers; only a selection is gathered, one group at a time.
+ * 3. A series' rows of a segment come in one call of `rows`, series in the order of their ranks.
  */
 import type { Dictionary } from '../../columnar/batch.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -36,7 +37,7 @@ export interface SeriesKeys {
   tagsOf(series: number): Tags
 }
 
-export interface SegmentInput {
+export interface SegmentHead {
   readonly minLsn: Lsn
   readonly maxLsn: Lsn
   /** Of the catalog whose ordinals the rows carry: 32 hexadecimal digits. */
@@ -45,9 +46,12 @@ export interface SegmentInput {
   readonly retentionClass?: number
   /** Ids of the segments this one replaces. Default: none. */
   readonly replaced?: readonly string[]
+  readonly keys: SeriesKeys
+}
+
+export interface SegmentInput extends SegmentHead {
   /** With at least one row together. */
   readonly metrics: readonly SegmentMetric[]
-  readonly keys: SeriesKeys
 }
 
 /** @example publishSegment(ports, dataDir, path, encodeSegment(input, kernels, ports.checksums, ports.zstd)) */
@@ -57,51 +61,65 @@ export function encodeSegment(
   checksums: Checksums,
   zstd: Compression,
 ): Uint8Array {
-  const writer = new SegmentWriter(kernels, checksums, zstd, headerLength(input.replaced ?? []))
-  for (const metric of input.metrics) if (rowCount(metric) > 0) writer.metric(metric)
-  return writer.finish(input)
+  const writer = new SegmentWriter(input, kernels, checksums, zstd)
+  for (const { metric, rows, selection } of input.metrics) writer.rows(metric, rows, selection)
+  return writer.finish()
 }
 
-const rowCount = ({ rows, selection }: SegmentMetric): number => selection?.length ?? rows.length
+/** A metric whose groups are being written. */
+interface OpenMetric {
+  readonly metric: MetricInfo
+  readonly fields: WrittenMetric['fields']
+  seriesCount: number
+  readonly groups: WrittenGroup[]
+}
 
-class SegmentWriter {
+export class SegmentWriter {
+  readonly #head: SegmentHead
   readonly #kernels: Kernels
   readonly #checksums: Checksums
   readonly #zstd: Compression
   readonly #columns: ColumnEncoder
   readonly #out: ByteWriter
   readonly #ordinals: number[] = []
-  readonly #metrics: WrittenMetric[] = []
+  readonly #metrics: OpenMetric[] = []
   #rows = 0
   #minTimeUs = Infinity
   #maxTimeUs = -Infinity
 
-  constructor(kernels: Kernels, checksums: Checksums, zstd: Compression, headerBytes: number) {
+  constructor(head: SegmentHead, kernels: Kernels, checksums: Checksums, zstd: Compression) {
+    this.#head = head
     this.#kernels = kernels
     this.#checksums = checksums
     this.#zstd = zstd
     this.#columns = new ColumnEncoder(kernels, zstd)
-    this.#out = new ByteWriter(1024 * 1024)
+    this.#out = new ByteWriter(256 * 1024)
     // The header is written last, when its numbers are known.
-    this.#out.length = headerBytes
+    this.#out.length = headerLength(head.replaced ?? [])
   }
 
-  metric({ metric, rows, selection }: SegmentMetric): void {
+  /**
+   * Appends rows of the metric, sorted by (series rank, time) and merged: all of the buffer, or those of the selection,
+   * ascending. Later calls may go on with further series of the metric, in a buffer of the same fields.
+   */
+  rows(metric: MetricInfo, rows: RowBuffer, selection: Uint32Array | undefined): void {
     const length = selection?.length ?? rows.length
+    if (length === 0) return
+    let open = this.#metrics.at(-1)
+    if (open?.metric !== metric) {
+      const fields = rows.fields.map(({ field }) => ({ name: field.name, type: field.type }))
+      open = { metric, fields, seriesCount: 0, groups: [] }
+      this.#metrics.push(open)
+    }
     const series = selection === undefined ? rows.series : gather(rows.series, selection, new Uint32Array(length))
     const timeUs = selection === undefined ? rows.timeUs : gather(rows.timeUs, selection, new Float64Array(length))
     const layout = layoutRows(
       { length, series, timeUs, stringBytes: stringBytes(rows, selection) },
       this.#ordinals.length,
     )
-    const groups = layout.groups.map(group => this.#group(group, timeUs, rows, selection))
+    for (const group of layout.groups) open.groups.push(this.#group(group, timeUs, rows, selection))
     for (const ordinal of layout.ordinals) this.#ordinals.push(ordinal)
-    this.#metrics.push({
-      name: metric.name,
-      fields: rows.fields.map(({ field }) => ({ name: field.name, type: field.type })),
-      seriesCount: layout.ordinals.length,
-      groups,
-    })
+    open.seriesCount += layout.ordinals.length
   }
 
   #group(group: GroupLayout, timeUs: Float64Array, rows: RowBuffer, selection: Uint32Array | undefined): WrittenGroup {
@@ -139,12 +157,15 @@ class SegmentWriter {
     return { length: bytes.length, crc: this.#checksums.crc32(bytes) }
   }
 
-  finish(input: SegmentInput): Uint8Array {
+  /** The segment's bytes; the writer is not used any more. */
+  finish(): Uint8Array {
     assert(this.#rows > 0, 'a segment has rows')
     const out = this.#out
-    const pages = this.#pages(input.keys)
+    const head = this.#head
+    const pages = this.#pages(head.keys)
     const footerAt = out.length
-    encodeFooter({ ordinals: this.#ordinals, metrics: this.#metrics, pages }, this.#kernels, this.#columns.scratch, out)
+    const metrics = this.#metrics.map(({ metric, ...written }): WrittenMetric => ({ name: metric.name, ...written }))
+    encodeFooter({ ordinals: this.#ordinals, metrics, pages }, this.#kernels, this.#columns.scratch, out)
     const footer = this.#chunkFrom(footerAt)
 
     const header = encodeHeader(
@@ -153,14 +174,14 @@ class SegmentWriter {
         dedupe: 'merge',
         minTimeUs: this.#minTimeUs,
         maxTimeUs: this.#maxTimeUs,
-        minLsn: input.minLsn,
-        maxLsn: input.maxLsn,
-        retentionClass: input.retentionClass ?? 0,
-        incarnation: fromHex(input.incarnation),
+        minLsn: head.minLsn,
+        maxLsn: head.maxLsn,
+        retentionClass: head.retentionClass ?? 0,
+        incarnation: fromHex(head.incarnation),
         rows: this.#rows,
         seriesCount: this.#ordinals.length,
         bytes: out.length + trailerLength,
-        replaced: input.replaced ?? [],
+        replaced: head.replaced ?? [],
       },
       this.#checksums,
     )

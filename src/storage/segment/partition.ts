@@ -7,24 +7,17 @@
  * So a decade backfilled in one go makes few files, a day's traffic one or two, and old data is dropped by whole files.
  *
  * Invariants:
- * 1. Every row is in exactly one window, in the order it had; windows come in time order within a level, finest first.
+ * 1. Every row is in exactly one window, in the order it had. Hours are counted before the rows are sorted and merged.
  * 2. A flush makes at most `total / windowBytesMin + 1` segments.
  * 3. Sizes are estimates of encoded bytes: a few per value, text at its length.
  */
 import type { RowBuffer } from '../row-buffer.ts'
-import type { SegmentMetric } from './encode.ts'
 
 export interface PartitionPolicy {
   /** Encoded bytes that make a window worth a segment of its own. */
   readonly windowBytesMin: number
 }
 export const defaultPartitionPolicy: PartitionPolicy = { windowBytesMin: 1024 * 1024 }
-
-export interface SegmentWindow {
-  /** Directory under `segments/`: `h-2024-03-01T05`, `d-2024-03-01`, `w-2024-02-26`, `4w-2024-02-26`, `all`. */
-  readonly name: string
-  readonly metrics: readonly SegmentMetric[]
-}
 
 const hourUs = 3_600_000_000
 const dayUs = 24 * hourUs
@@ -52,42 +45,45 @@ const startOf = ({ widthUs, originUs }: Level, timeUs: number): number =>
 const nameOf = ({ prefix, nameLength }: Level, startUs: number): string =>
   `${prefix}-${new Date(startUs / 1000).toISOString().slice(0, nameLength)}`
 
-/** @example for (const { name, metrics } of partition(frozen)) publish(`segments/${name}/${id}.seg`, encode(metrics)) */
-export function partition(
-  metrics: readonly { readonly metric: SegmentMetric['metric']; readonly rows: RowBuffer }[],
-  { windowBytesMin }: PartitionPolicy = defaultPartitionPolicy,
-): SegmentWindow[] {
-  const present = metrics.filter(({ rows }) => rows.length > 0)
-  if (present.length === 0) return []
-  const hours = bytesByHour(present.map(({ rows }) => rows))
-  const windows = assignHours(hours, windowBytesMin)
-  const names = [...new Set(windows.values())]
-  if (names.length === 1)
-    return [{ name: names[0]!, metrics: present.map(({ metric, rows }) => ({ metric, rows, selection: undefined })) }]
+/** Encoded bytes that the rows of each hour will take, by the hour's start. */
+export class HourSizes {
+  readonly bytes = new Map<number, number>()
 
-  const split = present.map(({ metric, rows }) => ({ metric, rows, selections: selectByWindow(rows, windows, names) }))
-  return names.map((name, window) => ({
-    name,
-    metrics: split.flatMap(({ metric, rows, selections }) => {
-      const selection = selections[window]!
-      return selection.length === 0 ? [] : [{ metric, rows, selection }]
-    }),
-  }))
+  /** Counts rows of so many bytes each; their order only matters for speed. */
+  add(timeUs: Float64Array, rows: number, rowBytes: number): void {
+    forEachStretch(timeUs, rows, (startUs, from, to) =>
+      this.bytes.set(startUs, (this.bytes.get(startUs) ?? 0) + (to - from) * rowBytes),
+    )
+  }
 }
 
-/** Estimated bytes by the start of the hour. */
-function bytesByHour(buffers: readonly RowBuffer[]): Map<number, number> {
-  const hours = new Map<number, number>()
-  for (const rows of buffers) {
-    const rowBytes = bytesPerRow(rows)
-    forEachStretch(rows, (startUs, from, to) => hours.set(startUs, (hours.get(startUs) ?? 0) + (to - from) * rowBytes))
-  }
-  return hours
+/** The windows of one flush. */
+export interface WindowPlan {
+  /** Directories under `segments/`: `h-2024-03-01T05`, `d-2024-03-01`, `w-2024-02-26`, `4w-2024-02-26`, `all`. */
+  readonly names: readonly string[]
+  /** Indexes of the rows of each window, ascending; undefined where the window takes all of them. */
+  split(rows: RowBuffer): readonly (Uint32Array | undefined)[]
+}
+
+/**
+ * @example
+ * const plan = planWindows(hours)
+ * plan.split(rows).forEach((selection, i) => writers[i].rows(metric, rows, selection))
+ */
+export function planWindows(
+  { bytes }: HourSizes,
+  { windowBytesMin }: PartitionPolicy = defaultPartitionPolicy,
+): WindowPlan {
+  const windows = assignHours(bytes, windowBytesMin)
+  const names = [...new Set(windows.values())]
+  const split = names.length === 1 ? () => [undefined] : (rows: RowBuffer) => selectByWindow(rows, windows, names)
+  return { names, split }
 }
 
 /** Calls for each stretch of rows that lie in one hour. */
 function forEachStretch(
-  { timeUs, length }: RowBuffer,
+  timeUs: Float64Array,
+  length: number,
   visit: (hourStartUs: number, from: number, to: number) => void,
 ): void {
   for (let from = 0; from < length; ) {
@@ -100,13 +96,10 @@ function forEachStretch(
   }
 }
 
-/** Encoded bytes a row takes on average, from a sample. */
-function bytesPerRow(rows: RowBuffer): number {
-  const step = Math.max(1, Math.floor(rows.length / 1024))
+/** Encoded bytes that a row like these takes on average. */
+export function encodedRowBytes(rows: RowBuffer): number {
   let bytes = 0
-  let sampled = 0
-  for (let row = 0; row < rows.length; row += step) {
-    sampled++
+  for (let row = 0; row < rows.length; row++) {
     bytes += 0.25
     for (const { field, values, valid, nulls, dictionary } of rows.fields) {
       if (nulls && valid[row] === 0) continue
@@ -115,7 +108,7 @@ function bytesPerRow(rows: RowBuffer): number {
       else bytes += 1.5
     }
   }
-  return bytes / sampled
+  return bytes / rows.length
 }
 
 /** Hour start -> name of the window its rows go to. */
@@ -145,19 +138,19 @@ function assignHours(hours: ReadonlyMap<number, number>, windowBytesMin: number)
 
 /** Row indexes by window, in the order of `names`. */
 function selectByWindow(
-  rows: RowBuffer,
+  { timeUs, length }: RowBuffer,
   windows: ReadonlyMap<number, string>,
   names: readonly string[],
 ): Uint32Array[] {
   const indexes = new Map(names.map((name, i) => [name, i]))
   const windowOf = (hourStartUs: number): number => indexes.get(windows.get(hourStartUs)!)!
   const counts = new Uint32Array(names.length)
-  forEachStretch(rows, (hour, from, to) => {
+  forEachStretch(timeUs, length, (hour, from, to) => {
     counts[windowOf(hour)]! += to - from
   })
   const selections = names.map((_, window) => new Uint32Array(counts[window]!))
   counts.fill(0)
-  forEachStretch(rows, (hour, from, to) => {
+  forEachStretch(timeUs, length, (hour, from, to) => {
     const window = windowOf(hour)
     const selection = selections[window]!
     for (let row = from, at = counts[window]!; row < to; row++, at++) selection[at] = row

@@ -12,6 +12,7 @@
 import { fileError } from '../../lib/file-errors.ts'
 import { directoryOf } from '../../lib/paths.ts'
 import type { File, Ports } from '../../lib/ports.ts'
+import { setAside } from '../set-aside.ts'
 import type { Lsn } from '../types.ts'
 import { frameBytes, framesStart } from './format.ts'
 import { FrameReader } from './frame-reader.ts'
@@ -57,7 +58,7 @@ function dropFile(ports: Ports, file: FoundFile, onEvent: (event: WalEvent) => v
   const used = reader.usedEnd(framesStart)
   reader.close()
   if (used > framesStart) onEvent({ kind: 'wal-truncated', path: file.path, offset: 0, bytes: used })
-  if (used > framesStart && !file.readable) ports.files.rename(file.path, `${file.path}.damaged`)
+  if (used > framesStart && !file.readable) setAside(ports.files, file.path)
   else ports.files.remove(file.path)
 }
 

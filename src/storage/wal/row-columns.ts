@@ -8,7 +8,7 @@
  *
  * Invariants:
  * 1. Decoding gives the same bits: a form is chosen only after it was checked row by row (−0 and NaN stay raw).
- * 2. Raw columns are views of the caller's arrays: borrowed until the frame is written.
+ * 2. Raw columns are views of the caller's arrays, all else of memory that the next frame uses again: borrowed until then.
  * 3. Memory is little-endian, as every platform of Node.js and WebAssembly has it (but one); `assert` keeps the others out.
  */
 import { assert } from '../../lib/assert.ts'
@@ -74,20 +74,86 @@ export const damaged = (what: string): SydraError =>
     hint: 'its checksum is right: it was written by an incompatible version',
   })
 
-export function u32s(...values: number[]): Uint8Array {
-  return bytesOf(Uint32Array.from(values))
+// ---- parts --------------------------------------------------------------------------------------------------------
+
+/** Memory for packed columns that stays between frames; what a frame needs beyond it is garbage afterwards. */
+const keptBytesMax = 4 * 2 ** 20
+
+/**
+ * A frame's payload as parts in a row. Packed columns are cut from one buffer that every frame uses again: arrays of their
+ * own would be most of the garbage of ingest, and of the kind that makes V8 collect.
+ */
+export class FrameParts {
+  parts: Uint8Array[] = []
+  #buffer = new ArrayBuffer(64 * 1024)
+  #used = 0
+  /** Bytes that the frame took, whether there was room for them or not. */
+  #wanted = 0
+
+  /** Begins a new frame; the last one's parts mean nothing any more. */
+  clear(): void {
+    const wanted = Math.min(this.#wanted, keptBytesMax)
+    if (wanted > this.#buffer.byteLength)
+      this.#buffer = new ArrayBuffer(Math.min(Math.max(wanted, 2 * this.#buffer.byteLength), keptBytesMax))
+    this.parts = []
+    this.#used = 0
+    this.#wanted = 0
+  }
+
+  u8(...values: number[]): void {
+    this.uint8(values.length).set(values)
+  }
+  u32(...values: number[]): void {
+    this.uint32(values.length).set(values)
+  }
+  f64(...values: number[]): void {
+    this.float64(values.length).set(values)
+  }
+  /** The bytes of an array that stays as it is until the frame is written. */
+  borrow(array: ArrayBufferView): void {
+    this.parts.push(bytesOf(array))
+  }
+
+  // New parts of so many elements, to be filled by the caller: what they hold is not known.
+
+  uint8(length: number): Uint8Array {
+    const bytes = this.#take(length)
+    this.parts.push(bytes)
+    return bytes
+  }
+  uint16(length: number): Uint16Array {
+    const { buffer, byteOffset } = this.uint8(length * 2)
+    return new Uint16Array(buffer, byteOffset, length)
+  }
+  uint32(length: number): Uint32Array {
+    const { buffer, byteOffset } = this.uint8(length * 4)
+    return new Uint32Array(buffer, byteOffset, length)
+  }
+  float64(length: number): Float64Array {
+    const { buffer, byteOffset } = this.uint8(length * 8)
+    return new Float64Array(buffer, byteOffset, length)
+  }
+
+  #take(bytes: number): Uint8Array {
+    const rounded = (bytes + 7) & ~7
+    this.#wanted += rounded
+    if (this.#used + rounded > this.#buffer.byteLength) return new Uint8Array(bytes)
+    this.#used += rounded
+    return new Uint8Array(this.#buffer, this.#used - rounded, bytes)
+  }
 }
 
 // ---- series -------------------------------------------------------------------------------------------------------
 
-export function encodeSeries(series: Uint32Array, parts: Uint8Array[]): void {
+export function encodeSeries(series: Uint32Array, out: FrameParts): void {
   const length = series.length
   const first = length > 0 ? series[0]! : 0
   const step = length > 1 ? series[1]! - first : 0
   let regular = 0
   if (step >= 0) while (regular < length && series[regular] === first + regular * step) regular++
   if (regular === length) {
-    parts.push(Uint8Array.of(1), u32s(first, step))
+    out.u8(1)
+    out.u32(first, step)
     return
   }
   let min = first
@@ -97,14 +163,20 @@ export function encodeSeries(series: Uint32Array, parts: Uint8Array[]): void {
     if (ordinal < min) min = ordinal
     if (ordinal > max) max = ordinal
   }
-  if (max - min < 256) parts.push(Uint8Array.of(2), u32s(min), offsets(series, min, new Uint8Array(length)))
-  else if (max - min < 65536) parts.push(Uint8Array.of(3), u32s(min), offsets(series, min, new Uint16Array(length)))
-  else parts.push(Uint8Array.of(0), bytesOf(series))
-}
-
-function offsets(series: Uint32Array, min: number, into: Uint8Array | Uint16Array): Uint8Array {
-  for (let i = 0; i < series.length; i++) into[i] = series[i]! - min
-  return bytesOf(into)
+  if (max - min < 256) {
+    out.u8(2)
+    out.u32(min)
+    const stored = out.uint8(length)
+    for (let i = 0; i < length; i++) stored[i] = series[i]! - min
+  } else if (max - min < 65536) {
+    out.u8(3)
+    out.u32(min)
+    const stored = out.uint16(length)
+    for (let i = 0; i < length; i++) stored[i] = series[i]! - min
+  } else {
+    out.u8(0)
+    out.borrow(series)
+  }
 }
 
 export function decodeSeries(from: Cursor, length: number): Uint32Array {
@@ -126,28 +198,30 @@ export function decodeSeries(from: Cursor, length: number): Uint32Array {
 // ---- numbers ------------------------------------------------------------------------------------------------------
 
 /** `compact`: look for a regular or narrow column of integers, which times and counters often are. */
-export function encodeNumbers(values: Float64Array, compact: boolean, parts: Uint8Array[]): void {
-  const packed = compact ? (encodeStep(values) ?? encodeOffsets(values)) : undefined
-  if (packed === undefined) parts.push(Uint8Array.of(0), bytesOf(values))
-  else parts.push(...packed)
+export function encodeNumbers(values: Float64Array, compact: boolean, out: FrameParts): void {
+  if (compact && (encodeStep(values, out) || encodeOffsets(values, out))) return
+  out.u8(0)
+  out.borrow(values)
 }
 
-function encodeStep(values: Float64Array): Uint8Array[] | undefined {
+function encodeStep(values: Float64Array, out: FrameParts): boolean {
   const length = values.length
-  if (length < 2) return undefined
+  if (length < 2) return false
   const first = values[0]!
   const step = values[1]! - first
   for (let i = 0; i < length; i++) {
     const value = values[i]!
-    if (first + i * step !== value || (value === 0 && 1 / value < 0)) return undefined
+    if (first + i * step !== value || (value === 0 && 1 / value < 0)) return false
   }
-  return [Uint8Array.of(1), bytesOf(Float64Array.of(first, step))]
+  out.u8(1)
+  out.f64(first, step)
+  return true
 }
 
 /** Integers whose sums and differences are exact, and of which none is −0. */
-function encodeOffsets(values: Float64Array): Uint8Array[] | undefined {
+function encodeOffsets(values: Float64Array, out: FrameParts): boolean {
   const length = values.length
-  if (length < 2) return undefined
+  if (length < 2) return false
   let min = values[0]!
   let max = min
   for (let i = 1; i < length; i++) {
@@ -155,17 +229,23 @@ function encodeOffsets(values: Float64Array): Uint8Array[] | undefined {
     if (value < min) min = value
     if (value > max) max = value
   }
-  if (!(max - min < 2 ** 32) || !Number.isSafeInteger(min) || !Number.isSafeInteger(max)) return undefined
-  if (min <= 0 && max >= 0 && values.some(value => Object.is(value, -0))) return undefined
-  const stored = new Uint32Array(length)
+  if (!(max - min < 2 ** 32) || !Number.isSafeInteger(min) || !Number.isSafeInteger(max)) return false
+  if (min <= 0 && max >= 0 && values.some(value => Object.is(value, -0))) return false
+  const before = out.parts.length
+  out.u8(2)
+  out.f64(min)
+  const stored = out.uint32(length)
   for (let i = 0; i < length; i++) {
     const value = values[i]!
     const word = (value - min) >>> 0
     // A tiny fraction can vanish in the difference: what counts is that the sum gives the value back.
-    if (min + word !== value) return undefined
+    if (min + word !== value) {
+      out.parts.length = before
+      return false
+    }
     stored[i] = word
   }
-  return [Uint8Array.of(2), bytesOf(Float64Array.of(min)), bytesOf(stored)]
+  return true
 }
 
 export function decodeNumbers(from: Cursor, length: number): Float64Array {
@@ -187,10 +267,10 @@ export function decodeNumbers(from: Cursor, length: number): Float64Array {
 // ---- bits and codes -----------------------------------------------------------------------------------------------
 
 /** Bytes that are zero or not, eight to a byte. */
-export function encodeBits(flags: Uint8Array): Uint8Array {
-  const bits = new Uint8Array((flags.length + 7) >>> 3)
+export function encodeBits(flags: Uint8Array, out: FrameParts): void {
+  const bits = out.uint8((flags.length + 7) >>> 3)
+  bits.fill(0)
   for (let i = 0; i < flags.length; i++) if (flags[i] !== 0) bits[i >>> 3]! |= 1 << (i & 7)
-  return bits
 }
 
 export function decodeBits(from: Cursor, length: number): Uint8Array {
@@ -200,18 +280,18 @@ export function decodeBits(from: Cursor, length: number): Uint8Array {
   return flags
 }
 
-const newCodes = (strings: number, length: number) =>
-  strings <= 256 ? new Uint8Array(length) : strings <= 65536 ? new Uint16Array(length) : new Uint32Array(length)
-
-export function encodeCodes(codes: Uint32Array, strings: number): Uint8Array {
-  const stored = newCodes(strings, codes.length)
-  for (let i = 0; i < codes.length; i++) {
+export function encodeCodes(codes: Uint32Array, strings: number, out: FrameParts): void {
+  const { length } = codes
+  const stored = strings <= 256 ? out.uint8(length) : strings <= 65536 ? out.uint16(length) : out.uint32(length)
+  for (let i = 0; i < length; i++) {
     const code = codes[i]!
     assert(code < strings, 'a string code is within its dictionary')
     stored[i] = code
   }
-  return bytesOf(stored)
 }
+
+const newCodes = (strings: number, length: number) =>
+  strings <= 256 ? new Uint8Array(length) : strings <= 65536 ? new Uint16Array(length) : new Uint32Array(length)
 
 export function decodeCodes(from: Cursor, strings: number, length: number): Uint32Array {
   const codes = Uint32Array.from(from.fill(newCodes(strings, length)))
@@ -223,12 +303,14 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Count, the length of each in bytes, and their UTF-8 in a row. */
-export function encodeStrings(strings: readonly string[], parts: Uint8Array[]): void {
-  const head = new Uint32Array(strings.length + 1)
+export function encodeStrings(strings: readonly string[], out: FrameParts): void {
+  const head = out.uint32(strings.length + 1)
   head[0] = strings.length
-  const texts = strings.map(text => encoder.encode(text))
-  for (let i = 0; i < texts.length; i++) head[i + 1] = texts[i]!.length
-  parts.push(bytesOf(head), ...texts)
+  strings.forEach((text, i) => {
+    const encoded = encoder.encode(text)
+    head[i + 1] = encoded.length
+    out.borrow(encoded)
+  })
 }
 
 export function decodeStrings(from: Cursor): string[] {

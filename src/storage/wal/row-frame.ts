@@ -9,7 +9,7 @@
  * Invariants:
  * 1. Catalog records are handed over before any id is resolved.
  * 2. Values stand dense: a null takes a bit, whatever lies under it is not stored and comes back as 0.
- * 3. `encodeRowBatches` gives views of the batches' arrays: write the frame before they change.
+ * 3. `encodeRowBatches` gives views of the batches' arrays and of memory of its own: write the frame before they change.
  */
 import { assert } from '../../lib/assert.ts'
 import type { FieldInfo, FieldRows, FieldType, MetricInfo, MetricRows, RowBatch } from '../types.ts'
@@ -26,7 +26,7 @@ import {
   encodeNumbers,
   encodeSeries,
   encodeStrings,
-  u32s,
+  FrameParts,
 } from './row-columns.ts'
 
 /** Rows of one frame: bounds what a decoder allocates for columns that take no bytes a row. */
@@ -34,46 +34,52 @@ export const frameRowsMax = 2 ** 24
 
 const typeCodes: Record<FieldType, number> = { float: 0, integer: 1, boolean: 2, string: 3 }
 
+const out = new FrameParts()
+
 /**
- * The parts of a frame's payload, for `wal.append`. About 16 bytes a row of one float: 8 the value, 4 the time, the rest
- * the series; less for regular times.
+ * The parts of a frame's payload, for `wal.append`; borrowed until the next call. About 16 bytes a row of one float: 8 the
+ * value, 4 the time, the rest the series; less for regular times.
  */
-export function encodeRowBatches(catalogRecords: Uint8Array, batches: readonly RowBatch[]): Uint8Array[] {
-  const parts: Uint8Array[] = [u32s(catalogRecords.length), catalogRecords, u32s(batches.length)]
+export function encodeRowBatches(catalogRecords: Uint8Array, batches: readonly RowBatch[]): readonly Uint8Array[] {
+  out.clear()
+  out.u32(catalogRecords.length)
+  out.borrow(catalogRecords)
+  out.u32(batches.length)
   let rows = 0
   for (const batch of batches) {
-    parts.push(u32s(batch.metrics.length))
+    out.u32(batch.metrics.length)
     for (const metric of batch.metrics) {
       rows += metric.length
-      encodeMetricRows(metric, parts)
+      encodeMetricRows(metric)
     }
   }
   assert(rows <= frameRowsMax, 'a frame has at most frameRowsMax rows')
-  return parts
+  return out.parts
 }
 
-function encodeMetricRows({ metric, length, series, timeUs, fields }: MetricRows, parts: Uint8Array[]): void {
-  parts.push(u32s(metric.id, length, fields.length))
-  encodeSeries(series.subarray(0, length), parts)
-  encodeNumbers(timeUs.subarray(0, length), true, parts)
-  for (const field of fields) encodeField(field, length, parts)
+function encodeMetricRows({ metric, length, series, timeUs, fields }: MetricRows): void {
+  out.u32(metric.id, length, fields.length)
+  encodeSeries(series.subarray(0, length), out)
+  encodeNumbers(timeUs.subarray(0, length), true, out)
+  for (const field of fields) encodeField(field, length)
 }
 
-function encodeField({ field, values, valid, strings }: FieldRows, length: number, parts: Uint8Array[]): void {
-  parts.push(u32s(field.id), Uint8Array.of(typeCodes[field.type], valid === undefined ? 0 : 1))
+function encodeField({ field, values, valid, strings }: FieldRows, length: number): void {
+  out.u32(field.id)
+  out.u8(typeCodes[field.type], valid === undefined ? 0 : 1)
   const all = values.subarray(0, length)
   let present = all
   if (valid !== undefined) {
     const flags = valid.subarray(0, length)
-    parts.push(encodeBits(flags))
+    encodeBits(flags, out)
     present = dense(all, flags)
   }
-  if (present instanceof Float64Array) encodeNumbers(present, field.type === 'integer', parts)
-  else if (present instanceof Uint8Array) parts.push(encodeBits(present))
+  if (present instanceof Float64Array) encodeNumbers(present, field.type === 'integer', out)
+  else if (present instanceof Uint8Array) encodeBits(present, out)
   else {
     assert(strings !== undefined, 'a string column has its strings')
-    encodeStrings(strings, parts)
-    parts.push(encodeCodes(present, strings.length))
+    encodeStrings(strings, out)
+    encodeCodes(present, strings.length, out)
   }
 }
 

@@ -25,7 +25,7 @@ import { type WalEvent, type WalFrame, WalScan } from './scan.ts'
 
 export type { WalEvent, WalFrame } from './scan.ts'
 
-export const walFrameTypes = { rows: 1 } as const
+export const walFrameTypes = { rows: 1, delete: 2 } as const
 
 export interface WalSettings {
   /** A file that reaches this many bytes is followed by a new one. */

@@ -1,37 +1,79 @@
 /** Analysis: a syntax tree and a schema to a typed query. Throws the language's errors, each at its place. */
-import type { SelectStatement, ShowStatement } from '../ast.ts'
-import type { Report } from '../problem.ts'
+import type { DeleteStatement, InsertStatement, SelectStatement, ShowStatement } from '../ast.ts'
+import { attempt, reporter, throwKept } from '../problem.ts'
 import type { Query, ShowQuery } from '../query.ts'
 import { type QuerySchema, showSchemas } from '../schema.ts'
 import { analyzeCondition } from './expressions.ts'
+import { analyzeCount } from './ordering.ts'
 import { ListingScope } from './scope.ts'
-import { analyzeCount, analyzeSelect, findMetric } from './select.ts'
+import { analyzeSelect } from './select.ts'
+import { findMetric } from './sources.ts'
+import type { Analysis } from './surroundings.ts'
+import { analyzeDelete, analyzeInsert } from './writes.ts'
 
-export function analyze(
-  statement: SelectStatement | ShowStatement,
-  text: string,
-  report: Report,
-  schema: QuerySchema,
-): Query {
-  return statement.kind === 'select'
-    ? analyzeSelect(statement, text, report, schema)
-    : analyzeShow(statement, text, report, schema)
+export interface Analyzed {
+  readonly query: Query
+  /** Whether `now()` stands anywhere in it. */
+  readonly readsClock: boolean
 }
 
-function analyzeShow(show: ShowStatement, text: string, report: Report, schema: QuerySchema): ShowQuery {
-  const { subject, from } = show
-  if (from !== undefined && (subject === 'functions' || subject === 'settings')) {
-    throw report('wrong_argument', `show ${subject} has no from`, from.span)
+/** Throws the first error by position, with the others beside it. */
+export function analyze(
+  statement: SelectStatement | ShowStatement | InsertStatement | DeleteStatement,
+  text: string,
+  schema: QuerySchema,
+): Analyzed {
+  const report = reporter(text)
+  const analysis: Analysis = { report, schema, readsClock: false }
+  const query = throwKept(report, () => analyzeStatement(statement, analysis))
+  return { query, readsClock: analysis.readsClock }
+}
+
+function analyzeStatement(
+  statement: SelectStatement | ShowStatement | InsertStatement | DeleteStatement,
+  analysis: Analysis,
+): Query {
+  switch (statement.kind) {
+    case 'select':
+      return analyzeSelect(statement, analysis)
+    case 'show':
+      return analyzeShow(statement, analysis)
+    case 'insert':
+      return analyzeInsert(statement, analysis)
+    case 'delete':
+      return analyzeDelete(statement, analysis)
   }
+}
+
+function analyzeShow(show: ShowStatement, analysis: Analysis): ShowQuery {
+  const { report, schema } = analysis
+  const { subject, from } = show
+  const metric = attempt(
+    report,
+    () => {
+      if (from !== undefined && (subject === 'functions' || subject === 'settings')) {
+        throw report('wrong_argument', `show ${subject} has no from`, from.span)
+      }
+      return from && findMetric(from.name, from.span, report, schema).name
+    },
+    undefined,
+  )
   const output = showSchemas[subject]
-  const scope = new ListingScope(output, `show ${subject}`)
-  const around = { text, report, scope, aliases: undefined, noAggregates: 'where' }
+  const around = {
+    analysis,
+    report,
+    scope: new ListingScope(output, `show ${subject}`),
+    sequence: { time: undefined, partition: [] },
+    aliases: undefined,
+    noAggregates: 'where',
+    noWindows: 'where',
+  }
   return {
     kind: 'show',
     subject,
-    metric: from && findMetric(from.name, from.span, report, schema).name,
+    metric,
     where: show.where && analyzeCondition(show.where, around, 'the condition of where'),
-    limit: show.limit && analyzeCount(show.limit, 'limit', report),
+    limit: analyzeCount(show.limit, 'limit', report),
     output,
   }
 }

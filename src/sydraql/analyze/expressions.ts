@@ -1,31 +1,23 @@
 /**
  * Syntax trees to typed expressions: names resolved, calls checked against the registry, sugar removed.
  *
- * Aggregates come out as calls too (`count(distinct v)` as `count_distinct`); `grouping.ts` takes them apart.
+ * Aggregates and row functions come out as calls too (`count(distinct v)` as `count_distinct`); `grouping.ts` and
+ * `windows.ts` take them apart.
+ *
+ * Invariant: what is wrong in one operand does not hide what is wrong in another: each error is kept where it is found, and
+ * `failed` takes the expression's place.
  */
-import type { ValueType } from '../../columnar/batch.ts'
 import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import type { CallSyntax, CaseSyntax, LiteralSyntax, OperatorSyntax, SyntaxExpr } from '../ast.ts'
-import type { Call, Case, Expr, Literal, Span } from '../expression.ts'
-import { formatExpr } from '../format.ts'
-import type { FunctionInfo, ParameterInfo } from '../functions/types.ts'
-import { callableNames, functionInfo, parameterList, plannedFunctions } from '../functions.ts'
-import { type Report, unsupported } from '../problem.ts'
-import { joined, walk } from '../rewrite.ts'
-import { formatMonths } from '../times.ts'
-import { checkConstants } from './constants.ts'
-import type { Scope } from './scope.ts'
-import { arithmetic, checkArgument, isUntyped, outOfRange, unify } from './types.ts'
-
-export interface Surroundings {
-  readonly text: string
-  readonly report: Report
-  readonly scope: Scope
-  /** Aliases of the select list, where they may be used; they win over columns, but not inside an aggregate. */
-  readonly aliases: ReadonlyMap<string, Expr> | undefined
-  /** undefined: aggregates may stand here; else why not, such as `where`. */
-  readonly noAggregates: string | undefined
-}
+import type { Call, Expr, Literal, Span } from '../expression.ts'
+import type { FunctionInfo } from '../functions/types.ts'
+import { callableNames, functionInfo } from '../functions.ts'
+import { keep, type Report } from '../problem.ts'
+import { joined, someNode, walk } from '../rewrite.ts'
+import { checkCount, finishCall, print } from './calls.ts'
+import { attemptExpr, failed, isFailed, type Surroundings } from './surroundings.ts'
+import { dateTrunc, timeBucket } from './time-calls.ts'
+import { checkArgument, isUntyped, outOfRange, unify } from './types.ts'
 
 /** Analyses an expression and makes sure that nothing in it is left without a type. */
 export function analyzeExpr(node: SyntaxExpr, around: Surroundings): Expr {
@@ -36,27 +28,41 @@ export function analyzeExpr(node: SyntaxExpr, around: Surroundings): Expr {
 
 /** As `analyzeExpr`, for a condition. */
 export function analyzeCondition(node: SyntaxExpr, around: Surroundings, what: string): Expr {
-  const expr = checkArgument(analyze(node, around), 'boolean', what, around.report)
+  const expr = attemptExpr(around.report, () => checkArgument(analyze(node, around), 'boolean', what, around.report))
   checkFinished(expr, around.report)
   return expr
 }
 
-function checkFinished(expr: Expr, report: Report): void {
+export function checkFinished(expr: Expr, report: Report): void {
   walk(expr, node => {
-    if (isUntyped(node)) {
-      throw report(
-        'type_mismatch',
-        `nothing tells the type of parameter ${node.index}`,
-        node.span,
-        `write its type, as in $${node.index}::float`,
-      )
-    }
+    if (isUntyped(node)) keep(report, untyped(node.index, node.span, report))
     if (node.kind === 'literal' && node.type === 'integer' && typeof node.value === 'string')
-      throw outOfRange(node, report)
+      keep(report, outOfRange(node, report))
   })
 }
 
-function analyze(node: SyntaxExpr, around: Surroundings): Expr {
+const untyped = (index: number, span: Span, report: Report) =>
+  report(
+    'type_mismatch',
+    `nothing tells the type of parameter ${index}`,
+    span,
+    `write its type, as in $${index}::float`,
+  )
+
+/** As `analyzeExpr`, but parameters may be left without a type. */
+export function analyze(node: SyntaxExpr, around: Surroundings): Expr {
+  try {
+    return analyzeNode(node, around)
+  } catch (error) {
+    keep(around.report, error)
+    return failed
+  }
+}
+
+const analyzeAll = (nodes: readonly SyntaxExpr[], around: Surroundings): Expr[] =>
+  nodes.map(node => analyze(node, around))
+
+function analyzeNode(node: SyntaxExpr, around: Surroundings): Expr {
   switch (node.kind) {
     case 'literal':
       return analyzeLiteral(node, around)
@@ -98,11 +104,6 @@ function analyzeLiteral({ type, value, span }: LiteralSyntax, { report }: Surrou
   }
 }
 
-const print = (expr: Expr): string => {
-  const text = formatExpr(expr)
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text
-}
-
 // ---- operators ------------------------------------------------------------------------------------------------------
 
 function analyzeOperator(node: OperatorSyntax, around: Surroundings): Expr {
@@ -111,19 +112,22 @@ function analyzeOperator(node: OperatorSyntax, around: Surroundings): Expr {
   switch (name) {
     case 'and':
     case 'or': {
-      const parts = node.args.map(arg => checkArgument(analyze(arg, around), 'boolean', `each side of ${name}`, report))
-      return { ...joined(name, parts)!, span }
+      const parts = node.args.map(arg =>
+        attemptExpr(report, () => checkArgument(analyze(arg, around), 'boolean', `each side of ${name}`, report)),
+      )
+      return parts.some(isFailed) ? failed : { ...joined(name, parts)!, span }
     }
     case 'between': {
-      const [value, low, high] = node.args.map(arg => analyze(arg, around))
-      const from = comparison('ge', [value!, low!], span, report)
-      return { ...joined('and', [from, comparison('le', [value!, high!], span, report)])!, span }
+      const [value, low, high] = analyzeAll(node.args, around)
+      const from = attemptExpr(report, () => comparison('ge', [value!, low!], span, report))
+      const to = attemptExpr(report, () => comparison('le', [value!, high!], span, report))
+      return isFailed(from) || isFailed(to) ? failed : { ...joined('and', [from, to])!, span }
     }
     case 'regex_match': {
       const [subject, pattern] = node.args
       const literal: SyntaxExpr =
         pattern!.kind === 'literal' && pattern!.type === 'regex' ? { ...pattern!, type: 'string' } : pattern!
-      return finishCall(functionInfo(name)!, [analyze(subject!, around), analyze(literal, around)], span, report)
+      return finishCall(functionInfo(name)!, analyzeAll([subject!, literal], around), span, report)
     }
     case 'eq':
     case 'ne':
@@ -132,30 +136,25 @@ function analyzeOperator(node: OperatorSyntax, around: Surroundings): Expr {
     case 'gt':
     case 'ge':
     case 'in':
-      return comparison(
-        name,
-        node.args.map(arg => analyze(arg, around)),
-        span,
-        report,
-      )
+      return comparison(name, analyzeAll(node.args, around), span, report)
     default:
-      return finishCall(
-        functionInfo(name)!,
-        node.args.map(arg => analyze(arg, around)),
-        span,
-        report,
-      )
+      return finishCall(functionInfo(name)!, analyzeAll(node.args, around), span, report)
   }
 }
 
 const orderings = new Set(['lt', 'le', 'gt', 'ge'])
 
 function comparison(name: string, args: readonly Expr[], span: Span, report: Report): Expr {
-  if (orderings.has(name) && args.some(arg => arg.kind === 'column' && arg.name === 'series_id')) {
+  if (args.some(isFailed)) return failed
+  if (orderings.has(name) && args.some(isSeriesId)) {
     throw report('type_mismatch', 'series ids compare by equality only', span)
   }
   return { kind: 'call', type: 'boolean', name, args: unify(args, report, print).exprs, span }
 }
+
+/** Of a metric, or of one side of a join. */
+const isSeriesId = (expr: Expr): boolean =>
+  expr.kind === 'column' && (expr.name === 'series_id' || /^[^.]+\.series_id$/.test(expr.name))
 
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
@@ -163,36 +162,43 @@ function analyzeCall(node: CallSyntax, around: Surroundings): Expr {
   const { report } = around
   const name = node.name.toLowerCase()
   const info = functionInfo(name)
-  if (info === undefined || (info.kind === 'operator' && name !== 'mod')) throw unknownFunction(node, name, around)
+  if (info === undefined || (info.kind === 'operator' && name !== 'mod')) {
+    keep(report, unknownFunction(node, around))
+    analyzeAll(node.args, { ...around, noAggregates: undefined })
+    return failed
+  }
   if (info.kind === 'aggregate') return analyzeAggregate(node, info, around)
   if (node.distinct) throw report('wrong_argument', `${name} does not take distinct`, node.span)
+  if (info.kind === 'window') return analyzeWindow(node, info, around)
   checkCount(info, node, report)
-  if (name === 'now') return { kind: 'now', type: 'timestamp', span: node.span }
-  if (name === 'time_bucket') return timeBucket(node, around)
-  const args = node.args.map(arg => analyze(arg, around))
+  switch (name) {
+    case 'now':
+      around.analysis.readsClock = true
+      return { kind: 'now', type: 'timestamp', span: node.span }
+    case 'time_bucket': {
+      const [width, ...rest] = node.args
+      return timeBucket(node, width!, analyzeAll(rest, around), report)
+    }
+    case 'histogram':
+      throw report(
+        'wrong_argument',
+        'histogram gives rows: it stands alone in a select list',
+        node.span,
+        'use a sub-select, as in select … from (select histogram(v, 0, 100, 10) from …) as h',
+      )
+  }
+  const args = analyzeAll(node.args, around)
   if (name === 'date_trunc') return dateTrunc(info, args, node.span, report)
   return finishCall(info, args, node.span, report)
 }
 
-function unknownFunction(node: CallSyntax, name: string, around: Surroundings) {
-  if (plannedFunctions.has(name)) return unsupported(`the function ${name}`, around.text, node.nameSpan)
-  const hint = didYouMeanHint(name, [...callableNames, ...plannedFunctions])
-  return around.report('unknown_function', `there is no function "${node.name}"`, node.nameSpan, hint)
-}
-
-function checkCount(info: FunctionInfo, node: CallSyntax, report: Report): void {
-  const required = info.parameters.filter(parameter => !parameter.optional).length
-  const most = info.parameters.at(-1)?.variadic ? Infinity : info.parameters.length
-  const { length } = node.args
-  if (length >= required && length <= most) return
-  const some = required === most ? `${required}` : most === Infinity ? `at least ${required}` : `${required} to ${most}`
-  const noun = required === 1 && most === 1 ? 'argument' : 'arguments'
-  const message = `${info.name} takes ${some} ${noun}, not ${length}`
-  throw report('wrong_argument_count', message, node.span, `${info.name}(${parameterList(info)})`)
+function unknownFunction(node: CallSyntax, { report }: Surroundings) {
+  const hint = didYouMeanHint(node.name.toLowerCase(), callableNames)
+  return report('unknown_function', `there is no function "${node.name}"`, node.nameSpan, hint)
 }
 
 function analyzeAggregate(node: CallSyntax, info: FunctionInfo, around: Surroundings): Expr {
-  const { report } = around
+  const { report, sequence } = around
   const name = info.name
   if (around.noAggregates !== undefined) {
     const isNested = around.noAggregates === 'an aggregate'
@@ -209,134 +215,65 @@ function analyzeAggregate(node: CallSyntax, info: FunctionInfo, around: Surround
   }
   if (node.distinct && !info.hints.distinct) throw report('wrong_argument', `${name} does not take distinct`, node.span)
   checkCount(info, node, report)
-  const inside = { ...around, aliases: undefined, noAggregates: 'an aggregate' }
-  const call = finishCall(
-    info,
-    node.args.map(arg => analyze(arg, inside)),
-    node.span,
-    report,
-  )
-  return node.distinct ? { ...(call as Call), name: `${name}_distinct` } : call
+  if (info.hints.needsSeriesOrder && sequence.time === undefined) throw needsTime(name, node.span, report)
+  const inside = { ...around, aliases: undefined, noAggregates: 'an aggregate', noWindows: 'an aggregate' }
+  const call = finishCall(info, analyzeAll(node.args, inside), node.span, report)
+  return node.distinct && call.kind === 'call' ? { ...call, name: `${name}_distinct` } : call
 }
 
-/** Types the arguments and the result of a call by its registry entry. */
-function finishCall(info: FunctionInfo, args: readonly Expr[], span: Span, report: Report): Expr {
-  if (info.returns === 'arithmetic') {
-    const typed = arithmetic(info, args[0]!, args[1]!, span, report)
-    return { kind: 'call', type: typed.type, name: info.name, args: typed.args, span }
-  }
-  if (info.name.startsWith('cast_') && isUntyped(args[0]!)) return { ...args[0], type: info.returns as ValueType, span }
-  const shared = args.filter((_, index) => parameterAt(info, index).type === 'common')
-  const common = shared.length > 0 ? unify(shared, report, print) : undefined
-  let next = 0
-  const checked = args.map((arg, index) => {
-    const parameter = parameterAt(info, index)
-    const what = info.kind === 'operator' ? `the operand of ${info.syntax}` : `${parameter.name} of ${info.name}`
-    if (parameter.type === 'common') return common!.exprs[next++]!
-    const typed = parameter.type === 'width' ? arg : checkArgument(arg, parameter.type, what, report)
-    if (parameter.constant && typed.kind !== 'literal' && typed.kind !== 'parameter') {
-      throw report('wrong_argument', `${what} must be a constant or a parameter`, typed.span)
-    }
-    return typed
-  })
-  const call: Call = {
-    kind: 'call',
-    type: returnType(info, checked, common?.type),
-    name: info.name,
-    args: checked,
-    span,
-  }
-  checkConstants(call, report)
-  return call
-}
-
-function parameterAt(info: FunctionInfo, index: number): ParameterInfo {
-  return info.parameters[Math.min(index, info.parameters.length - 1)]!
-}
-
-function returnType(info: FunctionInfo, args: readonly Expr[], common: Expr['type'] | undefined): ValueType {
-  const { returns } = info
-  const type = returns === 'common' ? common! : returns === 'first' ? (common ?? args[0]!.type) : returns
-  return type === 'null' || type === 'arithmetic' ? 'float' : type
-}
-
-// ---- functions with a form of their own -----------------------------------------------------------------------------
-
-/** `time_bucket(width, t [, origin | zone])`: the width a duration, or calendar text such as `1mo`. */
-function timeBucket(node: CallSyntax, around: Surroundings): Expr {
+function analyzeWindow(node: CallSyntax, info: FunctionInfo, around: Surroundings): Expr {
   const { report } = around
-  const [width, time, alignment] = node.args
-  if (width!.kind !== 'literal' || (width!.type !== 'duration' && width!.type !== 'calendar')) {
-    const hint = 'write it like time_bucket(5m, time)'
-    throw report('wrong_argument', 'the width of time_bucket must be a duration', width!.span, hint)
-  }
-  const { value, span } = width as LiteralSyntax
-  const first: Literal =
-    width!.type === 'calendar'
-      ? { kind: 'literal', type: 'string', value: formatMonths(value as number), span }
-      : { kind: 'literal', type: 'duration', value: value as number, span }
-  const args = [first, checkArgument(analyze(time!, around), 'timestamp', 'the time of time_bucket', report)]
-  if (alignment !== undefined) {
-    const expr = analyze(alignment, around)
-    const isZone = expr.kind === 'literal' && expr.type === 'string' && !/^[+-]?\d/.test(String(expr.value))
-    const typed = isZone ? expr : checkArgument(expr, 'timestamp', 'the origin of time_bucket', report)
-    if (typed.kind !== 'literal') {
-      throw report('wrong_argument', 'the origin or zone of time_bucket must be a constant', typed.span)
-    }
-    args.push(typed)
-  }
-  const call: Call = { kind: 'call', type: 'timestamp', name: 'time_bucket', args, span: node.span }
-  checkConstants(call, report)
-  return call
+  if (around.noWindows !== undefined) throw misplacedWindow(info.name, around.noWindows, node.span, report)
+  checkCount(info, node, report)
+  const args = analyzeAll(node.args, { ...around, noWindows: 'a row function' })
+  for (const arg of args) checkNoWindow(arg, 'a row function', arg.span, report)
+  return finishCall(info, args, node.span, report)
 }
 
-const truncationUs: Readonly<Record<string, number>> = {
-  microsecond: 1,
-  millisecond: 1e3,
-  second: 1e6,
-  minute: 60e6,
-  hour: 3600e6,
-  day: 86_400e6,
-  week: 7 * 86_400e6,
-}
-const truncationMonths: Readonly<Record<string, number>> = { month: 1, quarter: 3, year: 12 }
-
-/** `date_trunc('day', t)` is `time_bucket(1d, t)`: one thing for rules and operators to know. */
-function dateTrunc(info: FunctionInfo, args: readonly Expr[], span: Span, report: Report): Expr {
-  const [unit, time, zone] = (finishCall(info, args, span, report) as Call).args
-  const name = unit!.kind === 'literal' ? String(unit!.value).toLowerCase() : ''
-  const us = truncationUs[name]
-  const months = truncationMonths[name]
-  if (us === undefined && months === undefined) {
-    const units = [...Object.keys(truncationUs), ...Object.keys(truncationMonths)]
-    const hint = didYouMeanHint(name, units) ?? `units are ${units.join(', ')}`
-    throw report('wrong_argument', 'date_trunc does not know this unit', unit!.span, hint)
-  }
-  const width: Literal =
-    us !== undefined
-      ? { kind: 'literal', type: 'duration', value: us, span: unit!.span }
-      : { kind: 'literal', type: 'string', value: formatMonths(months!), span: unit!.span }
-  const call: Call = {
-    kind: 'call',
-    type: 'timestamp',
-    name: 'time_bucket',
-    args: zone === undefined ? [width, time!] : [width, time!, zone],
+const misplacedWindow = (name: string, place: string, span: Span, report: Report) =>
+  report(
+    'nested_aggregate',
+    `the row function ${name} may not stand in ${place}`,
     span,
-  }
-  checkConstants(call, report)
-  return call
+    `use a sub-select, as in select … from (select ${name}(…) as x from …) as s`,
+  )
+
+export const isWindow = (expr: Expr): expr is Call => expr.kind === 'call' && functionInfo(expr.name)?.kind === 'window'
+
+/** Throws for an expression that an alias stands for and that holds a row function where none may be. */
+export function checkNoWindow(expr: Expr, place: string, span: Span, report: Report): void {
+  let name = ''
+  const hasWindow = someNode(expr, node => {
+    if (!isWindow(node)) return false
+    name = node.name
+    return true
+  })
+  if (hasWindow) throw misplacedWindow(name, place, span, report)
 }
 
-function analyzeCase(node: CaseSyntax, around: Surroundings): Case {
+/** For what follows rows in time over a source that does not say when they are. */
+export const needsTime = (name: string, span: Span, report: Report) =>
+  report(
+    'wrong_argument',
+    `${name} needs a time: the rows here do not say when they are`,
+    span,
+    'output time, or a time_bucket that the sub-select groups by',
+  )
+
+function analyzeCase(node: CaseSyntax, around: Surroundings): Expr {
   const { report } = around
   const subject = node.subject === undefined ? undefined : analyze(node.subject, around)
   const whens = node.branches.map(branch => {
     const when = analyze(branch.when, around)
-    if (subject === undefined) return checkArgument(when, 'boolean', 'the condition of a case', report)
-    return comparison('eq', [subject, when], branch.when.span, report)
+    return attemptExpr(report, () =>
+      subject === undefined
+        ? checkArgument(when, 'boolean', 'the condition of a case', report)
+        : comparison('eq', [subject, when], branch.when.span, report),
+    )
   })
   const results = node.branches.map(branch => analyze(branch.then, around))
   if (node.otherwise !== undefined) results.push(analyze(node.otherwise, around))
+  if (whens.some(isFailed) || results.some(isFailed)) return failed
   const { type, exprs } = unify(results, report, print)
   return {
     kind: 'case',

@@ -1,17 +1,49 @@
-/** Names to columns: what a name means over a metric, over a catalog listing, or without any source. */
+/**
+ * Names to columns: what a name means over sources, over a catalog listing, or without any source.
+ *
+ * A source knows its columns by their own names (`LocalScope`); `FromScope` adds what stands before a dot: an alias, or the
+ * metric's own name. In a join it stands in the column's name too: `a.time`, `b.field.usage`.
+ */
 import type { ColumnInfo, Schema, ValueType } from '../../columnar/batch.ts'
-import { didYouMean, didYouMeanHint } from '../../lib/did-you-mean.ts'
-import type { FieldInfo, MetricInfo } from '../../storage/types.ts'
+import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import type { NameSyntax } from '../ast.ts'
-import type { ColumnRef, Span } from '../expression.ts'
+import type { ColumnRef, Expr, Span } from '../expression.ts'
+import type { Sequence } from '../plan.ts'
 import type { Report } from '../problem.ts'
-import { type QuerySchema, sortedFields } from '../schema.ts'
+import { failed } from './surroundings.ts'
+
+export interface StarColumn {
+  /** In the result. */
+  readonly name: string
+  readonly column: ColumnRef
+}
 
 export interface Scope {
   /** Throws `unknown_field`, `unknown_tag`. */
-  resolve(name: NameSyntax, report: Report): ColumnRef
-  /** The columns of `*`, each with its name in the result; undefined where there is none. */
-  star(span: Span): readonly ColumnRef[] | undefined
+  resolve(name: NameSyntax, report: Report): Expr
+  /** The columns of `*`; undefined where there is none. */
+  star(span: Span, report: Report): readonly StarColumn[] | undefined
+  /** How a result calls the column that the name resolved to. */
+  title(name: NameSyntax, column: ColumnRef): string
+}
+
+/** One source's columns, by names without a qualifier. */
+export interface LocalScope {
+  /** The column with exactly this name. */
+  find(parts: readonly string[]): ColumnInfo | undefined
+  /** As `find`, with sugar. Throws `unknown_field`, `unknown_tag`, `type_mismatch`. */
+  resolve(parts: readonly string[], span: Span, report: Report): ColumnRef
+  star(span: Span, report: Report): readonly ColumnRef[]
+  /** What may be written, for hints. */
+  names(): readonly string[]
+}
+
+/** A source of a `from` clause. */
+export interface Side {
+  /** What stands before its columns: an alias, or the words of its metric's name. Empty: nothing may. */
+  readonly qualifier: readonly string[]
+  readonly scope: LocalScope
+  readonly sequence: Sequence
 }
 
 export const columnRef = (name: string, type: ValueType, span: Span): ColumnRef => ({
@@ -24,90 +56,121 @@ export const columnRef = (name: string, type: ValueType, span: Span): ColumnRef 
 /** How a column is called in a result: fields by their bare name. */
 export const resultName = (column: string): string => (column.startsWith('field.') ? column.slice(6) : column)
 
+export const joinedName = (qualifier: readonly string[], column: string): string => `${qualifier.join('.')}.${column}`
+
 const written = (name: NameSyntax): string => name.parts.join('.')
 
-export class MetricScope implements Scope {
-  readonly #metric: MetricInfo
-  readonly #tags: readonly string[]
-  /** The alias, or the metric's own name: may stand before a column. */
-  readonly #qualifier: readonly string[]
+/** The columns of one source, or of several that are joined. */
+export class FromScope implements Scope {
+  readonly #sides: readonly Side[]
+  readonly #isJoin: boolean
+  /** Columns read of each side, by their own names. */
+  readonly #used: readonly Set<string>[]
 
-  constructor(metric: MetricInfo, schema: QuerySchema, alias: string | undefined) {
-    this.#metric = metric
-    this.#tags = schema.tagKeys(metric.id)
-    this.#qualifier = alias === undefined ? metric.name.split('.') : [alias]
+  constructor(sides: readonly Side[]) {
+    this.#sides = sides
+    this.#isJoin = sides.length > 1
+    this.#used = sides.map(
+      ({ sequence: { time, partition } }) => new Set(time === undefined ? partition : [time, ...partition]),
+    )
   }
 
-  resolve(name: NameSyntax, report: Report): ColumnRef {
-    const { parts } = name
-    const isQualified =
-      parts.length > this.#qualifier.length && this.#qualifier.every((part, index) => part === parts[index])
-    const local = isQualified ? parts.slice(this.#qualifier.length) : parts
-    const [first, ...rest] = local
-    const { span } = name
-    if (rest.length > 0 && first === 'tag') return this.#tag(rest.join('.'), span, report)
-    if (rest.length > 0 && first === 'field') return this.#field(rest.join('.'), span, report)
-    const text = local.join('.')
-    if (text === 'time') return columnRef('time', 'timestamp', span)
-    if (text === 'series' || text === 'series_id') return columnRef(text, 'string', span)
-    const field = this.#find(text) ?? (text === 'value' ? this.#soleNumericField(span, report) : undefined)
-    if (field !== undefined) return fieldRef(field, span)
-    throw this.#unknown(text, span, report)
+  /** Columns that were read of the side. */
+  used(side: number): ReadonlySet<string> {
+    return this.#used[side]!
   }
 
-  star(span: Span): readonly ColumnRef[] {
-    return [
-      columnRef('time', 'timestamp', span),
-      ...this.#tags.map(key => columnRef(`tag.${key}`, 'string', span)),
-      ...sortedFields(this.#metric).map(field => fieldRef(field, span)),
-    ]
+  resolve({ parts, span }: NameSyntax, report: Report): ColumnRef {
+    const named = this.#qualified(parts)
+    const isTime = named === undefined && parts.length === 1 && parts[0] === 'time'
+    if (isTime) {
+      const time = this.#time()
+      if (time !== undefined) return this.#ref(0, time, span)
+    }
+    const side = named ?? (this.#isJoin ? this.#bare(parts, span, report) : 0)
+    const { qualifier, scope } = this.#sides[side]!
+    const local = named === undefined ? parts : parts.slice(qualifier.length)
+    return this.#ref(side, scope.resolve(local, span, report), span)
   }
 
-  #find(name: string): FieldInfo | undefined {
-    return this.#metric.fields.find(field => field.name === name)
+  star(span: Span, report: Report): readonly StarColumn[] {
+    return this.#sides.flatMap(({ qualifier, scope }, side) =>
+      scope.star(span, report).map(column => {
+        const name = resultName(column.name)
+        return { name: this.#isJoin ? joinedName(qualifier, name) : name, column: this.#ref(side, column, span) }
+      }),
+    )
   }
 
-  /** `value` stands for the one numeric field of a metric that has no field of that name. */
-  #soleNumericField(span: Span, report: Report): FieldInfo | undefined {
-    const numeric = this.#metric.fields.filter(field => field.type === 'float' || field.type === 'integer')
-    if (numeric.length <= 1) return numeric[0]
-    const names = numeric.map(field => field.name).join(', ')
-    const message = `${this.#metric.name} has no field "value" and several numeric ones: ${names}`
-    throw report('unknown_field', message, span, 'name the field')
+  title({ parts }: NameSyntax, column: ColumnRef): string {
+    const side = this.#qualified(parts)
+    const { qualifier } = this.#sides[side ?? 0]!
+    const own = this.#isJoin ? this.#ownName(column.name) : column.name
+    const isTime = side === undefined && parts.length === 1 && parts[0] === 'time'
+    // A field reached as `value`, a sub-select's bucket reached as `time`: called as they are written.
+    const name = isTime ? 'time' : own.startsWith('field.') ? (parts.at(-1) ?? own) : own
+    return this.#isJoin && side !== undefined ? joinedName(qualifier, name) : name
   }
 
-  #tag(key: string, span: Span, report: Report): ColumnRef {
-    if (this.#tags.includes(key)) return columnRef(`tag.${key}`, 'string', span)
-    const close = didYouMean(key, this.#tags)
-    const hint = close === undefined ? listHint('its tags are', this.#tags) : `did you mean tag.${quoted(close)}?`
-    throw report('unknown_tag', `no series of ${this.#metric.name} has a tag "${key}"`, span, hint)
+  /** The side whose qualifier the name begins with; the longest, where one begins with another. */
+  #qualified(parts: readonly string[]): number | undefined {
+    let found: number | undefined
+    let length = 0
+    for (let side = 0; side < this.#sides.length; side++) {
+      const { qualifier } = this.#sides[side]!
+      if (qualifier.length <= length || parts.length <= qualifier.length) continue
+      if (!qualifier.every((part, index) => part === parts[index])) continue
+      found = side
+      length = qualifier.length
+    }
+    return found
   }
 
-  #field(name: string, span: Span, report: Report): ColumnRef {
-    const field = this.#find(name)
-    if (field !== undefined) return fieldRef(field, span)
-    throw this.#unknown(name, span, report)
+  /** Bare `time`: when a row of the first source is. */
+  #time(): ColumnInfo | undefined {
+    const { scope, sequence } = this.#sides[0]!
+    if (!this.#isJoin) {
+      const own = scope.find(['time'])
+      if (own !== undefined) return own
+    }
+    return sequence.time === undefined ? undefined : { name: sequence.time, type: 'timestamp', nullable: false }
   }
 
-  #unknown(name: string, span: Span, report: Report) {
-    const message = `${this.#metric.name} has no field "${name}"`
-    if (this.#tags.includes(name)) return report('unknown_field', message, span, `did you mean tag.${quoted(name)}?`)
-    const fields = this.#metric.fields.map(field => field.name)
-    const hint =
-      didYouMeanHint(name, ['time', 'series', 'series_id', ...fields, ...this.#tags.map(key => `tag.${key}`)]) ??
-      listHint('its fields are', fields)
-    return report('unknown_field', message, span, hint)
+  #bare(parts: readonly string[], span: Span, report: Report): number {
+    const sides = this.#sides.flatMap(({ scope }, side) => (scope.find(parts) === undefined ? [] : [side]))
+    if (sides.length === 1) return sides[0]!
+    const name = parts.join('.')
+    if (sides.length > 1) {
+      const ways = sides.slice(0, listedMax).map(side => joinedName(this.#sides[side]!.qualifier, name))
+      throw report('unknown_field', `${name} is ambiguous: ${ways.join(' or ')}`, span)
+    }
+    const qualifiers = this.#sides.map(side => side.qualifier.join('.'))
+    const names = this.#sides.flatMap(({ scope, qualifier }) => scope.names().map(each => joinedName(qualifier, each)))
+    const bare = this.#sides.flatMap(({ scope }) => scope.names())
+    const hint = didYouMeanHint(name, names) ?? didYouMeanHint(name, bare) ?? listHint('columns begin with', qualifiers)
+    throw report('unknown_field', `none of the joined sources has a column "${name}"`, span, hint)
+  }
+
+  #ref(side: number, column: { readonly name: string; readonly type: ValueType }, span: Span): ColumnRef {
+    if (!this.#isJoin) return columnRef(column.name, column.type, span)
+    this.#used[side]!.add(column.name)
+    return columnRef(joinedName(this.#sides[side]!.qualifier, column.name), column.type, span)
+  }
+
+  #ownName(name: string): string {
+    let own = name
+    for (const { qualifier } of this.#sides) {
+      const prefix = `${qualifier.join('.')}.`
+      if (name.startsWith(prefix) && name.length - prefix.length < own.length) own = name.slice(prefix.length)
+    }
+    return own
   }
 }
-
-const fieldRef = (field: FieldInfo, span: Span): ColumnRef => columnRef(`field.${field.name}`, field.type, span)
-
-const quoted = (key: string): string => (/^[A-Za-z_]\w*$/.test(key) ? key : `"${key.replaceAll('"', '""')}"`)
 
 /** Names in a hint at most. */
 const listedMax = 20
 
-function listHint(lead: string, names: readonly string[]): string | undefined {
+export function listHint(lead: string, names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined
   const more = names.length > listedMax ? ', …' : ''
   return `${lead} ${names.slice(0, listedMax).join(', ')}${more}`
@@ -132,6 +195,9 @@ export class ListingScope implements Scope {
   star(): undefined {
     return undefined
   }
+  title(name: NameSyntax): string {
+    return written(name)
+  }
 }
 
 /** `select 1`: there is nothing to name. */
@@ -140,4 +206,8 @@ export const emptyScope: Scope = {
     throw report('unknown_field', `there is no "${written(name)}" without a from clause`, name.span)
   },
   star: () => undefined,
+  title: written,
 }
+
+/** Of a source in error: nothing more is said about its columns. */
+export const failedScope: Scope = { resolve: () => failed, star: () => [], title: written }

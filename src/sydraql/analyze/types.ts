@@ -11,7 +11,7 @@ import type { FunctionInfo, ParameterType } from '../functions/types.ts'
 import type { Report } from '../problem.ts'
 import { parseDuration, parseTimestamp, timestampByMagnitude, timestampFromDigits } from '../times.ts'
 
-const isNumber = (type: ExprType): boolean => type === 'float' || type === 'integer'
+export const isNumber = (type: ExprType): boolean => type === 'float' || type === 'integer'
 
 /** A parameter that no place has given a type yet. */
 export const isUntyped = (expr: Expr): expr is Parameter => expr.kind === 'parameter' && expr.type === 'null'
@@ -147,11 +147,20 @@ const accepted: Readonly<Record<Exclude<ParameterType, 'common' | 'width'>, read
   any: ['float', 'integer', 'boolean', 'string', 'timestamp', 'duration'],
   number: ['float', 'integer'],
   quantity: ['float', 'integer', 'duration'],
+  measure: ['float', 'integer', 'duration', 'timestamp'],
   integer: ['integer'],
   boolean: ['boolean'],
   string: ['string'],
   timestamp: ['timestamp'],
   duration: ['duration'],
+  frame: ['duration', 'integer'],
+}
+
+const wantedNames: Readonly<Partial<Record<ParameterType, string>>> = {
+  number: 'a number',
+  quantity: 'a number',
+  measure: 'a number or a timestamp',
+  frame: 'a duration or a whole number of rows',
 }
 
 /** One argument as its parameter wants it, or `type_mismatch`. */
@@ -166,11 +175,12 @@ export function checkArgument(
   const isBigLiteral = arg.kind === 'literal' && arg.type === 'integer' && typeof arg.value === 'string'
   if (types.includes(arg.type) && !isBigLiteral) return arg
   // Text becomes a time or a duration, but not a number or a truth value: that is for casts and comparisons.
-  const mayConvert = isUntyped(arg) || isNull(arg) || wanted === 'timestamp' || wanted === 'duration'
+  const mayConvert =
+    isUntyped(arg) || isNull(arg) || wanted === 'timestamp' || wanted === 'duration' || wanted === 'frame'
   const found = mayConvert ? coerce(arg, types[0] as ValueType, report) : undefined
   if (found !== undefined) return found
   if (isBigLiteral) throw outOfRange(arg, report)
-  const wants = wanted === 'number' || wanted === 'quantity' ? 'a number' : typeName(types[0]!)
+  const wants = wantedNames[wanted] ?? typeName(types[0]!)
   throw report('type_mismatch', `${what} must be ${wants}, this is ${typeName(arg.type)}`, arg.span)
 }
 

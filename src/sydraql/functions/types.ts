@@ -5,10 +5,11 @@
 import type { ExprType } from '../expression.ts'
 
 /**
- * `operator` is reached by syntax only (`a + b`, `x::float`), `scalar` and `aggregate` by name. `planner` functions are
- * rewritten by analysis and never reach an operator: `now()`, `date_trunc`.
+ * `operator` is reached by syntax only (`a + b`, `x::float`), `scalar`, `aggregate` and `window` (row functions, which
+ * look at the rows around theirs) by name. `planner` functions are rewritten by analysis and never reach an operator under
+ * their name: `now()`, `date_trunc`, `histogram`.
  */
-export type FunctionKind = 'operator' | 'scalar' | 'aggregate' | 'planner'
+export type FunctionKind = 'operator' | 'scalar' | 'aggregate' | 'window' | 'planner'
 
 export type FunctionGroup =
   | 'logic'
@@ -19,21 +20,26 @@ export type FunctionGroup =
   | 'time'
   | 'conditional'
   | 'aggregate'
+  | 'series aggregate'
+  | 'row function'
 
 /**
- * What an argument may be. `number` is float or integer, `quantity` a number or a duration, `common` one type that all
- * `common` arguments of the call share (integers widen to float).
+ * What an argument may be. `number` is float or integer, `quantity` a number or a duration, `measure` a number, a
+ * duration or a timestamp (what can be subtracted), `common` one type that all `common` arguments of the call share
+ * (integers widen to float), `frame` a duration or a whole number of rows.
  */
 export type ParameterType =
   | 'any'
   | 'common'
   | 'number'
   | 'quantity'
+  | 'measure'
   | 'integer'
   | 'boolean'
   | 'string'
   | 'timestamp'
   | 'duration'
+  | 'frame'
   | 'width'
 
 export interface ParameterInfo {
@@ -46,14 +52,21 @@ export interface ParameterInfo {
   readonly constant?: true
 }
 
-/** A type, or how it follows from the arguments: `first` argument's, the `common` one, or `arithmetic`'s table. */
-export type ReturnRule = ExprType | 'first' | 'common' | 'arithmetic'
+/**
+ * A type, or how it follows from the arguments: `first` argument's, the `common` one, `arithmetic`'s table, or the
+ * `difference` of two first arguments: of timestamps a duration, else their type.
+ */
+export type ReturnRule = ExprType | 'first' | 'common' | 'arithmetic' | 'difference'
 
 export interface FunctionHints {
   /** Partial states merge: groups may be computed in parts (spilling, live, rollups). */
   readonly mergeable?: true
   /** Depends on the order of rows in time. */
   readonly needsOrder?: true
+  /** Goes by consecutive samples of each series: the source must have a time, and rows come in its order. */
+  readonly needsSeriesOrder?: true
+  /** A row function's view: rows before its own alone, or also rows after it. */
+  readonly window?: 'forward' | 'lookahead'
   /** Answerable from block statistics alone. */
   readonly statistics?: true
   /** Takes `distinct` before its argument. */
@@ -68,9 +81,11 @@ export interface FunctionInfo {
   readonly group: FunctionGroup
   readonly parameters: readonly ParameterInfo[]
   readonly returns: ReturnRule
+  /** What comes out, for people, where it is no single value. */
+  readonly gives?: string
   /** One line, without a full stop at its end. */
   readonly description: string
-  /** A whole statement over the demo metric of the tests and docs: `cpu{host, dc}` with `usage`, `value`, `up`, `note`. */
+  /** A whole statement over the demo metric of the tests and docs: `cpu{host, dc}` with `usage`, `value`, `up`, `note`, `cores`. */
   readonly example: string
   readonly hints: FunctionHints
   /** How an operator is written, such as `a + b`; undefined for functions. */

@@ -1,72 +1,55 @@
-/** Rules on order and number of rows: let the scan sort, sort only the rows wanted, read only the rows wanted. */
-import type { LogicalPlan, ScanOrder, SortKey, SortNode } from '../plan.ts'
-import { bottomUp, type Rule, withInput } from './rule.ts'
+/** Rules on order: let the input sort, and sort nothing twice or for nobody. */
+import { functionInfo } from '../functions.ts'
+import type { AggregateNode, LogicalPlan } from '../plan.ts'
+import { inOrder, orderingOf, satisfies } from './ordering.ts'
+import { bottomUp, type Rule, topDown, withInput } from './rule.ts'
 
-/** A sort by time, or by series and time, is an order that the scan can give. */
+/** A sort goes where scans, and what is over them, can give its order. */
 export const scanOrder: Rule = {
   name: 'scan-order',
   apply: plan =>
+    topDown(plan, node => {
+      let current = node
+      while (current.kind === 'sort' && current.limit === undefined) {
+        const input = inOrder(current.input, current.keys)
+        if (input === undefined || input === current.input) break
+        current = input
+      }
+      return current
+    }),
+}
+
+/** A sort of rows that come in its order goes. */
+export const redundantSort: Rule = {
+  name: 'redundant-sort',
+  apply: plan =>
     bottomUp(plan, node => {
-      if (node.kind !== 'sort') return node
-      const order = orderOf(node.keys)
-      if (order === undefined) return node
-      return overFilters(node.input, scan => (scan.order === 'none' ? { ...scan, order } : undefined)) ?? node
+      if (node.kind !== 'sort' || node.limit !== undefined) return node
+      return satisfies(orderingOf(node.input), node.keys, node.input.schema) ? node.input : node
     }),
 }
 
-/** (series, time) is unique, so that keys after these two decide nothing. */
-function orderOf([first, second]: readonly SortKey[]): ScanOrder | undefined {
-  const [a, b] = [first && columnName(first), second && columnName(second)]
-  if (second?.descending || (a === 'series' && first!.descending)) return undefined
-  if (a === 'time' && b === 'series') return first!.descending ? 'time desc' : 'time'
-  return a === 'series' && b === 'time' ? 'series,time' : undefined
-}
-
-const columnName = ({ expr }: SortKey): string | undefined => (expr.kind === 'column' ? expr.name : undefined)
-
-type Scan = Extract<LogicalPlan, { kind: 'scan' }>
-
-/** Changes the scan under any filters, which keep its order; undefined when there is none or it stays as it is. */
-function overFilters(plan: LogicalPlan, change: (scan: Scan) => Scan | undefined): LogicalPlan | undefined {
-  if (plan.kind === 'scan') return change(plan)
-  if (plan.kind !== 'filter') return undefined
-  const input = overFilters(plan.input, change)
-  return input && withInput(plan, input)
-}
-
-/** A limit over a sort: the sort keeps that many rows. */
-export const topN: Rule = {
-  name: 'top-n',
+/** A sort below what does not look at the order of rows goes. */
+export const unusedSort: Rule = {
+  name: 'unused-sort',
   apply: plan =>
-    underLimits(plan, (node, rows) => {
-      if (node.kind !== 'sort' || (node.limit !== undefined && node.limit <= rows)) return undefined
-      return { ...node, limit: rows } satisfies SortNode
+    bottomUp(plan, node => {
+      if (node.kind !== 'histogram' && (node.kind !== 'aggregate' || looksAtOrder(node))) return node
+      const input = unsorted(node.input)
+      return input === node.input ? node : withInput(node, input)
     }),
 }
 
-/** A limit straight over a scan: the scan ends after that many rows. */
-export const scanLimit: Rule = {
-  name: 'scan-limit',
-  apply: plan =>
-    underLimits(plan, (node, rows) => {
-      if (node.kind !== 'scan' || (node.limit !== undefined && node.limit <= rows)) return undefined
-      return { ...node, limit: rows }
-    }),
-}
-
-/** Offers the node under each limit and its projections, with the rows wanted of it. */
-function underLimits(
-  plan: LogicalPlan,
-  change: (node: LogicalPlan, rows: number) => LogicalPlan | undefined,
-): LogicalPlan {
-  const inside = (node: LogicalPlan, rows: number): LogicalPlan | undefined => {
-    if (node.kind !== 'project') return change(node, rows)
-    const input = inside(node.input, rows)
-    return input && withInput(node, input)
-  }
-  return bottomUp(plan, node => {
-    if (node.kind !== 'limit' || node.limit === undefined) return node
-    const input = inside(node.input, node.limit + node.offset)
-    return input === undefined ? node : withInput(node, input)
+const looksAtOrder = ({ aggregates }: AggregateNode): boolean =>
+  aggregates.some(({ function: name }) => {
+    const hints = functionInfo(name)?.hints
+    return hints === undefined || hints.needsOrder === true || hints.needsSeriesOrder === true
   })
+
+/** Without the sorts that only order its rows. */
+function unsorted(plan: LogicalPlan): LogicalPlan {
+  if (plan.kind === 'sort' && plan.limit === undefined) return unsorted(plan.input)
+  if (plan.kind !== 'filter' && plan.kind !== 'project') return plan
+  const input = unsorted(plan.input)
+  return input === plan.input ? plan : withInput(plan, input)
 }

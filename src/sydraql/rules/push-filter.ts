@@ -1,86 +1,155 @@
 /**
- * Rules that bring conditions to the scan, where they save reading.
+ * Conditions sink towards the scans, where they save reading.
  *
- *   filter over scan  →  range (time), seriesPredicate (tags and series), rowPredicate (the rest)
+ *   project, sort          all pass, a projection's names replaced by what they stand for
+ *   aggregate, distinct    those over keys; where samples are paired, over keys that a partition settles
+ *   window                 those that a partition settles: a row leaves with all that its value depends on
+ *   limit_per              those that its key settles
+ *   fill                   those over keys, when both ends of the filled range are fixed
+ *   union                  all, into each input
+ *   join                   those over one side; of the right, what cannot change which row is the newest
+ *   limit, histogram       none
  */
-import { assert } from '../../lib/assert.ts'
 import type { Expr } from '../expression.ts'
-import type { FilterNode, LogicalPlan, ScanNode } from '../plan.ts'
-import { conjuncts, joined, someNode, substituteColumns } from '../rewrite.ts'
-import { intersection, timeCondition } from '../time-range.ts'
-import { bottomUp, type Rule, withInput } from './rule.ts'
+import { functionInfo } from '../functions.ts'
+import type { AggregateNode, FilterNode, JoinNode, LimitPerNode, LogicalPlan } from '../plan.ts'
+import { conjuncts, joined, sameExpr } from '../rewrite.ts'
+import { timeConditionOn } from '../time-range.ts'
+import { hasColumn, readsOnly, seriesOrigin, settledBySequence, throughItems } from './columns.ts'
+import { bottomUp, mapInputs, type Rule, withInput, withInputs } from './rule.ts'
+import { plainCondition } from './simplify.ts'
 
-/** Filters sink through sorts, and through projections by taking the place of the names they read. */
 export const pushFilterDown: Rule = {
   name: 'push-filter-down',
-  apply: plan => bottomUp(plan, node => (node.kind === 'filter' ? sink(node) : node)),
+  apply: plan => bottomUp(plan, node => (node.kind === 'filter' ? sunk(node) : node)),
 }
 
-function sink(filter: FilterNode): LogicalPlan {
-  const { input } = filter
-  if (input.kind === 'sort' && input.limit === undefined) {
-    return withInput(input, sink({ ...filter, input: input.input, schema: input.input.schema }))
+function sunk(filter: FilterNode): LogicalPlan {
+  const parts = conjuncts(filter.predicate)
+  const { plan, rest } = sink(parts, filter.input)
+  return plan === filter.input && rest.length === parts.length ? filter : filtered(plan, rest)
+}
+
+/** The plan with these conditions upon it, each as far down as it goes. */
+export function placed(parts: readonly Expr[], plan: LogicalPlan): LogicalPlan {
+  if (parts.length === 0) return plan
+  const below = sink(parts, plan)
+  return filtered(below.plan, below.rest)
+}
+
+function filtered(input: LogicalPlan, parts: readonly Expr[]): LogicalPlan {
+  const predicate = joined('and', parts)
+  return predicate === undefined ? input : { kind: 'filter', input, predicate, schema: input.schema }
+}
+
+interface Sunk {
+  readonly plan: LogicalPlan
+  /** What does not pass this node. */
+  readonly rest: readonly Expr[]
+}
+
+function sink(parts: readonly Expr[], plan: LogicalPlan): Sunk {
+  const stays: Sunk = { plan, rest: parts }
+  switch (plan.kind) {
+    case 'filter': {
+      const below = sink(parts, plan.input)
+      return { plan: filtered(below.plan, [...conjuncts(plan.predicate), ...below.rest]), rest: [] }
+    }
+    case 'project': {
+      const said = parts.map(part => plainCondition(throughItems(part, plan.items)))
+      return { plan: withInput(plan, placed(said, plan.input)), rest: [] }
+    }
+    case 'union':
+      return { plan: mapInputs(plan, input => placed(parts, input)), rest: [] }
+    case 'sort':
+      return plan.limit === undefined ? some(plan, parts, () => true) : stays
+    case 'window':
+      return some(plan, parts, settled(settledBySequence(plan.sequence, plan.input)))
+    case 'limit_per':
+      return some(plan, parts, part => settledByKey(part, plan))
+    case 'aggregate': {
+      const said = (part: Expr) => throughItems(part, plan.keys)
+      return some(plan, parts, part => passesAggregate(part, plan), said)
+    }
+    case 'fill': {
+      const isFixed = Number.isFinite(plan.range.fromUs) && Number.isFinite(plan.range.toUs)
+      return isFixed
+        ? some(
+            plan,
+            parts,
+            settled(name => plan.keyColumns.includes(name)),
+          )
+        : stays
+    }
+    case 'join':
+      return intoJoin(parts, plan)
+    default:
+      return stays
   }
-  if (input.kind !== 'project') return filter
-  const predicate = substituteColumns(filter.predicate, column => {
-    const item = input.items.find(({ name }) => name === column.name)
-    assert(item !== undefined, `the projection has a column ${column.name}`)
-    return item.expr
-  })
-  return withInput(input, sink({ kind: 'filter', input: input.input, predicate, schema: input.input.schema }))
 }
 
-/** Bounds of `time` become the scan's range; of a condition that is more than bounds, what it implies. */
-export const timeRange: Rule = {
-  name: 'time-range',
-  apply: plan =>
-    overScans(plan, (parts, scan) => {
-      const conditions = parts.map(timeCondition)
-      const range = conditions.reduce((all, { range }) => intersection(all, range), scan.range)
-      const rest = parts.filter((_, index) => !conditions[index]!.exact)
-      const isSame = range.fromUs === scan.range.fromUs && range.toUs === scan.range.toUs
-      return isSame && rest.length === parts.length ? undefined : { rest, scan: { ...scan, range } }
-    }),
+/** A condition that reads columns, and only such. One that reads none says something of every row: it stays. */
+const settled =
+  (test: (column: string) => boolean) =>
+  (part: Expr): boolean =>
+    readsOnly(part, test) && !readsOnly(part, () => false)
+
+/** Lets some conditions pass a node with one input. */
+function some(
+  plan: Extract<LogicalPlan, { readonly input: LogicalPlan }>,
+  parts: readonly Expr[],
+  passes: (part: Expr) => boolean,
+  said: (part: Expr) => Expr = part => part,
+): Sunk {
+  const passing = parts.filter(passes)
+  if (passing.length === 0) return { plan, rest: parts }
+  return {
+    plan: withInput(plan, placed(passing.map(said), plan.input)),
+    rest: parts.filter(part => !passing.includes(part)),
+  }
 }
 
-const isSeriesColumn = (name: string): boolean => name === 'series' || name === 'series_id' || name.startsWith('tag.')
-
-/** Conditions on tags and series choose the series to read. */
-export const seriesPredicate: Rule = {
-  name: 'series-predicate',
-  apply: plan =>
-    overScans(plan, (parts, scan) => {
-      const chosen = parts.filter(part => !someNode(part, node => node.kind === 'column' && !isSeriesColumn(node.name)))
-      if (chosen.length === 0) return undefined
-      const all = scan.seriesPredicate === undefined ? chosen : [scan.seriesPredicate, ...chosen]
-      return {
-        rest: parts.filter(part => !chosen.includes(part)),
-        scan: { ...scan, seriesPredicate: joined('and', all) },
-      }
-    }),
+function settledByKey(part: Expr, { key, input }: LimitPerNode): boolean {
+  const origin = key.kind === 'column' ? seriesOrigin(input, key.name) : undefined
+  const isOfSeries = (column: string): boolean =>
+    origin?.identifies === true && seriesOrigin(input, column)?.source === origin.source
+  const reads = (expr: Expr): boolean => {
+    if (sameExpr(expr, key)) return true
+    if (expr.kind === 'column') return isOfSeries(expr.name)
+    if (expr.kind === 'call') return expr.args.every(reads)
+    if (expr.kind !== 'case') return true
+    const branches = expr.branches.every(branch => reads(branch.when) && reads(branch.then))
+    return branches && (expr.otherwise === undefined || reads(expr.otherwise))
+  }
+  return reads(part)
 }
 
-/** Everything else is tested on rows as they leave the scan, where block statistics may help. */
-export const rowPredicate: Rule = {
-  name: 'row-predicate',
-  apply: plan =>
-    overScans(plan, (parts, scan) => {
-      const all = scan.rowPredicate === undefined ? parts : [scan.rowPredicate, ...parts]
-      return { rest: [], scan: { ...scan, rowPredicate: joined('and', all) } }
-    }),
+/** Whether samples are paired with the one before, so that no row may go missing between two. */
+export const pairsSamples = ({ aggregates }: AggregateNode): boolean =>
+  aggregates.some(({ function: name }) => functionInfo(name)?.hints.needsSeriesOrder === true)
+
+function passesAggregate(part: Expr, node: AggregateNode): boolean {
+  const keys = node.keys.filter(key => key.bucket === undefined)
+  if (!settled(name => keys.some(key => key.name === name))(part)) return false
+  if (!pairsSamples(node)) return true
+  return readsOnly(throughItems(part, keys), settledBySequence(node.sequence, node.input))
 }
 
-type Taken = { readonly rest: readonly Expr[]; readonly scan: ScanNode } | undefined
-
-/** Offers the parts of each filter that stands on a scan; what is taken leaves the filter. */
-function overScans(plan: LogicalPlan, take: (parts: readonly Expr[], scan: ScanNode) => Taken): LogicalPlan {
-  return bottomUp(plan, node => {
-    if (node.kind !== 'filter' || node.input.kind !== 'scan') return node
-    const parts = conjuncts(node.predicate)
-    const taken = take(parts, node.input)
-    if (taken === undefined) return node
-    if (taken.rest.length === 0) return taken.scan
-    const predicate = taken.rest.length === parts.length ? node.predicate : joined('and', taken.rest)!
-    return { ...node, input: taken.scan, predicate }
-  })
+function intoJoin(parts: readonly Expr[], join: JoinNode): Sunk {
+  const ofLeft = settled(name => hasColumn(join.left, name))
+  const ofRight = settled(name => hasColumn(join.right, name))
+  const isConstant = settled(settledBySequence(join.rightSequence, join.right))
+  const { time } = join.rightSequence
+  const onlyRaises = (part: Expr): boolean => {
+    if (time === undefined) return false
+    const { range, exact } = timeConditionOn(part, time)
+    return exact && range.toUs === Infinity
+  }
+  const left = parts.filter(ofLeft)
+  const right = parts.filter(part => ofRight(part) && (join.withinUs === 0 || isConstant(part) || onlyRaises(part)))
+  if (left.length === 0 && right.length === 0) return { plan: join, rest: parts }
+  return {
+    plan: withInputs(join, [placed(left, join.left), placed(right, join.right)]),
+    rest: parts.filter(part => !left.includes(part) && !right.includes(part)),
+  }
 }

@@ -292,7 +292,7 @@ describe('catalog records', () => {
     for (let i = 0; i < 10; i++) {
       fill(source, i * 7, i * 7 + 10)
       const upTo = source.sequence
-      frames.push(source.takePending())
+      frames.push(source.pendingSince(source.confirmed))
       // Every third frame fails: the next one carries its records.
       if (i % 3 === 2) frames.pop()
       else source.confirm(upTo)
@@ -301,7 +301,7 @@ describe('catalog records', () => {
     expect(dump(copy)).toEqual(dump(source))
     for (const frame of frames) copy.applyRecords(frame)
     expect(dump(copy)).toEqual(dump(source))
-    expect(source.takePending().length).toBe(0)
+    expect(source.pendingSince(source.confirmed).length).toBe(0)
     copy.applyRecords(new Uint8Array(0))
     fill(copy, 100, 110)
     fill(source, 100, 110)
@@ -311,10 +311,10 @@ describe('catalog records', () => {
   test('several frames in flight overlap without harm', () => {
     const source = newCatalog()
     fill(source, 0, 4)
-    const first = source.takePending()
+    const first = source.pendingSince(source.confirmed)
     const firstUpTo = source.sequence
     fill(source, 4, 8)
-    const second = source.takePending()
+    const second = source.pendingSince(source.confirmed)
     const copy = newCatalog()
     copy.applyRecords(second)
     copy.applyRecords(first)
@@ -328,7 +328,7 @@ describe('catalog records', () => {
     const source = newCatalog()
     fill(source, 0, 3)
     const middle = source.sequence
-    const head = source.takePending()
+    const head = source.pendingSince(source.confirmed)
     fill(source, 3, 6)
     const tail = source.pendingSince(middle)
     expect(() => newCatalog().applyRecords(tail)).toThrow(failure('corrupt_catalog', /missing/))
@@ -345,7 +345,7 @@ describe('catalog records', () => {
   test('arbitrary bytes give a catalog or an error, never a crash', () => {
     const source = newCatalog()
     fill(source, 0, 5)
-    const batch = source.takePending()
+    const batch = source.pendingSince(source.confirmed)
     fc.assert(
       fc.property(fc.nat(batch.length - 1), fc.nat(255), fc.boolean(), (at, byte, cut) => {
         const bytes = batch.slice()

@@ -104,11 +104,11 @@ describe('catalog store', () => {
     const machine = await newMachine()
     let store = await open(machine.ports)
     fill(store, 0, 5)
-    const wal = [store.catalog.takePending()]
+    const wal = [store.catalog.pendingSince(store.catalog.confirmed)]
     store.catalog.confirm(store.catalog.sequence)
     await store.appendLog()
     fill(store, 5, 9)
-    wal.push(store.catalog.takePending())
+    wal.push(store.catalog.pendingSince(store.catalog.confirmed))
     const before = dump(store)
     store = await open(machine.crash())
     expect(store.catalog.seriesCount).toBe(5)
@@ -146,7 +146,7 @@ describe('catalog store', () => {
         for (const step of steps) {
           if (step === 'add') {
             fill(store, next, (next += 3))
-            wal.push(store.catalog.takePending())
+            wal.push(store.catalog.pendingSince(store.catalog.confirmed))
             store.catalog.confirm(store.catalog.sequence)
           } else {
             const upTo = store.catalog.sequence

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { SydraError } from '../../../src/lib/errors.ts'
+import { encodeCheckpoint, salvageTombstones } from '../../../src/storage/manifest/log.ts'
 import { createManifest, type Manifest, openManifest } from '../../../src/storage/manifest/manifest.ts'
 import {
   applyEdit,
@@ -65,6 +66,7 @@ describe('a manifest', () => {
       flushedLsn: 3,
       nextSegment: 4,
       segments: [segment(1), segment(3), segment(4)],
+      tombstones: [],
     })
   })
 
@@ -136,6 +138,84 @@ describe('a manifest', () => {
     }
     await manifest.apply(flushOf(3))
     expect(manifest.state.segments.length).toBe(3)
+  })
+})
+
+const tombstone = (lsn: number, series?: string) => ({
+  lsn,
+  metric: 'größe',
+  fromUs: null,
+  toUs: 9,
+  ...(series === undefined ? {} : { series }),
+})
+
+describe('tombstones', () => {
+  test('come with the edit of a flush and go with a later one, in the order of their LSNs', async () => {
+    const machine = await newMachine()
+    const manifest = await withEdits(machine, 9)
+    await manifest.apply({ addTombstones: [tombstone(7), tombstone(3, 'AQIDBAUGBwg=')] })
+    await manifest.apply({ ...flushOf(10), addTombstones: [tombstone(10)], removeTombstones: [7] })
+    expect(manifest.state.tombstones).toEqual([tombstone(3, 'AQIDBAUGBwg='), tombstone(10)])
+    const text = new TextDecoder().decode(machine.disk.contents(path))
+    expect(text.split('\n')[10]).toBe(
+      '{"crc":"dc2863e9","n":10,"edit":{"addTombstones":[{"lsn":7,"metric":"größe","fromUs":null,"toUs":9},' +
+        '{"lsn":3,"metric":"größe","fromUs":null,"toUs":9,"series":"AQIDBAUGBwg="}]}}',
+    )
+    machine.crash()
+    expect((await openManifest(machine.ports, directory))?.state).toEqual(manifest.state)
+    for (const edit of [
+      { addTombstones: [tombstone(10)] },
+      { removeTombstones: [7] },
+      { addTombstones: [tombstone(11)] },
+    ])
+      await expect(manifest.apply(edit), JSON.stringify(edit)).rejects.toThrow()
+  })
+
+  test('are kept by a checkpoint, and are none in a manifest from before there were any', async () => {
+    const machine = await newMachine()
+    const manifest = await withEdits(machine, 8, 10)
+    await manifest.apply({ addTombstones: [tombstone(8)] })
+    await manifest.apply(flushOf(11))
+    expect((await openManifest(machine.ports, directory))?.state.tombstones).toEqual([tombstone(8)])
+
+    const { tombstones: _, ...old } = fresh()
+    const file = machine.ports.files.open(path, 'open')
+    file.truncate(0)
+    file.write(encodeCheckpoint(old as ManifestState, machine.ports.checksums), 0)
+    expect((await openManifest(machine.ports, directory))?.state).toEqual(fresh())
+  })
+
+  test('are found in what is left of a damaged manifest', async () => {
+    const machine = await newMachine()
+    const manifest = await withEdits(machine, 9, 10)
+    await manifest.apply({ addTombstones: [tombstone(1), tombstone(2)] })
+    for (const lsn of [3, 4, 5]) await manifest.apply({ addTombstones: [tombstone(lsn)], removeTombstones: [lsn - 2] })
+    const whole = machine.disk.contents(path)
+    const { checksums } = machine.ports
+    const all = [1, 2, 3, 4, 5].map(lsn => tombstone(lsn))
+    expect(salvageTombstones(whole, checksums)).toEqual({ tombstones: all, damagedLines: 0 })
+    const second = whole.indexOf(10) + 1
+    expect(salvageTombstones(whole.with(second + 30, 0), checksums)).toEqual({
+      tombstones: all.filter(({ lsn }) => lsn !== 3),
+      damagedLines: 1,
+    })
+    expect(salvageTombstones(whole.with(4, 0), checksums)).toEqual({ tombstones: all.slice(2), damagedLines: 1 })
+    expect(salvageTombstones(new Uint8Array(50), checksums)).toEqual({ tombstones: [], damagedLines: 1 })
+  })
+})
+
+test('a manifest that a newer version wrote is refused, and is no damage', async () => {
+  const machine = await newMachine()
+  await withEdits(machine, 1)
+  const text = new TextDecoder().decode(machine.disk.contents(path)).split('\n')[0]!
+  const rest = text.slice(text.indexOf('"n"')).replace('"version":1', '"version":2')
+  const crc = machine.ports.checksums.crc32(new TextEncoder().encode(rest)).toString(16).padStart(8, '0')
+  const file = machine.ports.files.open(path, 'open')
+  file.truncate(0)
+  file.write(new TextEncoder().encode(`{"crc":"${crc}",${rest}\n`), 0)
+  await expect(openManifest(machine.ports, directory)).rejects.toMatchObject({
+    code: 'unsupported_version',
+    message: expect.stringContaining('was written by a newer version'),
   })
 })
 

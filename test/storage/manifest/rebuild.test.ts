@@ -31,6 +31,7 @@ describe('a manifest rebuilt from segments', () => {
       flushedLsn: 0,
       nextSegment: 90,
       segments: [],
+      tombstones: [],
     })
   })
 

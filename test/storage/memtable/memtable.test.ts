@@ -205,7 +205,8 @@ describe('memtable', () => {
         fc.array(someStep, { maxLength: 12 }),
         fc.array(someRequest, { minLength: 4, maxLength: 4 }),
         fc.constantFrom('last' as const, 'first' as const),
-        (steps, requests, duplicates) => {
+        fc.integer({ min: 1, max: 40 }),
+        (steps, requests, duplicates, sliceRowsMax) => {
           const harness = new Harness(duplicates)
           const views: { view: MemtableView; count: number }[] = []
           const look = (): void => void views.push({ view: harness.memtable.view(), count: harness.rows.length })
@@ -239,19 +240,20 @@ describe('memtable', () => {
           expect(frozen.rowCount).toBe(harness.rows.length)
           expect(frozen.minTimeUs).toBe(Math.min(...harness.rows.map(row => row.timeUs)))
           expect(frozen.maxTimeUs).toBe(Math.max(...harness.rows.map(row => row.timeUs)))
-          for (const { metric, rows } of frozen.metrics(harness.catalog)) {
-            const all = {
-              metric,
-              fields: rows.fields.map(field => field.field),
-              fromUs: -Infinity,
-              toUs: Infinity,
-              series: undefined,
+          for (const { metric, slices } of frozen.tables()) {
+            const sorted: unknown[] = []
+            let fields: readonly FieldInfo[] = []
+            for (const rows of slices(harness.catalog, sliceRowsMax)) {
+              expect(rows.length <= sliceRowsMax || new Set(rows.series.subarray(0, rows.length)).size === 1).toBe(true)
+              fields = rows.fields.map(({ field }) => field)
+              sorted.push(...contents(rows))
             }
-            expect([...contents(rows)]).toEqual(harness.expected(harness.rows.length, all))
+            const all = { metric, fields, fromUs: -Infinity, toUs: Infinity, series: undefined }
+            expect(sorted).toEqual(harness.expected(harness.rows.length, all))
             const names = new Set(
               harness.rows.filter(row => row.metric === metric.name).flatMap(row => [...row.values.keys()]),
             )
-            expect(new Set(all.fields.map(field => field.name))).toEqual(names)
+            expect(new Set(fields.map(field => field.name))).toEqual(names)
           }
           ask()
         },
@@ -301,6 +303,31 @@ describe('memtable', () => {
     expect(alone.statistics.rowsScanned).toBe(ticks)
     expect(view.pieces({ ...alone, series: setOf([]) }, catalog)).toEqual([])
     expect(linked!.statistics(0)).toBeUndefined()
+
+    const sorted: unknown[] = []
+    for (const { slices } of memtable.freeze().tables())
+      for (const rows of slices(catalog, 5000)) sorted.push(...contents(rows))
+    expect(sorted).toEqual(harness.expected(harness.rows.length, requests[0]!))
+  })
+
+  test('more series than a chunk has rows', () => {
+    const harness = new Harness('last')
+    const hosts = 20_000
+    const rows: Row[] = []
+    for (let i = 0; i < 2 * hosts; i++)
+      rows.push({
+        metric: 'm',
+        host: (i * 7919) % hosts,
+        timeUs: i < hosts ? 2000 : 1000 * (i % 3),
+        values: new Map([['f', i]]),
+      })
+    harness.append(rows)
+    const metric = harness.catalog.metric('m')!
+    const sorted: unknown[] = []
+    for (const { slices } of harness.memtable.freeze().tables())
+      for (const slice of slices(harness.catalog, 3000)) sorted.push(...contents(slice))
+    const all = { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined }
+    expect(sorted).toEqual(harness.expected(rows.length, all))
   })
 
   test('grows in bytes with rows and strings, and knows its LSNs', () => {

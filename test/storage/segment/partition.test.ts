@@ -1,7 +1,12 @@
 /** Windows: each worth a file gets one, the rest goes together. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { defaultPartitionPolicy, partition, type SegmentWindow } from '../../../src/storage/segment/partition.ts'
+import {
+  defaultPartitionPolicy,
+  encodedRowBytes,
+  HourSizes,
+  planWindows,
+} from '../../../src/storage/segment/partition.ts'
 import { bufferOf, fields, inOrder, metricOf, type Row } from './model.ts'
 
 const hourUs = 3_600_000_000
@@ -16,14 +21,23 @@ const evenly = (count: number, fromUs: number, toUs: number, series = 0): Row[] 
     values: [i],
   }))
 
-const windowsOf = (rows: readonly Row[], windowBytesMin = defaultPartitionPolicy.windowBytesMin): SegmentWindow[] =>
-  partition([{ metric, rows: bufferOf(metric, rows) }], { windowBytesMin })
+/** Each window with the rows it takes, as indexes. */
+function windowsOf(rows: readonly Row[], windowBytesMin = defaultPartitionPolicy.windowBytesMin) {
+  const buffer = bufferOf(metric, rows)
+  const hours = new HourSizes()
+  hours.add(buffer.timeUs, buffer.length, encodedRowBytes(buffer))
+  const { names, split } = planWindows(hours, { windowBytesMin })
+  const selections = names.length === 0 ? [] : split(buffer)
+  return names.map((name, i) => ({
+    name,
+    picked: selections[i] ?? Uint32Array.from({ length: buffer.length }, (_, row) => row),
+  }))
+}
 const namesOf = (rows: readonly Row[], windowBytesMin?: number): string[] =>
   windowsOf(rows, windowBytesMin).map(({ name }) => name)
 
 describe('partition', () => {
   test('nothing makes nothing', () => {
-    expect(partition([])).toEqual([])
     expect(windowsOf([])).toEqual([])
   })
 
@@ -70,16 +84,13 @@ describe('partition', () => {
         (rows, windowBytesMin) => {
           const windows = windowsOf(rows, windowBytesMin)
           const ordered = inOrder(metric, rows)
-          const seen = windows.flatMap(({ name, metrics }) =>
-            metrics.flatMap(({ selection, rows: buffer }) => {
-              const picked = selection ?? Uint32Array.from({ length: buffer.length }, (_, i) => i)
-              for (const [i, index] of picked.entries()) {
-                if (i > 0) expect(index).toBeGreaterThan(picked[i - 1]!)
-                expect(holds(name, ordered[index]!.timeUs)).toBe(true)
-              }
-              return [...picked]
-            }),
-          )
+          const seen = windows.flatMap(({ name, picked }) => {
+            for (const [i, index] of picked.entries()) {
+              if (i > 0) expect(index).toBeGreaterThan(picked[i - 1]!)
+              expect(holds(name, ordered[index]!.timeUs)).toBe(true)
+            }
+            return [...picked]
+          })
           expect(seen.sort((a, b) => a - b)).toEqual([...rows.keys()])
           expect(new Set(windows.map(({ name }) => name)).size).toBe(windows.length)
           expect(windows.length).toBeLessThanOrEqual((rows.length * 1.75) / windowBytesMin + 1)

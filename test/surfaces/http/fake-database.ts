@@ -151,6 +151,7 @@ export class FakeDatabase {
       metrics: 1,
       series: this.seriesList.length,
       segments: { count: 0, rows: 0, bytes: 0, quarantined: 0 },
+      tombstones: 0,
       memtable: { rows: this.rows.length, bytes: 0, frozen: 0 },
       wal: { bytes: 0, files: 1, frames: 0, syncs: 0 },
       ingest: {

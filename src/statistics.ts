@@ -1,0 +1,46 @@
+/** What `db.stats()` tells of the parts of the engine. */
+import type { Permits } from './lib/permits.ts'
+import type { Storage } from './recovery.ts'
+import type { DatabaseStatistics } from './types.ts'
+
+/** Deleted rows count until no segment has them any more. */
+export function storageStatistics({
+  versions,
+  catalog,
+  wal,
+  quarantined,
+}: Storage): Pick<DatabaseStatistics, 'lsn' | 'metrics' | 'series' | 'segments' | 'tombstones' | 'memtable' | 'wal'> {
+  const { segments, active, frozen } = versions
+  const total = (pick: (meta: { readonly rows: number; readonly bytes: number }) => number): number =>
+    segments.reduce((sum, segment) => sum + pick(segment.meta), 0)
+  return {
+    lsn: versions.lsn,
+    metrics: catalog.metrics().length,
+    series: catalog.seriesCount,
+    segments: {
+      count: segments.length,
+      rows: total(meta => meta.rows),
+      bytes: total(meta => meta.bytes),
+      quarantined: quarantined.length,
+    },
+    tombstones: versions.tombstones.size,
+    memtable: {
+      rows: active.rowCount + frozen.reduce((sum, each) => sum + each.rowCount, 0),
+      bytes: active.byteLength + frozen.reduce((sum, each) => sum + each.byteLength, 0),
+      frozen: frozen.length,
+    },
+    wal: { bytes: wal.bytes, files: wal.files, frames: wal.frames, syncs: wal.syncs },
+  }
+}
+
+type PermitStatistics = Pick<
+  DatabaseStatistics['ingest'],
+  'inFlightBytes' | 'inFlightMaxBytes' | 'inFlightPeakBytes' | 'waiting'
+>
+
+export const permitStatistics = ({ inUse, max, peak, waiting }: Permits): PermitStatistics => ({
+  inFlightBytes: inUse,
+  inFlightMaxBytes: max,
+  inFlightPeakBytes: peak,
+  waiting,
+})
