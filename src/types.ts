@@ -60,9 +60,8 @@ export interface IngestReport {
 /** A push-style ingest: what an HTTP body is written to. */
 export interface IngestStream {
   /**
-   * Settles the complete lines so far. The next bytes may be read when the promise resolves — the backpressure — or at
-   * once when there is none. What arrives in one turn of the event loop is settled together: until then the bytes must
-   * stay as they are.
+   * Settles the complete lines so far; what arrives in one turn of the event loop is committed together. When the promise
+   * resolves — the backpressure — or at once when there is none, the bytes are used up and the next may be read.
    */
   write(bytes: Uint8Array): Promise<void> | undefined
   /** Nothing more will be taken (a failure, `abort`, a line too long): stop reading and ask `end()` why. */

@@ -132,7 +132,10 @@ export interface Piece {
   readonly maxTimeUs: number
   /** The one series it holds, or undefined when it may hold several. */
   readonly series: number | undefined
-  /** Which series it holds and when, where that is known without reading rows; else `series` and its own range stand. */
+  /**
+   * Which series it may hold and when, where that is known without reading rows; else `series` and its own range stand.
+   * Bounds unless it is `whole`: rows that were deleted are in them.
+   */
   seriesRanges?(): SeriesRanges
   /** Pieces with one source never share a (series, time); undefined: it may with any other piece. */
   readonly source?: object | undefined

@@ -43,12 +43,20 @@ function resultOf(call: Call, args: readonly Literal[]): Literal['value'] | unde
     case 'div':
     case 'mod':
       return typeof a!.value === 'number' ? arithmetic(call, a!.value, Number(b?.value ?? 0)) : undefined
+    // How a fraction rounds is left to execution.
+    case 'cast_integer':
+      return a!.value === null || (isNumber(a!) && isPlainInteger(a!.value)) ? a!.value : undefined
+    case 'cast_float':
+      return a!.value === null || isNumber(a!) ? a!.value : undefined
     case 'time_bucket':
       return bucketStart(call, Number(args[1]!.value))
     default:
       return undefined
   }
 }
+
+const isNumber = ({ type }: Literal): boolean => type === 'integer' || type === 'float'
+const isPlainInteger = (value: Literal['value']): boolean => Number.isSafeInteger(value) && !Object.is(value, -0)
 
 function compare(
   name: string,

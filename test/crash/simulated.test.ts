@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { newTally, Simulation } from './simulation.ts'
 
 const firstSeed = Number(process.env['SYDRADB_CRASH_SEED'] ?? 1)
-const runs = Number(process.env['SYDRADB_CRASH_RUNS'] ?? (process.env['SYDRADB_CRASH_SEED'] === undefined ? 25 : 1))
+const runs = Number(process.env['SYDRADB_CRASH_RUNS'] ?? (process.env['SYDRADB_CRASH_SEED'] === undefined ? 20 : 1))
 
 const stride = runs < 100 ? 5 : 1
 
@@ -37,6 +37,6 @@ test(`${runs} seeds of work, faults and crashes lose, double and invent nothing`
   }
   if (process.env['SYDRADB_CRASH_TALLY'] !== undefined) console.log(tally)
   const { accepted, deleted, refused, flushes, crashes, failedOpens, readOnly } = tally
-  if (runs >= 25)
+  if (runs >= 20)
     expect(Math.min(accepted, deleted, refused, flushes, crashes, failedOpens, readOnly)).toBeGreaterThan(0)
 })

@@ -61,14 +61,19 @@ test.each([
 
 test('a full disk ends the query, not the database; what a kill leaves the next opening removes', async () => {
   const { machine, db } = await filled()
-  const disarm = machine.disk.fail({ call: 'write', times: Infinity, code: 'ENOSPC', path: path => path.includes('tmp') })
+  const disarm = machine.disk.fail({
+    call: 'write',
+    times: Infinity,
+    code: 'ENOSPC',
+    path: path => path.includes('tmp'),
+  })
   await expect(settled(machine, db.query(descending).all())).rejects.toMatchObject({ code: 'disk_full' })
   disarm()
   const reader = db.query(descending)[Symbol.asyncIterator]()
   await settled(machine, reader.next())
-  const next = machine.killProcess()
-  expect(temporary(next).length).toBeGreaterThan(0)
-  const { db: reopened } = await openOn(next)
-  expect(temporary(next)).toEqual([])
-  await settled(next, reopened.close())
+  machine.kill()
+  expect(temporary(machine).length).toBeGreaterThan(0)
+  const { db: reopened } = await openOn(machine)
+  expect(temporary(machine)).toEqual([])
+  await settled(machine, reopened.close())
 })

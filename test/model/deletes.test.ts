@@ -50,7 +50,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('insert'), cells: fc.array(cell, { minLength: 1, maxLength: 3 }) }),
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('delete'), range }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('flush', 'restart', 'close', 'query') }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('flush', 'flush', 'restart', 'close', 'query') }) },
 ) as fc.Arbitrary<Step>
 
 const timeOf = (seconds: number): number => startUs + seconds * 1e6
@@ -100,6 +100,18 @@ async function found(db: Database, metric: string): Promise<Model> {
 const sorted = (model: Model): unknown[] =>
   [...model].map(([key, fields]) => [key, Object.entries(fields).sort()]).sort((a, b) => (a[0]! < b[0]! ? -1 : 1))
 
+const timesOf = (model: Model, metric: string, host: string): number[] =>
+  [...model.keys()]
+    .filter(key => key.startsWith(`${metric} ${host} `))
+    .map(key => Number(key.split(' ')[2]))
+    .sort((a, b) => a - b)
+
+/** The last value of f, of a host that has any. */
+function lastOf(model: Model, metric: string, host: string): { h: string; x: number }[] {
+  const values = timesOf(model, metric, host).flatMap(at => model.get(keyOf(metric, host, at))!['f'] ?? [])
+  return values.slice(-1).map(x => ({ h: host, x }))
+}
+
 /** Rows, counts, aggregates, single series, ranges of time and both orders must agree with the model. */
 async function check(db: Database, model: Model): Promise<void> {
   const known = new Set([...db.series()].map(info => info.metric))
@@ -118,6 +130,14 @@ async function check(db: Database, model: Model): Promise<void> {
         x: Math.max(...values),
         n: values.length,
       })
+    }
+    const lasts = await db.query(`select tag.host as h, last(f) as x from ${metric} group by tag.host`).all()
+    expect(lasts.rows.filter(({ x }) => x !== null)).toEqual(hosts.flatMap(host => lastOf(own, metric, host)))
+    const newest = `select tag.host as h, time from ${metric} order by time desc limit 1 per tag.host`
+    const times = (await db.query<{ h: string; time: number }>(newest).all()).rows
+    for (const host of hosts) {
+      const at = timesOf(own, metric, host).at(-1)
+      expect(times.find(({ h }) => h === host)?.time).toBe(at === undefined ? undefined : timeOf(at))
     }
     const ofHost = [...own.keys()].filter(key => key.startsWith(`${metric} b `))
     expect(await db.query(`select count(*) as n from ${metric} where tag.host = 'b'`).first()).toEqual({

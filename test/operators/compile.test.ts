@@ -10,6 +10,7 @@ import { compile, implementedFunctions } from '../../src/operators/compile.ts'
 import { loopOf, sharedLoop } from '../../src/operators/functions/loops.ts'
 import { comparisons } from '../../src/operators/functions/numeric.ts'
 import { compilePredicate } from '../../src/operators/predicate.ts'
+import { implementedWindows } from '../../src/operators/window/functions.ts'
 import type { Expr, ExprType } from '../../src/sydraql/expression.ts'
 import { functions } from '../../src/sydraql/functions.ts'
 import { interpret, type Row } from './interpreter.ts'
@@ -90,7 +91,7 @@ const { number, truth, text, time, duration } = fc.letrec<Record<Kind, Expr>>(ti
     fc.oneof({ weight: 9, arbitrary: value }, fc.constant(literal('null', null)))
   return {
     number: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
+      { maxDepth: 3, depthIdentifier: 'expression', withCrossShrink: true },
       fc.oneof(column('f'), column('g'), column('i'), constant('float', floats)),
       of('float', ['add', 'sub', 'mul', 'div', 'mod', 'pow', 'atan2'], number, orNull(number)),
       of(
@@ -127,7 +128,7 @@ const { number, truth, text, time, duration } = fc.letrec<Record<Kind, Expr>>(ti
       conditional('float', number),
     ),
     truth: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
+      { maxDepth: 3, depthIdentifier: 'expression', withCrossShrink: true },
       fc.oneof(column('b'), constant('boolean', fc.boolean())),
       of('boolean', ['and', 'or'], orNull(truth), orNull(truth)),
       of('boolean', ['not'], orNull(truth)),
@@ -158,7 +159,7 @@ const { number, truth, text, time, duration } = fc.letrec<Record<Kind, Expr>>(ti
       conditional('boolean', truth),
     ),
     text: fc.oneof(
-      { maxDepth: 3, withCrossShrink: true },
+      { maxDepth: 3, depthIdentifier: 'expression', withCrossShrink: true },
       fc.oneof(column('s'), column('u'), constant('string', texts)),
       of('string', ['lower', 'upper', 'trim'], text),
       of('string', ['concat'], text, orNull(text), number),
@@ -187,7 +188,7 @@ const { number, truth, text, time, duration } = fc.letrec<Record<Kind, Expr>>(ti
       conditional('string', text),
     ),
     time: fc.oneof(
-      { maxDepth: 3, withCrossShrink: true },
+      { maxDepth: 3, depthIdentifier: 'expression', withCrossShrink: true },
       fc.oneof(column('t'), column('w'), constant('timestamp', times)),
       of('timestamp', ['add', 'sub'], time, duration),
       of('timestamp', ['coalesce', 'nullif', 'least', 'greatest'], time, orNull(time)),
@@ -202,7 +203,7 @@ const { number, truth, text, time, duration } = fc.letrec<Record<Kind, Expr>>(ti
         ),
     ),
     duration: fc.oneof(
-      { maxDepth: 3, withCrossShrink: true },
+      { maxDepth: 3, depthIdentifier: 'expression', withCrossShrink: true },
       fc.oneof(column('d'), constant('duration', valueFor.duration)),
       of('duration', ['sub'], time, time),
       of('duration', ['add', 'sub'], duration, duration),
@@ -336,6 +337,8 @@ test('every function of the registry has an implementation', () => {
   expect(needed.filter(name => !implementedFunctions.includes(name))).toEqual([])
   const aggregates = functions.filter(info => info.kind === 'aggregate').map(info => info.name)
   expect(aggregates.filter(name => !implementedAggregates.includes(name))).toEqual([])
+  const windows = functions.filter(info => info.kind === 'window').map(info => info.name)
+  expect(windows.toSorted()).toEqual(implementedWindows.toSorted())
   const known = new Set(functions.map(info => info.name))
   expect([...implementedFunctions, ...implementedAggregates].filter(name => !known.has(name))).toEqual([])
 })

@@ -109,6 +109,19 @@ const aggregates = fc
       'count(distinct usage)',
       'count(distinct note)',
       'max(usage * 2 + count)',
+      'mode(usage)',
+      'mode(note)',
+      'min_by(note, usage)',
+      'max_by(usage, note)',
+      'max_by(time, up)',
+      'approx_count_distinct(usage)',
+      'rate(usage)',
+      'irate(usage)',
+      'increase(count)',
+      'delta(usage)',
+      'derivative(usage * 2)',
+      'integral(usage)',
+      'time_weighted_avg(usage)',
     ),
     { minLength: 1, maxLength: 4 },
   )
@@ -153,7 +166,7 @@ const groupedQuery = fc
   )
   .map(([where, aggregates, bucket, keys, fill]) => {
     const by = [...(bucket === undefined ? [] : [bucket]), ...keys]
-    const isNumeric = !/\((note|up|time|distinct)/.test(aggregates)
+    const isNumeric = !/\((note|up|time|distinct)|_by|mode/.test(aggregates)
     const allowed = fill !== undefined && (isNumeric || fill === 'null' || fill.startsWith('previous'))
     const filling = allowed && bucket !== undefined && !bucket.includes('7s') ? `fill(${fill})` : ''
     const condition = filling.includes('1m') ? 'true' : where

@@ -3,11 +3,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Schema } from '../../src/columnar/batch.ts'
 import type { Scalar } from '../../src/columnar/value.ts'
+import { memoryFiles } from '../../src/lib/memory-files.ts'
+import { spillSpace } from '../../src/operators/spill/space.ts'
 import type { Expr } from '../../src/sydraql/expression.ts'
 import type { AggregateCall, AggregateNode, LogicalPlan } from '../../src/sydraql/plan.ts'
-import { fakeCatalog } from './fake-database.ts'
+import { type FakeDatabase, fakeCatalog } from './fake-database.ts'
 import { runModel } from './model.ts'
-import { run, sameRows } from './support.ts'
+import { planOf, run, sameRows } from './support.ts'
 
 const span = { start: 0, end: 0 }
 const database = { catalog: fakeCatalog({}, []), series: [], pieces: {} }
@@ -106,4 +108,26 @@ describe('over any rows', () => {
       { numRuns: 400 },
     )
   })
+})
+
+test('groups in temporary files know the samples before theirs', async () => {
+  const hosts = Array.from({ length: 40 }, (_, i) => ({ metric: 'cpu', tags: { host: `h${i}` } }))
+  const rows = hosts.flatMap((_, series) =>
+    Array.from({ length: 50 }, (_, i) => ({ series, timeUs: i * 1e6, values: [(i * (series + 1)) % 17, i % 5] })),
+  )
+  const scanned: FakeDatabase = {
+    catalog: fakeCatalog({ cpu: { usage: 'float', kind: 'integer' } }, hosts),
+    series: hosts,
+    pieces: { cpu: [rows] },
+  }
+  // A group for each row and kind: far more than the memory holds.
+  const text =
+    'select time, kind, series, rate(usage), irate(usage), integral(usage), last(usage) from cpu group by time, kind, series'
+  const plan = planOf(text, scanned)
+  const signal = new AbortController().signal
+  const memoryMaxBytes = 500_000
+  const spill = spillSpace(memoryFiles(), '/data', { memoryMaxBytes, bytesMax: 2 ** 30 }).open(signal)
+  const found = await run(plan, scanned, { memoryMaxBytes, spill, signal, batchRows: 64, windowRowsMax: 64 })
+  expect(spill.writtenBytes).toBeGreaterThan(0)
+  expect(found).toEqual(await run(plan, scanned))
 })

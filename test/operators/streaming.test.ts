@@ -137,6 +137,16 @@ describe('limits', () => {
     expect(
       await exceeding('select count(*) from cpu group by time, series', { memoryMaxBytes: 4e6, windowRowsMax: 8192 }),
     ).toBe('memory_limit'))
+  test('per-series aggregates hold the open buckets and the last sample of each series', async () =>
+    expect(
+      await exceeding(
+        'select time_bucket(1s, time) t, series, rate(usage), integral(usage) from cpu group by t, series',
+        {
+          memoryMaxBytes: 4e6,
+          windowRowsMax: 8192,
+        },
+      ),
+    ).toBe('no error'))
   test('a top-n holds few rows', async () =>
     expect(
       await exceeding('select usage from cpu order by usage limit 10', { memoryMaxBytes: 4e6, windowRowsMax: 8192 }),

@@ -25,7 +25,7 @@ const sparseMax = 512
 const none = 0
 
 export class CardinalityState implements AggregateState {
-  readonly #hash: ColumnHasher = columnHasher()
+  readonly #hasher: ColumnHasher = columnHasher()
   /** (group, register) of groups that are still sparse. */
   readonly #sparse = new PairTable()
   #sparseValues = new Uint8Array(64)
@@ -38,7 +38,7 @@ export class CardinalityState implements AggregateState {
 
   get byteLength(): number {
     const sparse = this.#sparse.byteLength + this.#sparseValues.byteLength
-    return sparse + this.#sparseCounts.byteLength * 2 + this.#arrays.length * registerCount + this.#hash.byteLength
+    return sparse + this.#sparseCounts.byteLength * 2 + this.#arrays.length * registerCount + this.#hasher.byteLength
   }
   reserve(groups: number): void {
     this.#sparseCounts = grownCodes(this.#sparseCounts, groups)
@@ -46,22 +46,24 @@ export class CardinalityState implements AggregateState {
   }
 
   add(column: Column, rows: GroupedRows): void {
-    const hash = this.#hash
-    hash.from(column)
+    const hasher = this.#hasher
+    const { hash } = hasher
+    hasher.from(column)
     forValues(column, rows, (row, group) => {
-      hash.of(row)
-      this.#offer(group, hash.high, hash.low)
+      hasher.of(row)
+      this.#offer(group, hash[0]!, hash[1]!)
     })
   }
 
   addRange(column: Column, from: number, to: number, group: number): void {
-    const hash = this.#hash
-    hash.from(column)
+    const hasher = this.#hasher
+    const { hash } = hasher
+    hasher.from(column)
     const { valid } = column
     for (let row = from; row < to; row++) {
       if (valid !== undefined && valid[row] === 0) continue
-      hash.of(row)
-      this.#offer(group, hash.high, hash.low)
+      hasher.of(row)
+      this.#offer(group, hash[0]!, hash[1]!)
     }
   }
 

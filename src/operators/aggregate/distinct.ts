@@ -21,6 +21,7 @@ export class FrequencyState implements AggregateState {
   /** By group its most frequent pair + 1: worked out when a mode is asked for. */
   #modes: Uint32Array | undefined
   readonly #ids = reusableCodes()
+  readonly #selection = reusableCodes()
 
   constructor(type: ValueType) {
     this.#type = type
@@ -42,7 +43,7 @@ export class FrequencyState implements AggregateState {
   }
 
   addRange(column: Column, from: number, to: number, group: number): void {
-    const selection = new Uint32Array(to - from)
+    const selection = this.#selection(to - from).subarray(0, to - from)
     for (let k = 0; k < selection.length; k++) selection[k] = from + k
     const ids = this.#ids(to)
     this.#keys.assign(column, { length: to, columns: [], selection }, ids)

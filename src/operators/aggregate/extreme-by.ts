@@ -72,7 +72,13 @@ export class ExtremeByState implements AggregateState {
     second?: Column,
   ): void {
     const offer = this.#offering(column, second, order)
-    const valid = second!.valid
+    if (second!.type !== 'string') {
+      // Rows ascend in time: of equal keys the first one is the earliest.
+      const best = extremeRow(second!.values, second!.valid, from, to, this.#direction)
+      if (best >= 0) offer(best, group)
+      return
+    }
+    const { valid } = second!
     for (let row = from; row < to; row++) if (valid === undefined || valid[row] === 1) offer(row, group)
   }
 
@@ -142,4 +148,28 @@ export class ExtremeByState implements AggregateState {
     if (!this.#keysAreTexts) return compareNumbers(a, b)
     return a === b ? 0 : compareUtf8(this.#keyTexts.target.at(a), this.#keyTexts.target.at(b))
   }
+}
+
+/** The first row with the least (1) or greatest (-1) value; NaN is above every number. -1: all are null. */
+function extremeRow(
+  values: Float64Array | Uint8Array,
+  valid: Uint8Array | undefined,
+  from: number,
+  to: number,
+  direction: 1 | -1,
+): number {
+  let best = -1
+  let bestValue = 0
+  for (let row = from; row < to; row++) {
+    if (valid !== undefined && valid[row] === 0) continue
+    const value = values[row]!
+    const isBetter =
+      direction === 1
+        ? value < bestValue || (Number.isNaN(bestValue) && !Number.isNaN(value))
+        : value > bestValue || (Number.isNaN(value) && !Number.isNaN(bestValue))
+    if (best >= 0 && !isBetter) continue
+    best = row
+    bestValue = value
+  }
+  return best
 }

@@ -5,11 +5,10 @@
  */
 import type { Column, Dictionary } from '../../columnar/batch.ts'
 
-/** Takes a column, then gives the hash of a row: `of(row)` leaves it in `high` and `low`. */
+/** Takes a column, then gives the hash of a row: `of(row)` leaves it in `hash`, high word first. */
 export interface ColumnHasher {
   readonly byteLength: number
-  readonly high: number
-  readonly low: number
+  readonly hash: Uint32Array
   from(column: Column): void
   of(row: number): void
 }
@@ -37,14 +36,14 @@ export function columnHasher(): ColumnHasher {
   let column: Column | undefined
   let texts: TextHashes | undefined
   let byteLength = 0
-  let high = 0
-  let low = 0
+  const hash = new Uint32Array(2)
 
   function hashNumber(value: number): void {
     // `+ 0` makes 0 of -0; NaN has many bit patterns.
     double[0] = Number.isNaN(value) ? NaN : value + 0
-    high = mix(words[0]! ^ Math.imul(words[1]!, 0x9e3779b1))
-    low = mix(Math.imul(words[0]!, 0x85ebca77) ^ words[1]! ^ Math.imul(high, 0xc2b2ae3d))
+    const high = mix(words[0]! ^ Math.imul(words[1]!, 0x9e3779b1))
+    hash[0] = high
+    hash[1] = mix(Math.imul(words[0]!, 0x85ebca77) ^ words[1]! ^ Math.imul(high, 0xc2b2ae3d))
   }
 
   /** Two FNV-1a hashes of the UTF-16 units, with primes of their own, and finalised. */
@@ -57,20 +56,16 @@ export function columnHasher(): ColumnHasher {
       b = Math.imul(b ^ unit, 0x5bd1e995)
       b ^= b >>> 15
     }
-    high = mix(a ^ text.length)
-    low = mix(b ^ Math.imul(high, 0xc2b2ae3d))
+    const high = mix(a ^ text.length)
+    hash[0] = high
+    hash[1] = mix(b ^ Math.imul(high, 0xc2b2ae3d))
   }
 
   return {
     get byteLength() {
       return byteLength
     },
-    get high() {
-      return high
-    },
-    get low() {
-      return low
-    },
+    hash,
     from(next) {
       column = next
       if (next.type !== 'string') return
@@ -95,13 +90,13 @@ export function columnHasher(): ColumnHasher {
       const code = column!.values[row]!
       const { highs, lows, known } = texts!
       if (known[code] === 1) {
-        high = highs[code]!
-        low = lows[code]!
+        hash[0] = highs[code]!
+        hash[1] = lows[code]!
         return
       }
       hashText(column!.dictionary.at(code))
-      highs[code] = high
-      lows[code] = low
+      highs[code] = hash[0]!
+      lows[code] = hash[1]!
       known[code] = 1
     },
   }

@@ -88,7 +88,7 @@ export class Overflow {
         if (valid !== undefined && valid[row] === 0) hashes[row] = this.#joined(hashes[row]!, nullHash, nullHash)
         else {
           hasher.of(row)
-          hashes[row] = this.#joined(hashes[row]!, hasher.high, hasher.low)
+          hashes[row] = this.#joined(hashes[row]!, hasher.hash[0]!, hasher.hash[1]!)
         }
       }
     })

@@ -6,14 +6,19 @@
  * 1. A pass takes in the groups of at least one batch before it overflows: the work ends.
  * 2. One pass is in memory at a time; partitions not yet read wait in files.
  */
-import type { Batch } from '../../columnar/batch.ts'
+import type { Batch, Schema } from '../../columnar/batch.ts'
 import type { AggregateNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import type { SortColumn } from '../sort/key-words.ts'
 import { Sorter } from '../sort/sorter.ts'
 import type { SpillRun } from '../spill/run.ts'
-import type { AggregateInput } from './aggregate.ts'
+import type { InputOrder } from './aggregator.ts'
 import { Pass } from './pass.ts'
+
+interface PartitionSource {
+  readonly schema: Schema
+  readonly order: InputOrder
+}
 
 interface Partition {
   readonly run: SpillRun
@@ -22,12 +27,12 @@ interface Partition {
 
 export class PartitionedResults {
   readonly #node: AggregateNode
-  readonly #input: Pick<AggregateInput, 'schema' | 'order'>
+  readonly #input: PartitionSource
   readonly #execution: Execution
   readonly #sorter: Sorter
   readonly #waiting: Partition[] = []
 
-  constructor(node: AggregateNode, input: Pick<AggregateInput, 'schema' | 'order'>, execution: Execution) {
+  constructor(node: AggregateNode, input: PartitionSource, execution: Execution) {
     this.#node = node
     this.#input = input
     this.#execution = execution

@@ -99,8 +99,9 @@ function bucketCutter(aggregator: Aggregator, kernels: Kernels): Cutter {
 }
 
 function fixedCutter(aggregator: Aggregator, widthUs: number, originUs: number, kernels: Kernels): Cutter {
-  const { slots, table } = aggregator
+  const { bucket, slots, table } = aggregator
   const starts = reusableNumbers()
+  const ends = reusableCodes()
   const summaries = reusableNumbers()
   const groups = reusableCodes()
   const isSummary = (slot: Slot) => slot.kind === 'summary'
@@ -120,15 +121,20 @@ function fixedCutter(aggregator: Aggregator, widthUs: number, originUs: number, 
     }
     let assigned = false
     if (needsRanges) {
-      const runs = cut(timesUs, undefined)
+      const runEnds = ends(rows)
+      let runs = 0
+      for (let row = from; row < to; row = runEnds[runs++]!) {
+        const startUs = bucket!.functions.floor(timesUs[row]!)
+        runStarts[runs] = startUs
+        runEnds[runs] = firstAtOrAfter(timesUs, startUs + widthUs, row, to)
+      }
       assign(runs)
       assigned = true
-      for (let run = 0, row = from; run < runs; run++) {
-        const end = row + cells[run * 5]!
-        for (let s = 0; s < slots.length; s++)
-          if (!isSummary(slots[s]!))
-            slots[s]!.state.addRange(columns.first[s], row, end, runGroups[run]!, order, columns.second[s])
-        row = end
+      for (let s = 0; s < slots.length; s++) {
+        if (isSummary(slots[s]!)) continue
+        const { state } = slots[s]!
+        for (let run = 0, row = from; run < runs; row = runEnds[run++]!)
+          state.addRange(columns.first[s], row, runEnds[run]!, runGroups[run]!, order, columns.second[s])
       }
     }
     for (let s = 0; s < slots.length; s++) {

@@ -3,11 +3,12 @@ import type { Column } from '../../columnar/batch.ts'
 import { compareUtf8 } from '../../lib/text.ts'
 import type { SpillRun } from '../spill/run.ts'
 import { comparableWords, type SortColumn } from './key-words.ts'
+import { orderedUnit } from './text-ranks.ts'
 
 /** One key of the rows of a block. */
 interface BlockKey {
-  /** Numbers: the upper word. Text: where nulls are: 0 before, 1 a text, 2 after. */
-  readonly high: Uint32Array | Uint8Array
+  /** Numbers: the upper word. Text: its first two characters, but 0 and the greatest word are for nulls. */
+  readonly high: Uint32Array
   readonly low: Uint32Array
   readonly texts: readonly string[] | undefined
   readonly direction: 1 | -1
@@ -56,6 +57,7 @@ export class Cursor {
 }
 
 const noWords = new Uint32Array(0)
+const nullsLast = 0xffffffff
 
 function blockKey(column: Column, rows: number, key: SortColumn): BlockKey {
   const direction = key.descending ? -1 : 1
@@ -64,13 +66,19 @@ function blockKey(column: Column, rows: number, key: SortColumn): BlockKey {
     return { high, low, texts: undefined, direction }
   }
   const { values, valid, dictionary } = column
-  const places = new Uint8Array(rows).fill(1)
+  const high = new Uint32Array(rows)
   const texts = new Array<string>(rows).fill('')
+  const none = key.nulls === 'first' ? 0 : nullsLast
   for (let row = 0; row < rows; row++) {
-    if (valid === undefined || valid[row] === 1) texts[row] = dictionary.at(values[row]!)
-    else places[row] = key.nulls === 'first' ? 0 : 2
+    if (valid !== undefined && valid[row] === 0) high[row] = none
+    else {
+      const text = dictionary.at(values[row]!)
+      texts[row] = text
+      const start = (orderedUnit(text, 0) << 16) | orderedUnit(text, 1)
+      high[row] = Math.min(Math.max((key.descending ? ~start : start) >>> 0, 1), nullsLast - 1)
+    }
   }
-  return { high: places, low: noWords, texts, direction }
+  return { high, low: noWords, texts, direction }
 }
 
 /** Whether a's row comes out before b's. A run that has ended comes last. */

@@ -98,15 +98,21 @@ async function* mergeAtOnce(
   }
 }
 
-/** `losers[1…]`: the cursor that lost at each inner node; the winner of all is kept apart. Leaf i is node n + i. */
+/**
+ * `losers[1…]`: the cursor that lost at each inner node; the winner of all is kept apart. Leaf i is node n + i.
+ * The first words of the cursors' rows stand side by side: they decide most matches.
+ */
 class LoserTree {
   readonly #cursors: readonly Cursor[]
   readonly #losers: Int32Array
+  /** The first word of each cursor's row, or `ended`. */
+  readonly #heads: Float64Array
   #winner: number
 
   constructor(cursors: readonly Cursor[]) {
     this.#cursors = cursors
     this.#losers = new Int32Array(cursors.length)
+    this.#heads = Float64Array.from(cursors, headOf)
     this.#winner = cursors.length === 0 ? -1 : this.#play(1)
   }
 
@@ -119,12 +125,17 @@ class LoserTree {
   replay(): void {
     const cursors = this.#cursors
     const losers = this.#losers
+    const heads = this.#heads
     let best = this.#winner
+    let head = headOf(cursors[best]!)
+    heads[best] = head
     for (let node = (best + cursors.length) >>> 1; node > 0; node >>>= 1) {
       const other = losers[node]!
-      if (!precedes(cursors[other]!, cursors[best]!)) continue
+      const otherHead = heads[other]!
+      if (otherHead > head || (otherHead === head && !precedes(cursors[other]!, cursors[best]!))) continue
       losers[node] = best
       best = other
+      head = otherHead
     }
     this.#winner = best
   }
@@ -138,4 +149,13 @@ class LoserTree {
     this.#losers[node] = leftWins ? right : left
     return leftWins ? left : right
   }
+}
+
+/** Above every word. */
+const ended = 2 ** 33
+
+const headOf = (cursor: Cursor): number => {
+  if (cursor.ended) return ended
+  const [first] = cursor.keys
+  return first === undefined ? 0 : first.high[cursor.row]!
 }

@@ -115,8 +115,8 @@ function widePrefixWords(texts: readonly string[], skip: number): [Uint32Array, 
   return [high, low]
 }
 
-/** Surrogates go above U+FFFF, as in `compareUtf8`. */
-function orderedUnit(text: string, at: number): number {
+/** A UTF-16 unit as a number in the order of UTF-8, 0 after the end: surrogates go above U+FFFF, as in `compareUtf8`. */
+export function orderedUnit(text: string, at: number): number {
   if (at >= text.length) return 0
   const unit = text.charCodeAt(at)
   return unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800

@@ -33,7 +33,6 @@ const padded = (bytes: number): number => (bytes + 7) & ~7
 
 /** Which columns are kept by code: column index -> its dictionary. */
 export type CodedColumns = ReadonlyMap<number, Dictionary>
-export const noCodedColumns: CodedColumns = new Map()
 
 interface Texts {
   readonly texts: readonly string[]
@@ -45,10 +44,12 @@ interface Texts {
 /** Encodes the rows of a batch that count; the bytes are borrowed until the next call. */
 export function blockEncoder(schema: Schema): (batch: Batch, coded: CodedColumns) => Uint8Array {
   const scratch = reusableBytes()
+  let slots = new Uint32Array(0)
   return (batch, coded) => {
     const rows = rowCount(batch)
+    if (slots.length < slotCount(rows)) slots = new Uint32Array(slotCount(rows))
     const texts = schema.map(({ type }, c) =>
-      type === 'string' && !coded.has(c) ? blockTexts(batch.columns[c] as StringColumn, batch, rows) : undefined,
+      type === 'string' && !coded.has(c) ? blockTexts(batch.columns[c] as StringColumn, batch, rows, slots) : undefined,
     )
     const length = schema.reduce(
       (bytes, { type }, c) => bytes + columnBytes(type, rows, batch.columns[c]!.valid !== undefined, texts[c]),
@@ -82,33 +83,35 @@ function columnBytes(type: Column['type'], rows: number, masked: boolean, texts:
   return columnHeadBytes + padded(rows * width) + mask + text
 }
 
-/** The distinct codes of these rows, numbered anew. */
-function blockTexts({ values, valid, dictionary }: StringColumn, { selection }: Batch, rows: number): Texts {
-  const known = new Map<number, number>()
+/** The distinct codes of these rows, numbered anew. `slots` is for open addressing: number + 1, or 0 where free. */
+function blockTexts(column: StringColumn, { selection }: Batch, rows: number, slots: Uint32Array): Texts {
+  const { values, valid, dictionary } = column
+  const mask = slots.length - 1
+  slots.fill(0)
+  const distinct = new Uint32Array(rows)
   const texts: string[] = []
   const codes = new Uint32Array(rows)
   let bytes = 0
-  let lastCode = -1
-  let last = 0
   for (let k = 0; k < rows; k++) {
     const row = selection === undefined ? k : selection[k]!
     if (valid !== undefined && valid[row] === 0) continue
     const code = values[row]!
-    if (code !== lastCode) {
-      lastCode = code
-      const found = known.get(code)
-      if (found === undefined) {
-        last = texts.length
-        known.set(code, last)
-        const text = dictionary.at(code)
-        texts.push(text)
-        bytes += utf8Length(text)
-      } else last = found
+    let slot = (Math.imul(code, 0x9e3779b1) >>> 8) & mask
+    while (slots[slot] !== 0 && distinct[slots[slot]! - 1] !== code) slot = (slot + 1) & mask
+    if (slots[slot] === 0) {
+      const text = dictionary.at(code)
+      distinct[texts.length] = code
+      texts.push(text)
+      bytes += utf8Length(text)
+      slots[slot] = texts.length
     }
-    codes[k] = last
+    codes[k] = slots[slot]! - 1
   }
   return { texts, codes, bytes }
 }
+
+/** A power of two, at least twice the rows: probing ends. */
+const slotCount = (rows: number): number => 2 ** Math.ceil(Math.log2(2 * rows + 1))
 
 function writeValues(column: Column, { selection }: Batch, rows: number, bytes: Uint8Array, at: number): number {
   const { values } = column

@@ -158,12 +158,13 @@ function settledRows({ runs }: Computing, { lookahead, timeColumn, together }: H
     settled = Math.max(openFrom, all.length - lookahead)
   }
   if (timeColumn >= 0) {
+    // Not between rows of one time; and the last one's equals may still come.
     const { values, valid } = all.columns[timeColumn]!
-    const last = all.length - 1
-    if (valid === undefined || valid[last] === 1) {
-      let from = last
-      while (from > openFrom && values[from - 1] === values[last] && (valid === undefined || valid[from - 1] === 1))
-        from--
+    let from = Math.min(settled, all.length - 1)
+    const isTimed = (row: number) => valid === undefined || valid[row] === 1
+    if (isTimed(from)) {
+      const timeUs = values[from]!
+      while (from > openFrom && values[from - 1] === timeUs && isTimed(from - 1)) from--
       settled = Math.min(settled, from)
     }
   }

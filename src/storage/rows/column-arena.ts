@@ -9,8 +9,9 @@
 
 /** Spare buffers together; what comes back beyond it is garbage. */
 const spareBytesMax = 4 << 20
-/** Buffers are powers of two long, from this on. */
-const bufferBytesMin = 1 << 12
+/** Buffers that are used again are powers of two long; longer ones are as long as needed, and garbage afterwards. */
+const pooledBytesMin = 1 << 12
+const pooledBytesMax = 1 << 20
 
 export class ArenaPool {
   /** By the logarithm of their length. */
@@ -20,7 +21,8 @@ export class ArenaPool {
 
   /** An arena for so many bytes, each column's rounded as `ColumnArena.bytes` does. */
   arena(bytes: number): ColumnArena {
-    const logarithm = 32 - Math.clz32(Math.max(bytes, bufferBytesMin) - 1)
+    if (bytes > pooledBytesMax) return new ColumnArena(new ArrayBuffer(bytes))
+    const logarithm = 32 - Math.clz32(Math.max(bytes, pooledBytesMin) - 1)
     let buffer = this.#spare[logarithm]?.pop()
     if (buffer === undefined) buffer = new ArrayBuffer(2 ** logarithm)
     else this.#spareBytes -= buffer.byteLength

@@ -7,7 +7,8 @@
  * 1. A tombstone concerns rows with a lower LSN only. No source of rows (a segment, a layer of a memtable) has concerned
  *    rows on both sides of it: it concerns the source if its LSN is above the source's highest, and not at all otherwise.
  * 2. "All series" are those there were at the delete. Series that came later hold later rows only, so it means all.
- * 3. A tombstone that a later one covers is left out: whatever it concerns, the later one does.
+ * 3. What a set holds never changes, though sets share arrays.
+ * 4. A tombstone that a later one covers is left out: whatever it concerns, the later one does.
  */
 import type { Lsn, ReadRequest } from '../types.ts'
 import { type DeletedRanges, mergeRanges } from './ranges.ts'
@@ -32,33 +33,26 @@ export interface Tombstone extends Deletion {
 }
 
 export class Tombstones {
-  static readonly none = new Tombstones(new Map())
+  static readonly none = new Tombstones(new Map(), 0, 0)
   readonly #byMetric: ReadonlyMap<number, MetricTombstones>
   readonly size: number
   /** Series listed, all tombstones together. */
   readonly seriesCount: number
 
-  private constructor(byMetric: ReadonlyMap<number, MetricTombstones>) {
+  private constructor(byMetric: ReadonlyMap<number, MetricTombstones>, size: number, seriesCount: number) {
     this.#byMetric = byMetric
-    let size = 0
-    let seriesCount = 0
-    for (const { list } of byMetric.values()) {
-      size += list.length
-      for (const { series } of list) seriesCount += series?.length ?? 0
-    }
     this.size = size
     this.seriesCount = seriesCount
   }
 
   /** Of tombstones none of which covers another. */
   static of(tombstones: readonly Tombstone[]): Tombstones {
-    const byMetric = new Map<number, Tombstone[]>()
-    for (const tombstone of tombstones.toSorted((a, b) => a.lsn - b.lsn)) {
-      const own = byMetric.get(tombstone.metric)
-      if (own === undefined) byMetric.set(tombstone.metric, [tombstone])
-      else own.push(tombstone)
-    }
-    return new Tombstones(new Map([...byMetric].map(([metric, list]) => [metric, new MetricTombstones(list)])))
+    const byMetric = Map.groupBy(
+      tombstones.toSorted((a, b) => a.lsn - b.lsn),
+      ({ metric }) => metric,
+    )
+    const metrics = new Map([...byMetric].map(([metric, list]) => [metric, MetricTombstones.of(list)]))
+    return new Tombstones(metrics, tombstones.length, seriesIn(tombstones))
   }
 
   /** By LSN. */
@@ -68,48 +62,45 @@ export class Tombstones {
 
   /** This set and one more, of a higher LSN. */
   with(tombstone: Tombstone): Tombstones {
-    const list = [...this.#uncovered(tombstone), tombstone]
-    return new Tombstones(new Map(this.#byMetric).set(tombstone.metric, new MetricTombstones(list)))
+    const before = this.#byMetric.get(tombstone.metric) ?? MetricTombstones.of([])
+    const after = before.with(tombstone)
+    return new Tombstones(
+      new Map(this.#byMetric).set(tombstone.metric, after),
+      this.size - before.size + after.size,
+      this.seriesCount - before.seriesCount + after.seriesCount,
+    )
   }
 
   /** This set and a later one. */
   withAll(later: Tombstones): Tombstones {
-    const { list } = later
-    const others = this.list.filter(other => !later.#ofMetric(other.metric).some(newer => covers(newer, other)))
-    return list.length === 0 ? this : Tombstones.of([...others, ...list])
+    if (later.size === 0) return this
+    const isLeft = (older: Tombstone): boolean => later.#byMetric.get(older.metric)?.covers(older) !== true
+    return Tombstones.of([...this.list.filter(isLeft), ...later.list])
   }
 
   /** Whether the set with this deletion keeps the limits. */
   hasRoomFor(deletion: Deletion): boolean {
-    const listed = deletion.series?.length ?? 0
-    if (this.size < tombstonesMax && this.seriesCount + listed <= tombstoneSeriesMax) return true
-    const before = this.#ofMetric(deletion.metric)
-    const after = this.#uncovered(deletion)
-    const count = (list: readonly Tombstone[]): number =>
-      list.reduce((sum, { series }) => sum + (series?.length ?? 0), 0)
-    return (
-      this.size - before.length + after.length < tombstonesMax &&
-      this.seriesCount - count(before) + count(after) + listed <= tombstoneSeriesMax
-    )
+    if (this.size < tombstonesMax && this.seriesCount + seriesIn([deletion]) <= tombstoneSeriesMax) return true
+    const after = this.with({ ...deletion, lsn: Number.POSITIVE_INFINITY })
+    return after.size <= tombstonesMax && after.seriesCount <= tombstoneSeriesMax
   }
 
   filter(keep: (tombstone: Tombstone) => boolean): Tombstones {
-    return this.list.every(keep) ? this : Tombstones.of(this.list.filter(keep))
+    return Tombstones.of(this.list.filter(keep))
   }
 
   /** Those of the request's metric; undefined when none concerns its series and times. */
   touching(request: ReadRequest): MetricTombstones | undefined {
+    if (this.size === 0) return undefined
     const own = this.#byMetric.get(request.metric.id)
     return own?.touches(request) ? own : undefined
   }
+}
 
-  #uncovered(deletion: Deletion): readonly Tombstone[] {
-    return this.#ofMetric(deletion.metric).filter(other => !covers(deletion, other))
-  }
-
-  #ofMetric(metric: number): readonly Tombstone[] {
-    return this.#byMetric.get(metric)?.list ?? []
-  }
+function seriesIn(deletions: readonly Deletion[]): number {
+  let count = 0
+  for (const { series } of deletions) count += series?.length ?? 0
+  return count
 }
 
 /** Whether all that `older` concerns is concerned by `newer` as well, which has the higher LSN. */
@@ -152,31 +143,62 @@ const indexedSeriesMax = 1024
 interface SeriesIndex {
   readonly series: Uint32Array
   readonly which: Uint32Array
+  /** Places of those that list more series than are indexed. */
+  readonly large: readonly number[]
 }
 
-/** The tombstones of one metric, by LSN. */
+/**
+ * The tombstones of one metric, by LSN: the first `size` of an array that later sets append to, so that ten thousand
+ * deletes, one after the other, do not copy it ten thousand times.
+ */
 export class MetricTombstones {
-  readonly list: readonly Tombstone[]
-  /** Places in the list of those that list very many series. */
-  readonly #large: readonly number[]
+  readonly size: number
+  readonly seriesCount: number
+  readonly #all: Tombstone[]
   #index: SeriesIndex | undefined
   readonly #sources = new Map<number, SourceTombstones>()
 
-  constructor(list: readonly Tombstone[]) {
-    this.list = list
-    this.#large = [...list.keys()].filter(place => (list[place]!.series?.length ?? 0) > indexedSeriesMax)
+  private constructor(all: Tombstone[], size: number, seriesCount: number) {
+    this.#all = all
+    this.size = size
+    this.seriesCount = seriesCount
+  }
+
+  /** Takes the array over. */
+  static of(list: Tombstone[]): MetricTombstones {
+    return new MetricTombstones(list, list.length, seriesIn(list))
+  }
+
+  get list(): readonly Tombstone[] {
+    return this.#all.slice(0, this.size)
+  }
+
+  with(tombstone: Tombstone): MetricTombstones {
+    for (let place = 0; place < this.size; place++) {
+      if (!covers(tombstone, this.#all[place]!)) continue
+      return MetricTombstones.of([...this.list.filter(other => !covers(tombstone, other)), tombstone])
+    }
+    const all = this.#all.length === this.size ? this.#all : this.#all.slice(0, this.size)
+    all.push(tombstone)
+    return new MetricTombstones(all, all.length, this.seriesCount + seriesIn([tombstone]))
+  }
+
+  /** Whether one of them, all later, covers it. */
+  covers(older: Tombstone): boolean {
+    for (let place = 0; place < this.size; place++) if (covers(this.#all[place]!, older)) return true
+    return false
   }
 
   /** Those that concern a source of rows with LSNs up to this one. */
   above(maxLsn: Lsn): SourceTombstones | undefined {
     let from = 0
-    let high = this.list.length
+    let high = this.size
     while (from < high) {
       const middle = (from + high) >>> 1
-      if (this.list[middle]!.lsn <= maxLsn) from = middle + 1
+      if (this.#all[middle]!.lsn <= maxLsn) from = middle + 1
       else high = middle
     }
-    if (from === this.list.length) return undefined
+    if (from === this.size) return undefined
     let source = this.#sources.get(from)
     if (source === undefined) this.#sources.set(from, (source = new SourceTombstones(this, from)))
     return source
@@ -196,23 +218,25 @@ export class MetricTombstones {
     const found: Tombstone[] = []
     const index = (this.#index ??= this.#makeIndex())
     for (let at = placeOf(index.series, series); index.series[at] === series; at++)
-      if (index.which[at]! >= from) found.push(this.list[index.which[at]!]!)
-    for (const place of this.#large)
-      if (place >= from && holdsSeries(this.list[place]!.series!, series)) found.push(this.list[place]!)
+      if (index.which[at]! >= from) found.push(this.#all[index.which[at]!]!)
+    for (const place of index.large)
+      if (place >= from && holdsSeries(this.#all[place]!.series!, series)) found.push(this.#all[place]!)
     return found
   }
 
   #makeIndex(): SeriesIndex {
-    const small = [...this.list.entries()].filter(([, { series }]) => series && series.length <= indexedSeriesMax)
-    const length = small.reduce((sum, [, { series }]) => sum + series!.length, 0)
+    const listed = (place: number): number => this.#all[place]!.series?.length ?? 0
+    const places = Array.from({ length: this.size }, (_, place) => place).filter(place => listed(place) > 0)
+    const small = places.filter(place => listed(place) <= indexedSeriesMax)
     // series and place as one number: both are exact in a double, and typed arrays sort without a function
-    const keys = new Float64Array(length)
+    const keys = new Float64Array(small.reduce((sum, place) => sum + listed(place), 0))
     let at = 0
-    for (const [place, { series }] of small) for (const one of series!) keys[at++] = one * this.list.length + place
+    for (const place of small) for (const one of this.#all[place]!.series!) keys[at++] = one * this.size + place
     keys.sort()
     return {
-      series: Uint32Array.from(keys, key => Math.floor(key / this.list.length)),
-      which: Uint32Array.from(keys, key => key % this.list.length),
+      series: Uint32Array.from(keys, key => Math.floor(key / this.size)),
+      which: Uint32Array.from(keys, key => key % this.size),
+      large: places.filter(place => listed(place) > indexedSeriesMax),
     }
   }
 }

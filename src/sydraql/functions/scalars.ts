@@ -33,8 +33,8 @@ const text = parameter('s', 'string')
 const time = parameter('t', 'timestamp')
 
 /** A function of one number that gives a float. */
-const real = (name: string, description: string): FunctionInfo =>
-  define(name, 'math', [x], 'float', description, `${name}(usage)`)
+const real = (name: string, description: string, example = `${name}(usage)`): FunctionInfo =>
+  define(name, 'math', [x], 'float', description, example)
 
 const math: readonly FunctionInfo[] = [
   define('abs', 'math', [parameter('x', 'quantity')], 'first', 'Absolute value', 'abs(usage)'),
@@ -92,8 +92,8 @@ const math: readonly FunctionInfo[] = [
   real('sin', 'Sine of x in radians'),
   real('cos', 'Cosine of x in radians'),
   real('tan', 'Tangent of x in radians'),
-  real('asin', 'Arc sine in radians; null outside [-1, 1]'),
-  real('acos', 'Arc cosine in radians; null outside [-1, 1]'),
+  real('asin', 'Arc sine in radians; null outside [-1, 1]', 'asin(usage / 100)'),
+  real('acos', 'Arc cosine in radians; null outside [-1, 1]', 'acos(usage / 100)'),
   real('atan', 'Arc tangent in radians'),
   define(
     'atan2',

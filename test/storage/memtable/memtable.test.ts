@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Catalog } from '../../../src/storage/catalog/catalog.ts'
 import { loadSeriesHasher, type SeriesHasher } from '../../../src/storage/catalog/identity.ts'
+import { ChunkPool, chunkRowsMax } from '../../../src/storage/memtable/chunk-memory.ts'
 import { Memtable, type MemtableView } from '../../../src/storage/memtable/memtable.ts'
 import { newReadStatistics } from '../../../src/storage/read-statistics.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
@@ -37,9 +38,9 @@ class Harness {
   readonly rows: (Row & { series: number })[] = []
   lsn = 0
 
-  constructor(duplicates: 'last' | 'first') {
+  constructor(duplicates: 'last' | 'first', pool?: ChunkPool) {
     this.duplicates = duplicates
-    this.memtable = new Memtable({ duplicates })
+    this.memtable = new Memtable({ duplicates, pool })
   }
 
   append(rows: readonly Row[]): void {
@@ -328,6 +329,51 @@ describe('memtable', () => {
       for (const slice of slices(harness.catalog, 3000)) sorted.push(...contents(slice))
     const all = { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined }
     expect(sorted).toEqual(harness.expected(rows.length, all))
+  })
+
+  test('the memory of one serves the next, and nothing of it shows', () => {
+    const pool = new ChunkPool()
+    const everything: [string, Value][] = [
+      ['f', 7],
+      ['i', 7],
+      ['b', 1],
+      ['s', 'seven'],
+    ]
+    const fill = (rows: number, valuesOf: (i: number) => ReadonlyMap<string, Value>): Harness => {
+      const harness = new Harness('last', pool)
+      for (let from = 0; from < rows; from += 10_000)
+        harness.append(
+          Array.from({ length: Math.min(10_000, rows - from) }, (_, i) => ({
+            metric: 'm',
+            host: i % 9,
+            timeUs: from + i,
+            values: valuesOf(from + i),
+          })),
+        )
+      return harness
+    }
+    const first = fill(3 * chunkRowsMax, () => new Map(everything))
+    first.memtable.freeze()
+    first.memtable.release()
+    for (let round = 0; round < 2; round++) {
+      // Fields come and go by the thousand rows: some begin in a chunk, some are missing at its end.
+      const sparse = fill(2 * chunkRowsMax + 777, i => new Map([everything[Math.floor(i / 3000) % 4]!]))
+      const metric = sparse.catalog.metric('m')!
+      const all = { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined }
+      const expected = sparse.expected(sparse.rows.length, all)
+      expect(readAll(sparse, sparse.memtable.view(), all, 10_000)).toEqual(expected)
+      const sorted: unknown[] = []
+      for (const { slices } of sparse.memtable.freeze().tables())
+        for (const rows of slices(sparse.catalog)) sorted.push(...contents(rows))
+      expect(sorted).toEqual(expected)
+      sparse.memtable.release()
+    }
+    // What waits is no more than the last one took.
+    const small = new Harness('last', pool)
+    small.append([{ metric: 'm', host: 1, timeUs: 1, values: new Map(everything) }])
+    small.memtable.freeze()
+    small.memtable.release()
+    expect([pool.float64(), pool.uint32(), pool.uint8()]).toEqual([undefined, undefined, undefined])
   })
 
   test('grows in bytes with rows and strings, and knows its LSNs', () => {

@@ -77,6 +77,49 @@ describe('row batches', () => {
     expect([...kept!.metrics[0]!.fields[0]!.values]).toEqual([1, 1, 1, 1])
     expect(kept!.metrics[0]!.fields[0]!.valid).toBeUndefined()
   })
+
+  test('of readers that take turns are their own', () => {
+    const on = subject('wasm')
+    const line = (metric: string, i: number): string => `{"series":"${metric}","ts":${i},"value":${i}}\n`
+    const readers = ['a', 'b'].map(metric => ({ metric, reader: new NdjsonReader(on.writer, { precision: 'us' }) }))
+    const objects = new ObjectReader(on.writer, { precision: 'us' })
+    const batches: Record<string, RowBatch[]> = { a: [], b: [], c: [] }
+    for (let turn = 0; turn < 20; turn++) {
+      for (const { metric, reader } of readers)
+        for (let i = 0; i < 3; i++) reader.take(encode(line(metric, turn * 3 + i)))
+      batches['c']!.push(...objects.push([{ series: 'c', ts: turn, value: turn }]))
+      if (turn % 4 === 3) for (const { metric, reader } of readers) batches[metric]!.push(...reader.collect())
+    }
+    for (const { reader } of readers) expect(reader.end(true)).toEqual([])
+    for (const metric of ['a', 'b', 'c']) {
+      const rows = flatten(batches[metric]!, on.catalog)
+      expect(Object.keys(rows)).toEqual([metric])
+      expect(rows[metric]!.map(([, time]) => time)).toEqual([...Array(metric === 'c' ? 20 : 60).keys()])
+    }
+  })
+
+  test('that were recycled leave nothing in those that follow', () => {
+    const on = subject('wasm')
+    const full = `{"series":"a","ts":1,"fields":{"x":7,"s":"seven","up":true}}\n`.repeat(9)
+    const sparse =
+      `{"series":"a","ts":2,"fields":{"x":1}}\n{"series":"a","ts":3,"fields":{"s":"one","up":false}}\n`.repeat(4)
+    const read = (body: string): RowBatch => new NdjsonReader(on.writer, { precision: 'us' }).push(encode(body))[0]!
+    const first = read(full)
+    on.writer.recycle(first)
+    on.writer.recycle(first)
+    const [second, third] = [read(sparse), read(full)]
+    const buffer = ({ metrics }: RowBatch): ArrayBufferLike => metrics[0]!.timeUs.buffer
+    expect(buffer(second)).toBe(buffer(first))
+    expect(buffer(third)).not.toBe(buffer(second))
+    for (const { values, valid } of second.metrics[0]!.fields) {
+      expect(valid).toBeDefined()
+      for (const [i, value] of values.entries()) if (valid![i] === 0) expect(value).toBe(0)
+    }
+    const rows = flatten([second], on.catalog)['a']!
+    expect(rows.map(([, time, fields]) => [time, fields])).toEqual(
+      Array.from({ length: 8 }, (_, i) => (i % 2 === 0 ? [2, { x: 1 }] : [3, { s: 'one', up: false }])),
+    )
+  })
 })
 
 describe('rows as objects', () => {

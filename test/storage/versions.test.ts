@@ -1,0 +1,59 @@
+/** Who retains what: a memtable's memory goes to the next one only when nobody can read it any more. */
+import { expect, test } from 'vitest'
+import { Catalog } from '../../src/storage/catalog/catalog.ts'
+import { loadSeriesHasher } from '../../src/storage/catalog/identity.ts'
+import { ChunkPool, chunkRowsMax } from '../../src/storage/memtable/chunk-memory.ts'
+import { LayeredMemtable } from '../../src/storage/memtable/layers.ts'
+import { newReadStatistics } from '../../src/storage/read-statistics.ts'
+import { RowBuffer } from '../../src/storage/row-buffer.ts'
+import { Tombstones } from '../../src/storage/tombstones/tombstones.ts'
+import type { Version } from '../../src/storage/types.ts'
+import { Versions } from '../../src/storage/versions.ts'
+
+test('a pin of any age keeps its memtables', async () => {
+  const hash = await loadSeriesHasher()
+  const catalog = new Catalog({ incarnation: '00'.repeat(16), hash, seriesMax: 100 })
+  const metric = catalog.useMetric('m')
+  const field = catalog.useField(metric, 'value', 'float')
+  const series = catalog.useSeries(metric, [])
+  const pool = new ChunkPool()
+  const newMemtable = () => new LayeredMemtable({ duplicates: 'last', catalog, pool })
+  const tombstones = Tombstones.none
+  const versions = new Versions({ catalog, newMemtable, memtable: newMemtable(), segments: [], lsn: 0, tombstones })
+
+  const length = 2 * chunkRowsMax
+  /** Rows that all have this value. */
+  const commit = (value: number): void => {
+    const values = new Float64Array(length).fill(value)
+    const timeUs = Float64Array.from({ length }, (_, i) => i)
+    const fields = [{ field, values, valid: undefined, strings: undefined }]
+    const rows = { metric, length, series: new Uint32Array(length).fill(series), timeUs, fields }
+    versions.apply(versions.lsn + 1, [{ metrics: [rows], rowCount: length, byteLength: 0 }])
+  }
+  const flush = (): void => versions.flushed(versions.freeze()!, [], new Set())
+  const seen = (version: Version): number[] => {
+    const into = new RowBuffer([field])
+    const range = { fromUs: -Infinity, toUs: Infinity, series: undefined }
+    const request = { metric, fields: [field], ...range, statistics: newReadStatistics() }
+    for (const piece of version.pieces(request)) piece.read(-Infinity, Infinity, into)
+    return [...new Set(into.fields[0]!.values.subarray(0, into.length))]
+  }
+
+  commit(1)
+  const active = versions.pin()
+  const frozen = versions.freeze()!
+  const waiting = versions.pin()
+  versions.flushed(frozen, [], new Set())
+  commit(2)
+  flush()
+  commit(3)
+  expect([seen(active), seen(waiting), seen(versions.pin())]).toEqual([[1], [1], [3]])
+  active.release()
+  flush()
+  commit(4)
+  expect(seen(waiting)).toEqual([1])
+  expect(pool.float64()).toBeUndefined()
+  waiting.release()
+  waiting.release()
+  expect(pool.float64()?.[0]).toBe(1)
+})
