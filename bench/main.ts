@@ -14,6 +14,7 @@ import { cpuDataset } from './dataset.ts'
 import { duckdbAvailable } from './duckdb.ts'
 import { machine, print, type Result } from './harness.ts'
 import { ingestBench } from './ingest.ts'
+import { queriesBench } from './queries.ts'
 import { streamingBench } from './streaming.ts'
 
 const { values: options } = parseArgs({
@@ -27,6 +28,7 @@ const { values: options } = parseArgs({
 
 const benches: Readonly<Record<string, () => Promise<Result[]>>> = {
   ingest: () => ingestBench(cpuDataset(Number(options.points), 1000)),
+  queries: () => queriesBench(Number(options.points)),
   streaming: () => streamingBench(Number(options.rows)),
 }
 const chosen = options.only === undefined ? Object.keys(benches) : [options.only]

@@ -2,7 +2,7 @@
 declare module '@duckdb/node-api' {
   interface Connection {
     run(sql: string): Promise<unknown>
-    runAndReadAll(sql: string): Promise<{ getRows(): unknown[][] }>
+    runAndReadAll(sql: string): Promise<{ getRows(): unknown[][]; readonly currentRowCount: number }>
     closeSync(): void
   }
   export const DuckDBInstance: {

@@ -18,7 +18,8 @@ type Format = 'text' | 'json'
 
 /** The rows of `explain`: a line each as text, one row as JSON. */
 export function explanation(bound: Bound, operators: PlanDescription, format: Format): ValuesNode {
-  if (format === 'json') return answer([JSON.stringify({ ...JSON.parse(explainJson(bound)), physical: asJson(operators) })])
+  if (format === 'json')
+    return answer([JSON.stringify({ ...JSON.parse(explainJson(bound)), physical: asJson(operators) })])
   return answer([...explainText(bound).split('\n'), 'operators:', ...operatorLines(operators, '  ')])
 }
 

@@ -33,7 +33,12 @@ export interface RunOptions {
   /** 0: none. */
   readonly timeoutMs: number
   readonly startedMs: number
-  readonly elapsedMs: { readonly parse: number; readonly analyze: number; readonly optimize: number; readonly plan: number }
+  readonly elapsedMs: {
+    readonly parse: number
+    readonly analyze: number
+    readonly optimize: number
+    readonly plan: number
+  }
 }
 
 export interface Runs {

@@ -271,10 +271,7 @@ function withLookback(
   return joined('and', rest)
 }
 
-/** Where the query's rows lie in time, by its own `where`; unbounded sides are infinite. */
-export const rangeOf = (query: Query): TimeRange =>
-  query.kind === 'select' ? plainRange(query.where, query.source?.sequence.time).range : everything
-
+/** Where rows lie in time by the query's own `where`; unbounded sides are infinite. */
 function plainRange(
   where: Expr | undefined,
   time: string | undefined,

@@ -18,8 +18,9 @@ const stages: readonly (readonly Rule[])[] = [
   [pruneCalls],
   [pushFilterDown, joinKeys, bucketRange, joinTime],
   [timeRange, seriesPredicate, rowPredicate],
-  [emptyInput, inlineProjections],
+  [emptyInput],
   [unusedSort, scanOrder, redundantSort],
+  [inlineProjections],
   [seriesLimit, topN, scanLimit],
   [pruneColumns],
 ]

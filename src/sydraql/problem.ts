@@ -84,9 +84,8 @@ export function attempt<T>(report: Report, run: () => T, otherwise: T): T {
 export function keep(report: Report, error: unknown): void {
   if (!(error instanceof SydraError)) throw error
   const { kept } = report
-  const isKnown = kept.some(
-    other => other.position?.offset === error.position?.offset && other.message === error.message,
-  )
+  // One place is wrong in one way: `*` may stand for many columns.
+  const isKnown = kept.some(other => other.code === error.code && other.position?.offset === error.position?.offset)
   if (!isKnown) kept.push(error)
   if (kept.length >= errorsMax) throw new Enough()
 }

@@ -62,3 +62,15 @@ export const kinds = (events: readonly EngineEvent[]): string[] => events.map(({
 
 export const segmentPaths = (machine: SimulatedMachine): string[] =>
   machine.disk.paths().filter(path => path.startsWith('data/segments/'))
+
+/** Offsets of the WAL's frames; see docs/format/wal.md. */
+export function walFrames(machine: SimulatedMachine): number[] {
+  const bytes = machine.disk.contents('data/wal/current.wal')
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const found: number[] = []
+  for (let at = 64; at + 32 <= bytes.length && view.getUint32(at, true) !== 0; ) {
+    found.push(at)
+    at += 32 + Math.ceil(view.getUint32(at + 8, true) / 8) * 8
+  }
+  return found
+}

@@ -102,6 +102,52 @@ describe('a scan by time', () => {
   })
 })
 
+describe('the first rows of each series', () => {
+  test.each(['time desc', 'time', 'series, time'])('by %s: each series is read until it has them', async order => {
+    const version = new GeneratedVersion(100, 100_000)
+    const text = `select time, series from cpu order by ${order} limit 2 per series`
+    const rows = await run(planOf(text, database), database, { version, windowRowsMax: 50_000 })
+    expect(rows).toHaveLength(200)
+    const wanted = order === 'time desc' ? [99_999e6, 99_998e6] : [0, 1e6]
+    for (const host of ['"h0"', '"h57"', '"h99"'])
+      expect(rows.filter(row => String(row['series']).includes(host)).map(row => row['time'])).toEqual(wanted)
+    expect(version.rowsRead).toBeLessThan(order === 'series, time' ? 1_000_000 : 20_000)
+  })
+  test('series that ended long ago are looked for alone', async () => {
+    const [long, short] = [new GeneratedVersion(100, 100_000), new GeneratedVersion(1, 1000)]
+    const version: Version = {
+      lsn: 1,
+      pieces: request => {
+        const others = {
+          ...request,
+          series: {
+            ordinals: new Uint32Array(0),
+            has: (ordinal: number) => ordinal > 0 && request.series?.has(ordinal) !== false,
+          },
+        }
+        return [...long.pieces(others), ...short.pieces(request)]
+      },
+      release() {},
+    }
+    const text = 'select time, series from cpu order by time desc limit 1 per series'
+    const rows = await run(planOf(text, database), database, { version })
+    expect(rows).toHaveLength(100)
+    expect(rows.at(-1)).toEqual({ time: 999e6, series: 'cpu{host="h0"}' })
+    expect(long.rowsRead + short.rowsRead).toBeLessThan(100_000)
+  })
+  test('the last value of each comes from the end, whatever statistics there are', async () => {
+    const version = new GeneratedVersion(100, 100_000)
+    const plan = planOf('select tag.host, last(usage) u from cpu group by tag.host', database)
+    const rows = await run(plan, database, { version })
+    expect(version.rowsRead).toBeLessThan(20_000)
+    expect(rows).toHaveLength(100)
+    expect(rows.every(row => row['u'] === 99_999 % 60)).toBe(true)
+    const whole = new GeneratedVersion(100, 100_000)
+    expect(await run(plan, database, { version: whole }, ['last-point'])).toEqual(rows)
+    expect(whole.rowsRead).toBe(10_000_000)
+  })
+})
+
 test('buckets leave as soon as they have ended, in order', async () => {
   const version = new GeneratedVersion(10, 100_000)
   const text = 'select time_bucket(1m, time) t, count(*) c from cpu group by t'

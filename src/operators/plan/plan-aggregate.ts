@@ -53,9 +53,9 @@ function aggregateScan(node: AggregateNode, { scan, predicates }: OrderedScan, o
   const fromStatistics = isBare && bySeries && paired === undefined && enabled('statistics-answer')
   const isStreaming = hasBucket && !isLimited(scan) && enabled('bucket-streaming')
   const point = isBare && bySeries && others.length === node.keys.length && enabled('last-point')
-  const ends = point ? scanOfEnds(node, scan) : undefined
+  const end = point ? soughtEnd(node) : undefined
   const order = isLimited(scan) ? scan.order : scanOrder(isStreaming, hasBucket, paired !== undefined)
-  const planned = ends === undefined ? planScan(scan, order, options) : planScan(ends, ends.order, options)
+  const planned = planScan(scan, end?.order ?? order, options, end?.found)
   const filtered = predicates.reduceRight<PhysicalPlan>(
     (below, predicate) => filterPlan(predicate, below),
     planned.plan,
@@ -66,7 +66,7 @@ function aggregateScan(node: AggregateNode, { scan, predicates }: OrderedScan, o
   if (byRuns && others.length > 0) rules.push('series-groups')
   if (fromStatistics) rules.push('statistics-answer')
   if (isStreaming) rules.push('bucket-streaming')
-  if (ends !== undefined) rules.push('last-point')
+  if (end !== undefined) rules.push('last-point')
 
   const open = (execution: Execution): BatchStream => {
     const openInput = () => {
@@ -101,10 +101,10 @@ function aggregateScan(node: AggregateNode, { scan, predicates }: OrderedScan, o
 }
 
 /**
- * The scan of the rows that alone count when all that is asked is the first, or the last, value of one expression: each
- * series' row at that end. Over all series together the one row would have to be found first; there it does not pay.
+ * When all that is asked is the first, or the last, value of one expression: from which end to read, and when a series
+ * has given it. Over all series together the one row would have to be found first; there it does not pay.
  */
-function scanOfEnds({ keys, aggregates }: AggregateNode, scan: ScanNode): ScanNode | undefined {
+function soughtEnd({ keys, aggregates }: AggregateNode): { order: PhysicalOrder; found: Expr } | undefined {
   const [first, ...others] = aggregates
   if (first === undefined || keys.length === 0 || (first.function !== 'last' && first.function !== 'first'))
     return undefined
@@ -113,10 +113,8 @@ function scanOfEnds({ keys, aggregates }: AggregateNode, scan: ScanNode): ScanNo
   const { span } = value
   const isNull: Expr = { kind: 'call', type: 'boolean', name: 'is_null', args: [value], span }
   return {
-    ...scan,
-    rowPredicate: { kind: 'call', type: 'boolean', name: 'not', args: [isNull], span },
     order: first.function === 'last' ? 'time desc' : 'time',
-    seriesLimit: 1,
+    found: { kind: 'call', type: 'boolean', name: 'not', args: [isNull], span },
   }
 }
 

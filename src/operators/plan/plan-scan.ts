@@ -1,5 +1,7 @@
 /** Plans a scan: its order, and whether block statistics may skip. */
 import type { Batch } from '../../columnar/batch.ts'
+import type { Expr } from '../../sydraql/expression.ts'
+import { formatExpr } from '../../sydraql/format.ts'
 import type { ScanNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { instrument } from '../instrument.ts'
@@ -13,9 +15,15 @@ export interface PlannedScan {
   open(execution: Execution): ReturnType<typeof openScan>
 }
 
-export function planScan(node: ScanNode, order: PhysicalOrder, options: PlannerOptions): PlannedScan {
-  const bounds = node.rowPredicate !== undefined && !options.disabledRules.has('block-bounds')
-  const open = (execution: Execution) => openScan(node, order, bounds, execution)
+/** `until`: each series is read up to its first row for which this is true, which comes too; nothing of it after. */
+export function planScan(
+  node: ScanNode,
+  order: PhysicalOrder,
+  options: PlannerOptions,
+  until?: Expr | undefined,
+): PlannedScan {
+  const blockBounds = node.rowPredicate !== undefined && !options.disabledRules.has('block-bounds')
+  const open = (execution: Execution) => openScan(node, { order, blockBounds, until }, execution)
   const plan: PhysicalPlan = {
     name: 'scan',
     schema: node.schema,
@@ -24,8 +32,9 @@ export function planScan(node: ScanNode, order: PhysicalOrder, options: PlannerO
       order,
       ...(node.limit === undefined ? {} : { limit: node.limit }),
       ...(node.seriesLimit === undefined ? {} : { series_limit: node.seriesLimit }),
+      ...(until === undefined ? {} : { until: formatExpr(until) }),
     },
-    rules: bounds ? ['block-bounds'] : [],
+    rules: blockBounds ? ['block-bounds'] : [],
     inputs: [],
     open(execution) {
       const stream = asStream(() => open(execution).batches())

@@ -3,6 +3,7 @@ import type { Batch, Column } from '../../columnar/batch.ts'
 import { sliceColumn } from '../../columnar/slice.ts'
 import { assert } from '../../lib/assert.ts'
 import type { RowBuffer } from '../../storage/row-buffer.ts'
+import type { Expr } from '../../sydraql/expression.ts'
 import type { ScanNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { compilePredicate } from '../predicate.ts'
@@ -21,11 +22,17 @@ export interface Emitter {
   readonly ended: boolean
 }
 
-/** `perSeries`: takes the first rows of each series that satisfy the row predicate. */
-export function emitter(node: ScanNode, perSeries: SeriesLimit | undefined, execution: Execution): Emitter {
+/** `perSeries`: takes the first rows of each series, of those that satisfy the row predicate; `until`: what it counts. */
+export function emitter(
+  node: ScanNode,
+  perSeries: SeriesLimit | undefined,
+  until: Expr | undefined,
+  execution: Execution,
+): Emitter {
   const { catalog, kernels, batchRows } = execution
   const predicate =
     node.rowPredicate === undefined ? undefined : compilePredicate(node.rowPredicate, node.schema, kernels)
+  const counted = until === undefined ? undefined : compilePredicate(until, node.schema, kernels)
   const fields = fieldNames(node)
   const columns = node.schema.map(({ name }): ((buffer: RowBuffer, from: number, to: number) => Column) => {
     if (name === 'time')
@@ -54,8 +61,13 @@ export function emitter(node: ScanNode, perSeries: SeriesLimit | undefined, exec
           watermarkUs: to === buffer.length ? watermarkUs : undefined,
         }
         let selection = predicate?.(whole)
-        if (perSeries !== undefined)
-          selection = perSeries.take(buffer.series.subarray(from, to), selection, whole.length)
+        if (perSeries !== undefined) {
+          const series = buffer.series.subarray(from, to)
+          selection =
+            counted === undefined
+              ? perSeries.take(series, selection, whole.length)
+              : perSeries.takeUntil(series, counted(whole), whole.length)
+        }
         const count = selection?.length ?? whole.length
         if (count > remaining) {
           if (selection === undefined) whole.length = remaining

@@ -22,6 +22,7 @@ import { assert } from '../../lib/assert.ts'
 import { overlapGroups } from '../../storage/overlap.ts'
 import { RowBuffer } from '../../storage/row-buffer.ts'
 import type { FieldInfo, MetricInfo, Piece, ReadRequest, ReadStatistics, SeriesSet } from '../../storage/types.ts'
+import type { Expr } from '../../sydraql/expression.ts'
 import type { ScanNode, ScanOrder } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { fieldBounds } from './bounds.ts'
@@ -72,7 +73,15 @@ interface Reading {
   readonly asked: ReadStatistics
 }
 
-export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: boolean, execution: Execution): OpenScan {
+export interface ScanOptions {
+  readonly order: PhysicalOrder
+  /** Skip blocks by what the row predicate says of fields. */
+  readonly blockBounds: boolean
+  /** Read each series up to its first row for which this is true. Not together with a row predicate or limits. */
+  readonly until: Expr | undefined
+}
+
+export function openScan(node: ScanNode, { order, blockBounds, until }: ScanOptions, execution: Execution): OpenScan {
   const { catalog, kernels, version } = execution
   const metric = catalog.metric(node.metric)
   assert(metric !== undefined, `metric ${node.metric} is known`)
@@ -98,13 +107,14 @@ export function openScan(node: ScanNode, order: PhysicalOrder, blockBounds: bool
         rowsMax: execution.windowRowsMax ?? windowRowsDefault,
       }
       const ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
-      const perSeries = node.seriesLimit === undefined ? undefined : seriesLimit(node.seriesLimit, ordinals)
+      const rowsOfEach = until === undefined ? node.seriesLimit : 1
+      const perSeries = rowsOfEach === undefined ? undefined : seriesLimit(rowsOfEach, ordinals)
       const reading: Reading = {
         execution,
         request,
         window,
         buffer: new RowBuffer(fields),
-        emitter: emitter(node, perSeries, execution),
+        emitter: emitter(node, perSeries, until, execution),
         perSeries,
         asked: { ...execution.read, bytesRead: 0, blocksScanned: 0, blocksPruned: 0, rowsScanned: 0 },
       }

@@ -11,6 +11,8 @@
 export interface SeriesLimit {
   /** The rows to keep of a batch, `series` by row; the array is overwritten by the next call. */
   take(series: Uint32Array, selection: Uint32Array | undefined, length: number): Uint32Array
+  /** The same where only rows of `counted` (undefined: all) count; rows before a series has its number come too. */
+  takeUntil(series: Uint32Array, counted: Uint32Array | undefined, length: number): Uint32Array
   readonly open: number
   hasAll(ordinal: number): boolean
   /** Ordinals of series that may still give rows, ascending. */
@@ -23,10 +25,11 @@ export function seriesLimit(limit: number, ordinals: Uint32Array): SeriesLimit {
   const taken = new Uint32Array((ordinals.at(-1) ?? 0) - first + 1)
   let kept = new Uint32Array(0)
   let open = limit === 0 ? 0 : ordinals.length
+  const room = (rows: number): Uint32Array => (kept.length < rows ? (kept = new Uint32Array(rows)) : kept)
   return {
     take(series, selection, length) {
       const count = selection?.length ?? length
-      if (kept.length < count) kept = new Uint32Array(count)
+      const kept = room(count)
       let rows = 0
       for (let k = 0; k < count; k++) {
         const row = selection === undefined ? k : selection[k]!
@@ -36,6 +39,23 @@ export function seriesLimit(limit: number, ordinals: Uint32Array): SeriesLimit {
         taken[index] = known + 1
         if (known + 1 === limit) open--
         kept[rows++] = row
+      }
+      return kept.subarray(0, rows)
+    },
+    takeUntil(series, counted, length) {
+      const kept = room(length)
+      let rows = 0
+      let next = 0
+      for (let row = 0; row < length; row++) {
+        const counts = counted === undefined || counted[next] === row
+        if (counts) next++
+        const index = series[row]! - first
+        const known = taken[index]!
+        if (known === limit) continue
+        kept[rows++] = row
+        if (!counts) continue
+        taken[index] = known + 1
+        if (known + 1 === limit) open--
       }
       return kept.subarray(0, rows)
     },

@@ -36,6 +36,10 @@ export function reportError(error: unknown, json: boolean): void {
   }
   note(`sydradb: ${known.message}`)
   if (known.hint !== undefined) note(`  ${known.hint}`)
+  for (const { message, hint } of known.others) {
+    note(`sydradb: ${message}`)
+    if (hint !== undefined) note(`  ${hint}`)
+  }
   if (known.code === 'internal_error' && error instanceof Error && !(error instanceof SydraError)) {
     note(error.stack ?? '')
   }

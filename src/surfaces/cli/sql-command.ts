@@ -92,12 +92,18 @@ async function print(
 /** With the line at fault and a caret under it, which syntax errors carry already. */
 function pointedOut(error: SydraError, text: string): SydraError {
   const { code, message, position, hint } = error
+  const others = error.others.map(other => pointedOut(other, text))
   if (position === undefined || message.includes('\n')) return error
   const line = (text.split('\n')[position.line - 1] ?? '').replaceAll(/\p{Cc}/gu, ' ')
   const from = Math.max(0, position.column - 1 - lineWidthMax / 2)
   const shown = line.slice(from, from + lineWidthMax)
   const at = position.column - 1 - from
   const carets = '^'.repeat(Math.max(1, Math.min(position.length, shown.length - at)))
-  return new SydraError(code, `${message}\n  ${shown}\n  ${' '.repeat(at)}${carets}`, { position, hint, cause: error })
+  return new SydraError(code, `${message}\n  ${shown}\n  ${' '.repeat(at)}${carets}`, {
+    position,
+    hint,
+    others,
+    cause: error,
+  })
 }
 const lineWidthMax = 120

@@ -6,11 +6,13 @@ export interface WireError {
   readonly message?: string
   readonly position?: Position
   readonly hint?: string
+  readonly others?: readonly WireError[]
 }
 
 /** A code that this version does not know, of a newer server, is told in the message. */
 export function fromWire(error: WireError | undefined): SydraError {
   const { code = 'internal_error', message = 'the server gave no reason', position, hint } = error ?? {}
-  if (Object.hasOwn(errorCodes, code)) return new SydraError(code as ErrorCode, message, { position, hint })
-  return new SydraError('internal_error', `${code}: ${message}`, { position, hint })
+  const details = { position, hint, others: error?.others?.map(fromWire) }
+  if (Object.hasOwn(errorCodes, code)) return new SydraError(code as ErrorCode, message, details)
+  return new SydraError('internal_error', `${code}: ${message}`, details)
 }

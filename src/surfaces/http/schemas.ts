@@ -21,23 +21,28 @@ export const tags = {
   additionalProperties: { type: 'string' as const },
 }
 
+const errorProperties = {
+  code: { type: 'string' },
+  message: { type: 'string' },
+  position: {
+    type: 'object',
+    description: 'Where in the text.',
+    properties: Object.fromEntries(['line', 'column', 'offset', 'length'].map(key => [key, { type: 'integer' }])),
+  },
+  hint: { type: 'string' },
+}
+const oneError = { type: 'object', properties: errorProperties, required: ['code', 'message'] }
+
 export const errorSchema = {
   type: 'object',
   description: 'What went wrong, with the status of its code.',
   properties: {
     error: {
-      type: 'object',
+      ...oneError,
       properties: {
-        code: { type: 'string' },
-        message: { type: 'string' },
-        position: {
-          type: 'object',
-          description: 'Where in the text.',
-          properties: Object.fromEntries(['line', 'column', 'offset', 'length'].map(key => [key, { type: 'integer' }])),
-        },
-        hint: { type: 'string' },
+        ...errorProperties,
+        others: { type: 'array', description: 'What else is wrong with the same text.', items: oneError },
       },
-      required: ['code', 'message'],
     },
   },
   required: ['error'],

@@ -15,16 +15,7 @@ import { analyzeKeys, checkFill, fillMode } from './group-clause.ts'
 import { type GroupingBuilder, hasAggregate, type Nullability, timeBucketOf } from './grouping.ts'
 import { analyzeHistogram, histogramOf } from './histogram.ts'
 import { analyzeItems, type Item, nameItems } from './items.ts'
-import {
-  analyzeCount,
-  analyzeOrder,
-  analyzeReference,
-  groupTies,
-  rawTies,
-  sequenceTies,
-  sortKey,
-  withTies,
-} from './ordering.ts'
+import { analyzeCount, analyzeOrder, analyzeReference, groupTies, rawTies, sequenceTies, withTies } from './ordering.ts'
 import { analyzeFrom } from './sources.ts'
 import { type Analysis, attemptExpr, isFailed, type Surroundings } from './surroundings.ts'
 import { WindowBuilder } from './windows.ts'
@@ -54,7 +45,9 @@ export function analyzeSelect(select: SelectStatement, analysis: Analysis): Sele
   if (select.fill !== undefined) checkFillClause(select, clauses, builder, plain)
   const grouping = builder && groupingOf(builder, select, regrouped.having, ofSource)
 
-  const sequence = grouping === undefined ? from.sequence : groupedSequence(grouping)
+  // A key in error may have been the bucket: nothing is said to lack a time then.
+  const isOpen = grouping === undefined || builder?.hasFailedKey
+  const sequence = isOpen ? from.sequence : groupedSequence(grouping)
   const columns = grouping?.filledSchema ?? (source?.kind === 'metric' ? [] : (source?.schema ?? []))
   const windows = new WindowBuilder(
     report,

@@ -8,7 +8,7 @@ import { conjuncts, someNode } from '../rewrite.ts'
 import { metricColumns } from '../schema.ts'
 import { analyze, analyzeCondition, checkFinished } from './expressions.ts'
 import { SeriesScope } from './local-scopes.ts'
-import { emptyScope, FromScope } from './scope.ts'
+import { FromScope, type Scope } from './scope.ts'
 import { findMetric, metricSequence } from './sources.ts'
 import { type Analysis, attemptExpr, failed, isFailed, type Surroundings } from './surroundings.ts'
 import { checkArgument, coerce, isUntyped } from './types.ts'
@@ -16,6 +16,16 @@ import { checkArgument, coerce, isUntyped } from './types.ts'
 const counted = (name: string): Schema => [{ name, type: 'integer', nullable: false }]
 const insertOutput = counted('rows')
 const deleteOutput = counted('series')
+
+/** Values name no columns. */
+const valuesScope: Scope = {
+  resolve({ parts, span }, report) {
+    const hint = "text stands in single quotes, as in 'a'"
+    throw report('unknown_field', `values are constants: there is no "${parts.join('.')}"`, span, hint)
+  },
+  star: () => undefined,
+  title: ({ parts }) => parts.join('.'),
+}
 
 // ---- insert ---------------------------------------------------------------------------------------------------------
 
@@ -25,7 +35,7 @@ export function analyzeInsert(insert: InsertStatement, analysis: Analysis): Inse
   const around: Surroundings = {
     analysis,
     report,
-    scope: emptyScope,
+    scope: valuesScope,
     sequence: { time: undefined, partition: [] },
     aliases: undefined,
     noAggregates: 'values',
@@ -47,7 +57,7 @@ export function analyzeInsert(insert: InsertStatement, analysis: Analysis): Inse
     fields: insert.fields?.map(field => field.name) ?? ['value'],
     rows: insert.rows.map(({ time, values, span }) => ({
       time: timeOf(time, around),
-      values: values.map(value => valueOf(value, around)),
+      values: values.map(value => fieldValue(value, around)),
       span,
     })),
     output: insertOutput,
@@ -70,14 +80,14 @@ function timeOf(node: SyntaxExpr, around: Surroundings): Expr {
 }
 
 /** A parameter without a type takes that of its value. Integers are floats unless a cast says otherwise. */
-function valueOf(node: SyntaxExpr, around: Surroundings): Expr {
+function fieldValue(node: SyntaxExpr, around: Surroundings): Expr {
   const { report } = around
   const expr = analyze(node, around)
   if (isUntyped(expr) || isFailed(expr)) return expr
   checkFinished(expr, report)
   const { type, span } = expr
   if (type === 'timestamp' || type === 'duration') {
-    const hint = `write ${type === 'timestamp' ? 'epoch_ms(…)::integer' : 'it as a number'}, or as text`
+    const hint = 'store it as a number of µs, or as text'
     keep(report, report('type_mismatch', `a field holds no ${type}`, span, hint))
     return failed
   }

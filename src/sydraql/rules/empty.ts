@@ -1,6 +1,7 @@
-/** What can hold no row becomes no rows: a range that is empty, a condition that is false, `limit 0`. */
+/** What can hold no row becomes no rows: a range that is empty, a condition that is false, `limit 0`. A union of one goes. */
 import type { Expr } from '../expression.ts'
 import type { LogicalPlan } from '../plan.ts'
+import { conjuncts } from '../rewrite.ts'
 import { isEmptyRange } from '../time-range.ts'
 import { bottomUp, type Rule, withInputs } from './rule.ts'
 
@@ -11,7 +12,8 @@ export const emptyInput: Rule = {
       if (holdsNothing(node)) return { kind: 'values', rows: [], schema: node.schema }
       if (node.kind !== 'union') return node
       const inputs = node.inputs.filter(input => !isEmpty(input))
-      return inputs.length === node.inputs.length ? node : inputs.length === 1 ? inputs[0]! : withInputs(node, inputs)
+      if (inputs.length === 1) return inputs[0]!
+      return inputs.length === node.inputs.length ? node : withInputs(node, inputs)
     }),
 }
 
@@ -42,4 +44,5 @@ function holdsNothing(plan: LogicalPlan): boolean {
 }
 
 const isEmpty = (plan: LogicalPlan): boolean => plan.kind === 'values' && plan.rows.length === 0
-const isFalse = (expr: Expr | undefined): boolean => expr?.kind === 'literal' && expr.value !== true
+const isFalse = (condition: Expr | undefined): boolean =>
+  condition !== undefined && conjuncts(condition).some(part => part.kind === 'literal' && part.value !== true)

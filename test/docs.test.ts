@@ -1,0 +1,87 @@
+/** What the language page shows, runs: its examples, its literals, its error and its plan. */
+import { readFileSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type Database, errorCodes, open, type QueryParameter, type RowObject, type SydraError } from '../src/index.ts'
+
+const page = readFileSync(new URL('../docs/sydraql.md', import.meta.url), 'utf8')
+const fences = [...page.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ language, text: text! }))
+
+/** Statements of a block: each begins a line with its keyword. */
+const statementsOf = (block: string): string[] => block.split(/\n(?=(?:select|insert|delete|show|explain)\b)/)
+const statements = fences.filter(({ language }) => language === 'sql').flatMap(({ text }) => statementsOf(text))
+
+const dayMs = 24 * 3600e3
+const stepMs = 5 * 60e3
+
+/** A day of 2024 and the day before now, in the metrics that the page asks about. */
+function* rows(): Generator<RowObject> {
+  for (const start of [Date.parse('2024-03-01T00:00:00Z'), Date.now() - dayMs]) {
+    for (let step = 0; step * stepMs < dayMs; step++) {
+      const ts = new Date(start + step * stepMs)
+      for (const [index, host] of ['web-1', 'web-2'].entries()) {
+        const tags = { host, dc: 'x', room: `room${index}` }
+        yield { series: 'cpu', ts, tags, fields: { usage: 50 + 45 * Math.sin(step / 9 + index), temp: 60 + index } }
+        yield { series: 'http', ts, tags: { host }, fields: { requests: (step % 100) * 7 } }
+        if (step % 2 === 0) yield { series: 'weather', ts, tags: { room: `room${index}` }, fields: { celsius: 20 + index } }
+      }
+      yield { series: 'meter', ts, tags: { house: 'h' }, fields: { kwh: step / 10 } }
+    }
+  }
+}
+
+let db: Database
+beforeAll(async () => {
+  db = await open(':memory:')
+  expect(await db.ingest(rows())).toMatchObject({ rejected: 0 })
+  return () => db.close()
+})
+
+const all = async (text: string) => (await db.query(text, parametersOf(text)).all()).rows
+const parametersOf = (text: string): QueryParameter[] =>
+  ['web-1', new Date('2024-03-01')].slice(0, [...text.matchAll(/\?/g)].length)
+
+describe('the language page', () => {
+  test('has examples of every statement', () => {
+    const first = new Set(statements.map(text => /^\w+/.exec(text)?.[0]))
+    expect([...first].sort()).toEqual(['delete', 'explain', 'insert', 'select', 'show'])
+  })
+
+  test.each(statements)('%s', async text => {
+    expect(db.diagnose(text)).toEqual([])
+    expect((await all(text)).length).toBeGreaterThan(0)
+  })
+
+  test('its literals are literals', async () => {
+    const table = page.slice(page.indexOf('| literal |'), page.indexOf('## Statements'))
+    const [text, number, duration, timestamp] = table
+      .split('\n')
+      .slice(2)
+      .map(line => [...line.matchAll(/`([^`]+)`/g)].map(([, code]) => code!))
+    const literals = [...text!, ...number!, ...duration![0]!.split(' '), ...timestamp!.slice(0, 2)]
+    for (const literal of literals) expect({ literal, rows: await all(`select ${literal} as v`) }).toMatchObject({ rows: [{}] })
+    for (const width of duration![1]!.split(' ')) await all(`select time_bucket(${width}, time) as t from cpu group by t`)
+  })
+
+  test('its plan is the plan', async () => {
+    const block = fences.find(({ language, text }) => language === '' && text.startsWith('explain select'))!.text
+    const [statement, plan] = block.split('\n\n')
+    const lines = (await all(statement!)).map(row => row['plan'])
+    expect(lines.slice(0, lines.indexOf('operators:'))).toEqual(plan!.trimEnd().split('\n'))
+  })
+
+  test('its error is the error', async () => {
+    const shown = fences.find(({ language, text }) => language === '' && text.startsWith('expected'))!.text
+    const error: SydraError = await all('select from cpu').then(undefined, reason => reason)
+    expect(`${error.message}\n`).toBe(shown)
+  })
+
+  test('names no code that there is not', () => {
+    const table = page.slice(page.indexOf('| code |'), page.indexOf('## What a query is'))
+    const named = table
+      .split('\n')
+      .slice(2)
+      .flatMap(line => [...line.split('|')[1]?.matchAll(/`(\w+)`/g) ?? []].map(([, code]) => code))
+    expect(named.length).toBeGreaterThan(15)
+    for (const code of named) expect(Object.keys(errorCodes)).toContain(code)
+  })
+})
