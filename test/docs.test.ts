@@ -2,13 +2,21 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Database, errorCodes, open, type QueryParameter, type RowObject, type SydraError } from '../src/index.ts'
+import { functions } from '../src/sydraql/functions.ts'
+import * as limits from '../src/sydraql/limits.ts'
+import { showSchemas } from '../src/sydraql/schema.ts'
 
 const page = readFileSync(new URL('../docs/sydraql.md', import.meta.url), 'utf8')
-const fences = [...page.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({ language, text: text! }))
+const fences = [...page.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({
+  language,
+  text: text!,
+}))
 
 /** Statements of a block: each begins a line with its keyword. */
 const statementsOf = (block: string): string[] => block.split(/\n(?=(?:select|insert|delete|show|explain)\b)/)
 const statements = fences.filter(({ language }) => language === 'sql').flatMap(({ text }) => statementsOf(text))
+
+const codes = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
 
 const dayMs = 24 * 3600e3
 const stepMs = 5 * 60e3
@@ -22,7 +30,8 @@ function* rows(): Generator<RowObject> {
         const tags = { host, dc: 'x', room: `room${index}` }
         yield { series: 'cpu', ts, tags, fields: { usage: 50 + 45 * Math.sin(step / 9 + index), temp: 60 + index } }
         yield { series: 'http', ts, tags: { host }, fields: { requests: (step % 100) * 7 } }
-        if (step % 2 === 0) yield { series: 'weather', ts, tags: { room: `room${index}` }, fields: { celsius: 20 + index } }
+        if (step % 2 === 0)
+          yield { series: 'weather', ts, tags: { room: `room${index}` }, fields: { celsius: 20 + index } }
       }
       yield { series: 'meter', ts, tags: { house: 'h' }, fields: { kwh: step / 10 } }
     }
@@ -38,7 +47,7 @@ beforeAll(async () => {
 
 const all = async (text: string) => (await db.query(text, parametersOf(text)).all()).rows
 const parametersOf = (text: string): QueryParameter[] =>
-  ['web-1', new Date('2024-03-01')].slice(0, [...text.matchAll(/\?/g)].length)
+  ['web-1', new Date('2024-03-01'), 0.5].slice(0, [...text.matchAll(/\?/g)].length)
 
 describe('the language page', () => {
   test('has examples of every statement', () => {
@@ -51,15 +60,19 @@ describe('the language page', () => {
     expect((await all(text)).length).toBeGreaterThan(0)
   })
 
+  const inline = [...page.matchAll(/`((?:select|insert|delete|show|explain) [^`…]+)`/g)].map(([, text]) => text!)
+  test.each(inline)('%s', async text => {
+    expect((await all(text)).length).toBeGreaterThan(0)
+  })
+
   test('its literals are literals', async () => {
     const table = page.slice(page.indexOf('| literal |'), page.indexOf('## Statements'))
-    const [text, number, duration, timestamp] = table
-      .split('\n')
-      .slice(2)
-      .map(line => [...line.matchAll(/`([^`]+)`/g)].map(([, code]) => code!))
+    const [text, number, duration, timestamp] = table.split('\n').slice(2).map(codes)
     const literals = [...text!, ...number!, ...duration![0]!.split(' '), ...timestamp!.slice(0, 2)]
-    for (const literal of literals) expect({ literal, rows: await all(`select ${literal} as v`) }).toMatchObject({ rows: [{}] })
-    for (const width of duration![1]!.split(' ')) await all(`select time_bucket(${width}, time) as t from cpu group by t`)
+    for (const literal of literals)
+      expect({ literal, rows: await all(`select ${literal} as v`) }).toMatchObject({ rows: [{}] })
+    for (const width of duration![1]!.split(' '))
+      await all(`select time_bucket(${width}, time) as t from cpu group by t`)
   })
 
   test('its plan is the plan', async () => {
@@ -75,12 +88,53 @@ describe('the language page', () => {
     expect(`${error.message}\n`).toBe(shown)
   })
 
+  test('its limits are the limits', () => {
+    const paragraph = /\*\*Limits of a query\*\*[^;]+/.exec(page)![0]
+    const numbers = [...paragraph.matchAll(/[\d,]+/g)]
+      .map(([text]) => Number(text.replaceAll(',', '')))
+      .filter(n => n > 1)
+    const { nestingDepthMax, queryNodesMax, sourcesMax, columnsMax, groupKeysMax, parametersMax } = limits
+    expect(numbers).toEqual([nestingDepthMax, queryNodesMax, sourcesMax, columnsMax, groupKeysMax, parametersMax])
+    expect(limits.queryLengthMax).toBe(2 ** 20)
+  })
+
+  test('what show gives is what it says', () => {
+    const table = page.slice(page.indexOf('| `show` |'), page.indexOf('`as of'))
+    const said = table
+      .split('\n')
+      .slice(2)
+      .flatMap(line => {
+        const [subjects = [], columns = []] = line.split('|').slice(1, 3).map(codes)
+        return subjects.map((subject, index) => [subject, columns[index]] as const)
+      })
+    const known = Object.entries(showSchemas).map(([name, schema]) => [
+      name,
+      schema.map(column => column.name).join(' '),
+    ])
+    expect(Object.fromEntries(said)).toEqual(Object.fromEntries(known))
+    const kinds = /kinds are `([^`]+)`/.exec(page)![1]!.split(' ')
+    expect(new Set(kinds)).toEqual(new Set(functions.map(({ kind }) => kind)))
+  })
+
+  test('completion and diagnostics answer as shown', () => {
+    const text = 'select us from cpu'
+    const item = { label: 'usage', kind: 'field', insert: 'usage' }
+    expect(page).toContain(
+      `db.complete('${text}', 9) // { from: 7, to: 9, items: [{ label: 'usage', kind: 'field', insert: 'usage', … }`,
+    )
+    expect(db.complete(text, 9)).toMatchObject({ from: 7, to: 9, items: [item] })
+    expect(page).toContain(
+      `db.diagnose('${text}') // [{ code: 'unknown_field', start: 7, end: 9, severity: 'error', … }]`,
+    )
+    expect(db.diagnose(text)).toMatchObject([{ code: 'unknown_field', start: 7, end: 9, severity: 'error' }])
+  })
+
   test('names no code that there is not', () => {
     const table = page.slice(page.indexOf('| code |'), page.indexOf('## What a query is'))
     const named = table
       .split('\n')
       .slice(2)
-      .flatMap(line => [...line.split('|')[1]?.matchAll(/`(\w+)`/g) ?? []].map(([, code]) => code))
+      .flatMap(line => [...(line.split('|')[1]?.matchAll(/`(\w+)`/g) ?? [])].map(([, code]) => code))
     expect(named.length).toBeGreaterThan(15)
     for (const code of named) expect(Object.keys(errorCodes)).toContain(code)
   })

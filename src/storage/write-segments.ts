@@ -6,12 +6,13 @@
  * Invariants:
  * 1. All segments of one flush have its LSN range; ids are settled by `nextId` when this begins, so that a retried
  *    flush overwrites what the failed one left.
- * 2. Beside the memtable, one slice of sorted rows is held and the encoded segments, a tenth of it. The event loop gets a
- *    turn after `turnRowsMax` rows: ingest and queries go on meanwhile.
+ * 2. Beside the memtable, one slice of sorted rows is held and the encoded segments, a tenth of it; of metrics that deletes
+ *    concerned in this memtable, all rows that are left. The event loop gets a turn after `turnRowsMax` rows: ingest and
+ *    queries go on meanwhile.
  */
 import type { Ports } from '../lib/ports.ts'
 import type { CatalogReader } from './catalog/types.ts'
-import type { FrozenMemtable } from './memtable/memtable.ts'
+import type { FrozenMemtable, FrozenTable } from './memtable/memtable.ts'
 import { SegmentWriter } from './segment/encode.ts'
 import type { SegmentEnvironment } from './segment/environment.ts'
 import { declaredHeaderLength, decodeHeader, headerFixedLength } from './segment/format.ts'
@@ -35,10 +36,11 @@ const turnRowsMax = 32_768
 export async function writeSegments(frozen: FrozenMemtable, options: WriteSegmentsOptions): Promise<SegmentMeta[]> {
   const { ports, environment, catalog, id } = options
   const head = { minLsn: frozen.minLsn, maxLsn: frozen.maxLsn, incarnation: catalog.incarnation, keys: catalog }
-  const plan = planWindows(sizesOf(frozen))
+  const tables = frozen.tables()
+  const plan = planWindows(sizesOf(tables))
   const writers = plan.names.map(() => new SegmentWriter(head, environment.kernels, ports.checksums, ports.zstd))
   let rowsThisTurn = 0
-  for (const table of frozen.tables()) {
+  for (const table of tables) {
     for (const rows of table.slices(catalog)) {
       if (rowsThisTurn >= turnRowsMax) {
         await new Promise<void>(resolve => ports.timers.soon(resolve))
@@ -62,9 +64,9 @@ export async function writeSegments(frozen: FrozenMemtable, options: WriteSegmen
 /** Rows that tell how large the others will be. */
 const sampleRows = 1024
 
-function sizesOf(frozen: FrozenMemtable): HourSizes {
+function sizesOf(tables: readonly FrozenTable[]): HourSizes {
   const sizes = new HourSizes()
-  for (const { chunks, sample } of frozen.tables()) {
+  for (const { chunks, sample } of tables) {
     const rowBytes = encodedRowBytes(sample(sampleRows))
     for (const { timeUs, rows } of chunks) sizes.add(timeUs, rows, rowBytes)
   }

@@ -5,8 +5,8 @@
  *   metric b   layer 0                                            never on both sides of one that concerns them
  *
  * Invariants:
- * 1. Tombstones concern a sealed layer from the seal's LSN on, and an open layer not at all: where none of its rows was in
- *    the range of a delete, it went on.
+ * 1. Tombstones concern a sealed layer from the seal's LSN on, and the open one when they are younger than the memtable:
+ *    where none of its rows was in the range of a delete, it went on.
  * 2. It holds every commit with an LSN in [minLsn, maxLsn], rows and deletes.
  * 3. What is flushed has its own tombstones applied: those up to `maxLsn` concern none of its segments any more.
  */
@@ -14,7 +14,7 @@ import { assert } from '../../lib/assert.ts'
 import type { CatalogReader } from '../catalog/types.ts'
 import { type Duplicates, sortRows } from '../merge.ts'
 import { newReadStatistics } from '../read-statistics.ts'
-import { RowBuffer } from '../row-buffer.ts'
+import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import { maskedPieces } from '../tombstones/mask.ts'
 import { type MetricTombstones, type Tombstone, Tombstones } from '../tombstones/tombstones.ts'
 import type { Lsn, MetricInfo, MetricRows, Piece, ReadRequest, RowBatch } from '../types.ts'
@@ -50,7 +50,6 @@ export class LayeredMemtable implements FrozenLayers {
   /** By metric id: the LSNs of the deletes that sealed its layers. */
   #seals: ReadonlyMap<number, readonly Lsn[]> = new Map()
   #isFrozen = false
-  #tables: readonly FrozenTable[] | undefined
   tombstones = Tombstones.none
   /** Infinity and 0 while it is empty. */
   minLsn: Lsn = Number.POSITIVE_INFINITY
@@ -110,10 +109,15 @@ export class LayeredMemtable implements FrozenLayers {
   view(): LayeredView & MemtableView {
     const views = this.#layers.map(layer => layer.view())
     const seals = this.#seals
+    const { rowCount, maxLsn } = this
     return {
-      rowCount: this.rowCount,
-      pieces: (request, catalog, tombstones?: MetricTombstones) =>
-        layerPieces(views, seals.get(request.metric.id) ?? [], request, catalog, tombstones),
+      rowCount,
+      pieces(request, catalog, tombstones?: MetricTombstones) {
+        const beforeSeals = (seals.get(request.metric.id) ?? []).map(lsn => lsn - 1)
+        return [...beforeSeals, maxLsn].flatMap((newestLsn, layer) =>
+          maskedPieces(views[layer]!.pieces(request, catalog), tombstones?.above(newestLsn)),
+        )
+      },
     }
   }
 
@@ -125,18 +129,18 @@ export class LayeredMemtable implements FrozenLayers {
 
   release(): void {
     for (const layer of this.#layers) layer.release()
-    this.#tables = undefined
   }
 
   tables(): readonly FrozenTable[] {
     assert(this.#isFrozen, 'only a frozen memtable is flushed')
-    return (this.#tables ??= this.#layers[0]!.tables()
-      .map(table => (this.#seals.has(table.metric.id) ? this.#survivors(table.metric) : table))
-      .filter(({ chunks }) => chunks.some(({ rows }) => rows > 0)))
+    // layers of a metric are used from the first one on
+    return this.#layers[0]!.tables()
+      .map(table => (this.#seals.has(table.metric.id) ? this.#survivors(table) : table))
+      .filter(({ chunks }) => chunks.some(({ rows }) => rows > 0))
   }
 
-  /** The rows of a metric that its deletes left, from all layers. */
-  #survivors(metric: MetricInfo): FrozenTable {
+  /** The rows of a metric that its deletes left, from all layers: held beside the chunks for as long as the table is. */
+  #survivors({ metric, sample }: FrozenTable): FrozenTable {
     const rows = new RowBuffer(metric.fields)
     const range = { fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY }
     const fields = rows.fields.map(({ field }) => field)
@@ -148,7 +152,7 @@ export class LayeredMemtable implements FrozenLayers {
     return {
       metric,
       chunks: [{ rows: rows.length, timeUs: rows.timeUs }],
-      sample: count => sliceOf(rows, 0, Math.min(count, rows.length)),
+      sample,
       slices: (_, rowsMax = sliceRowsMax) => slicesOf(rows, rowsMax),
     }
   }
@@ -169,39 +173,24 @@ export class LayeredMemtable implements FrozenLayers {
   }
 }
 
-function layerPieces(
-  views: readonly MemtableView[],
-  seals: readonly Lsn[],
-  request: ReadRequest,
-  catalog: CatalogReader,
-  tombstones: MetricTombstones | undefined,
-): Piece[] {
-  const pieces: Piece[] = []
-  for (let layer = 0; layer <= seals.length; layer++) {
-    const found = views[layer]!.pieces(request, catalog)
-    const sealed = seals[layer]
-    pieces.push(...(sealed === undefined ? found : maskedPieces(found, tombstones?.above(sealed - 1))))
-  }
-  return pieces
-}
-
 /** Slices of whole series, over the same arrays. */
 function* slicesOf(rows: RowBuffer, rowsMax: number): Generator<RowBuffer, void, undefined> {
   const { series, length } = rows
+  const fields = rows.fields.filter(({ valid }) => valid.subarray(0, length).includes(1))
   for (let from = 0, to = 0; from < length; from = to) {
     to = Math.min(from + rowsMax, length)
     while (to > from && to < length && series[to] === series[to - 1]) to--
     if (to === from) while (to < length && series[to] === series[from]) to++
-    yield sliceOf(rows, from, to)
+    yield sliceOf(rows, fields, from, to)
   }
 }
 
-function sliceOf(rows: RowBuffer, from: number, to: number): RowBuffer {
+function sliceOf(rows: RowBuffer, fields: readonly FieldBuffer[], from: number, to: number): RowBuffer {
   return Object.assign(new RowBuffer([], 0), {
     length: to - from,
     series: rows.series.subarray(from, to),
     timeUs: rows.timeUs.subarray(from, to),
-    fields: rows.fields.map(field => ({
+    fields: fields.map(field => ({
       ...field,
       values: field.values.subarray(from, to),
       valid: field.valid.subarray(from, to),

@@ -9,8 +9,11 @@
 
 /** Spare buffers together; what comes back beyond it is garbage. */
 const spareBytesMax = 4 << 20
-/** Buffers that are used again are powers of two long; longer ones are as long as needed, and garbage afterwards. */
-const pooledBytesMin = 1 << 12
+/**
+ * Buffers that are used again are powers of two long; longer ones are as long as needed, and garbage afterwards. The
+ * shortest are short: a batch may have a row each of a thousand metrics.
+ */
+const pooledBytesMin = 1 << 8
 const pooledBytesMax = 1 << 20
 
 export class ArenaPool {

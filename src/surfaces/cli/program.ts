@@ -80,7 +80,7 @@ function build(): Command {
     })
   program
     .command('sql')
-    .description('run a sydraQL statement')
+    .description('run a sydraQL statement: select, show, explain, insert or delete')
     .argument('[statement]', 'the statement; none or - is stdin')
     .addOption(formatOption())
     .addOption(choice('--epoch <unit>', 'print times as numbers', units))
@@ -96,6 +96,7 @@ function build(): Command {
   program
     .command('query')
     .description('print the points of one series')
+    .showHelpAfterError('(for a statement: sydradb sql "select …")')
     .argument('<series_id>')
     .argument('<start>', 'ISO 8601, or an integer in s, ms, us or ns by magnitude; inclusive')
     .argument('<end>', 'exclusive')

@@ -85,25 +85,24 @@ async function print(
     const failure = ending.failure()
     if (failure !== undefined) throw failure
   } catch (error) {
-    throw error instanceof SydraError ? pointedOut(error, text) : error
+    throw error instanceof SydraError && options.json !== true ? pointedOut(error, text) : error
   }
 }
 
-/** With the line at fault and a caret under it, which syntax errors carry already. */
+/** With the line at fault and a caret under it, which syntax errors carry already; so its others. */
 function pointedOut(error: SydraError, text: string): SydraError {
-  const { code, message, position, hint } = error
+  const { code, position, hint } = error
   const others = error.others.map(other => pointedOut(other, text))
-  if (position === undefined || message.includes('\n')) return error
+  return new SydraError(code, withCaret(error, text), { position, hint, others, cause: error })
+}
+
+function withCaret({ message, position }: SydraError, text: string): string {
+  if (position === undefined || message.includes('\n')) return message
   const line = (text.split('\n')[position.line - 1] ?? '').replaceAll(/\p{Cc}/gu, ' ')
   const from = Math.max(0, position.column - 1 - lineWidthMax / 2)
   const shown = line.slice(from, from + lineWidthMax)
   const at = position.column - 1 - from
   const carets = '^'.repeat(Math.max(1, Math.min(position.length, shown.length - at)))
-  return new SydraError(code, `${message}\n  ${shown}\n  ${' '.repeat(at)}${carets}`, {
-    position,
-    hint,
-    others,
-    cause: error,
-  })
+  return `${message}\n  ${shown}\n  ${' '.repeat(at)}${carets}`
 }
 const lineWidthMax = 120

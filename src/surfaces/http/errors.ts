@@ -1,4 +1,4 @@
-/** Errors on the wire: `{"error":{code,message,position,hint}}` with the status of the table in lib/errors.ts. */
+/** Errors on the wire: `{"error":{code,message,position,hint,others}}` with the status of the table in lib/errors.ts. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import { type ErrorCode, errorCodes, SydraError, toSydraError } from '../../lib/errors.ts'
@@ -11,7 +11,7 @@ export const statusOf = (error: SydraError): number => errorCodes[error.code].ht
 
 /** Headers that go with an error. */
 export function errorHeaders(error: SydraError): Record<string, string> {
-  if (statusOf(error) === 503) return { 'retry-after': String(retryAfterSeconds) }
+  if (error.code === 'overloaded' || error.code === 'shutting_down') return { 'retry-after': String(retryAfterSeconds) }
   if (error.code === 'unauthorized') return { 'www-authenticate': 'Bearer' }
   // RFC 9110, 12.5.3: tells which encodings would have been taken
   if (error.code === 'unsupported_encoding') return { 'accept-encoding': 'gzip, zstd, br' }

@@ -100,8 +100,10 @@ export async function createHttpServer(
     metrics.observe(request.method, route, reply.raw.statusCode, reply.elapsedTime / 1000)
   })
   app.setNotFoundHandler(request => {
-    throw new SydraError('not_found', `there is no ${request.method} ${request.url.split('?')[0]}`, {
-      hint: 'GET /openapi.json lists what there is',
+    const [url = ''] = request.url.split('?')
+    const known = (['GET', 'POST'] as const).filter(method => app.findRoute({ method, url }) !== null)
+    throw new SydraError('not_found', `there is no ${request.method} ${url}`, {
+      hint: known.length > 0 ? `there is ${known.join(' and ')} ${url}` : 'GET /openapi.json lists what there is',
     })
   })
 

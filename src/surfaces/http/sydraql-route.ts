@@ -1,4 +1,4 @@
-/** `POST /api/v1/sydraql`: a query in, its result streamed as it is computed. */
+/** `POST /api/v1/sydraql`: a statement in, its result streamed as it is computed. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { SydraError } from '../../lib/errors.ts'
 import type { QueryOptions, QueryParameter, QueryResult, TextFormat, TextOptions } from '../../types.ts'
@@ -46,10 +46,11 @@ const jsonBody = object(
   ['query'],
 )
 const schema = {
-  summary: 'Run a sydraQL query',
+  summary: 'Run a sydraQL statement',
   description:
-    'The body is sydraQL as plain text, or JSON with parameters. The result ends with `stats`, or with `error` in its ' +
-    'place when the query fails after the first chunk; the connection is closed then.',
+    'The body is sydraQL as plain text, or JSON with parameters. `insert` and `delete` answer one row, once they are as ' +
+    'durable as `fsync` says. The result ends with `stats`, or with `error` in its place when the query fails after the ' +
+    'first chunk; the connection is closed then.',
   tags: ['queries'],
   body: {
     content: { 'text/plain': { schema: { type: 'string' } }, 'application/json': { schema: jsonBody } },

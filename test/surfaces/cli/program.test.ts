@@ -31,6 +31,7 @@ describe('help and usage', () => {
       [['sql', '--formt', 'csv'], /--formt[\s\S]*--format/],
       [['sql', 'show metrics', '--format', 'xml'], /xml[\s\S]*ndjson/],
       [['sql', 'show metrics', 'more'], /too many arguments/],
+      [['query', 'select * from cpu'], /missing required[\s\S]*for a statement: sydradb sql/],
       [['sql', 'show metrics', '--data-dir', 'x', '--url', 'http://localhost'], /give one of them/],
       [['serve', '--url', 'http://localhost'], /takes no --url/],
       [['serve', '--http-host', '0.0.0.0', '--data-dir', ':memory:'], /refusing to listen[\s\S]*--insecure/],

@@ -71,10 +71,11 @@ test('against a server: ingest, sql in every format, query, stats, errors', asyn
   expect(JSON.parse(statsJson.stdout)).toMatchObject({ version: manifest.version, memtable: { rows: 5 } })
 
   const ask = (...args: string[]) => cli(['sql', ...args, ...at])
-  const [syntax, name, asJson, none, token, gone] = await Promise.all([
+  const [syntax, name, several, asJson, none, token, gone] = await Promise.all([
     ask('select value\nfrom cpu wher value > 1'),
     ask('select valu, time from cpu'),
-    ask('select valu from cpu', '--json'),
+    ask('select valu,\n  frob(x) from cpu'),
+    ask('select valu, x from cpu', '--json'),
     ask('  '),
     cli(['stats', '--url', address, '--auth-token', 'wrong']),
     cli(['stats', '--url', 'http://127.0.0.1:1']),
@@ -85,7 +86,28 @@ test('against a server: ingest, sql in every format, query, stats, errors', asyn
   expect(name.stderr).toMatch(
     /^sydradb: .*valu.*\n {2}select valu, time from cpu\n {9}\^{4}\n {2}did you mean "value"\?\n$/,
   )
-  expect(JSON.parse(asJson.stderr).error).toMatchObject({ code: 'unknown_field', position: { line: 1, column: 8 } })
+  expect(several.stderr).toBe(
+    [
+      'sydradb: cpu has no field "valu"',
+      '  select valu,',
+      '         ^^^^',
+      '  did you mean "value"?',
+      'sydradb: there is no function "frob"',
+      '    frob(x) from cpu',
+      '    ^^^^',
+      'sydradb: cpu has no field "x"',
+      '    frob(x) from cpu',
+      '         ^',
+      '  its fields are value',
+      '',
+    ].join('\n'),
+  )
+  expect(JSON.parse(asJson.stderr).error).toMatchObject({
+    code: 'unknown_field',
+    message: 'cpu has no field "valu"',
+    position: { line: 1, column: 8 },
+    others: [{ message: 'cpu has no field "x"', position: { line: 1, column: 14 } }],
+  })
   expect(none.code).toBe(2)
   expect(token).toMatchObject({ code: 1, stdout: '' })
   expect(token.stderr).toContain('Authorization')
@@ -118,4 +140,12 @@ test('on a directory: bad rows are told by file and line, the good ones stored, 
   expect(JSON.parse(aborted.stdout)).toMatchObject({ ingested: 1, rejected: 1 })
   const count = await cli(['sql', 'select count(*) as n from cpu', '--format', 'csv', ...at])
   expect(count.stdout).toBe('n\r\n3\r\n')
+
+  const insert = ['insert into cpu (host = ?) values (?, ?)', '--param', 'c', '--param', '2024-03-02', '--param', '9']
+  const inserted = await cli(['sql', ...insert, '--format', 'csv', ...at])
+  expect(inserted).toEqual({ code: 0, stdout: 'rows\r\n1\r\n', stderr: '' })
+  const from = "delete from cpu where time < '2024-03-02' and time >= '2024-03-01'"
+  expect(await cli(['sql', from, '--format', 'csv', ...at])).toMatchObject({ code: 0, stdout: 'series\r\n2\r\n' })
+  const left = await cli(['sql', 'select tag.host, value from cpu', '--format', 'csv', ...at])
+  expect(left.stdout).toBe('tag.host,value\r\nc,9\r\n')
 })
