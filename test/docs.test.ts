@@ -1,4 +1,4 @@
-/** What the language page shows, runs: its examples, its literals, its error and its plan. */
+/** What the language page and the README show, runs: their examples, the page's literals, error and plan. */
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Database, errorCodes, open, type QueryParameter, type RowObject, type SydraError } from '../src/index.ts'
@@ -6,15 +6,17 @@ import { functions } from '../src/sydraql/functions.ts'
 import * as limits from '../src/sydraql/limits.ts'
 import { showSchemas } from '../src/sydraql/schema.ts'
 
-const page = readFileSync(new URL('../docs/sydraql.md', import.meta.url), 'utf8')
-const fences = [...page.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, text]) => ({
-  language,
-  text: text!,
-}))
+const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+const page = read('docs/sydraql.md')
+const fencesOf = (text: string) =>
+  [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => ({ language, text: code! }))
+const fences = fencesOf(page)
 
 /** Statements of a block: each begins a line with its keyword. */
 const statementsOf = (block: string): string[] => block.split(/\n(?=(?:select|insert|delete|show|explain)\b)/)
-const statements = fences.filter(({ language }) => language === 'sql').flatMap(({ text }) => statementsOf(text))
+const statements = [...fences, ...fencesOf(read('README.md'))]
+  .filter(({ language }) => language === 'sql')
+  .flatMap(({ text }) => statementsOf(text))
 
 const codes = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
 
@@ -60,7 +62,10 @@ describe('the language page', () => {
     expect((await all(text)).length).toBeGreaterThan(0)
   })
 
-  const inline = [...page.matchAll(/`((?:select|insert|delete|show|explain) [^`…]+)`/g)].map(([, text]) => text!)
+  const beginning = /`((?:select [^`…]+ from|insert into|delete from|show|explain [^`]*select) [^`…]+)`/g
+  const inline = [...page.replaceAll(/<!-- generated[\s\S]*?<!-- end/g, '').matchAll(beginning)].map(
+    ([, text]) => text!,
+  )
   test.each(inline)('%s', async text => {
     expect((await all(text)).length).toBeGreaterThan(0)
   })

@@ -155,8 +155,10 @@ async function check(db: Database, model: Model): Promise<void> {
   }
 }
 
+const runs = Number(process.env['SYDRADB_MODEL_RUNS'] ?? 15)
+
 describe('random steps', () => {
-  test('leave what the model says', { timeout: 120_000 }, async () => {
+  test('leave what the model says', { timeout: 60_000 + runs * 4000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 30 }), async steps => {
         const machine = new SimulatedMachine()
@@ -205,7 +207,7 @@ describe('random steps', () => {
         await check(db, model)
         await settled(machine, db.close())
       }),
-      { numRuns: Number(process.env['SYDRADB_MODEL_RUNS'] ?? 15) },
+      { numRuns: runs },
     )
   })
 })

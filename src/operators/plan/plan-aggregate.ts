@@ -11,9 +11,10 @@ import { aggregate } from '../aggregate/aggregate.ts'
 import type { InputOrder } from '../aggregate/aggregator.ts'
 import type { Execution } from '../execution.ts'
 import { filter } from '../filter.ts'
+import { dayUs } from '../functions/civil.ts'
 import { instrument } from '../instrument.ts'
 import type { BatchStream } from '../operator.ts'
-import type { PhysicalOrder } from '../scan/scan.ts'
+import type { IsSmall, PhysicalOrder } from '../scan/scan.ts'
 import { isSeriesColumn } from '../scan/series.ts'
 import { ascendingInTime } from './ascending.ts'
 import { goesBySeries, pairsOver, planPairs } from './plan-pairs.ts'
@@ -55,7 +56,8 @@ function aggregateScan(node: AggregateNode, { scan, predicates }: OrderedScan, o
   const point = isBare && bySeries && others.length === node.keys.length && enabled('last-point')
   const end = point ? soughtEnd(node) : undefined
   const order = isLimited(scan) ? scan.order : scanOrder(isStreaming, hasBucket, paired !== undefined)
-  const planned = planScan(scan, end?.order ?? order, options, end?.found)
+  const isSmall = order === 'windows' && bySeries && enabled('whole-buckets') ? fewGroups(node) : undefined
+  const planned = planScan(scan, end?.order ?? order, options, { until: end?.found, isSmall })
   const filtered = predicates.reduceRight<PhysicalPlan>(
     (below, predicate) => filterPlan(predicate, below),
     planned.plan,
@@ -66,6 +68,7 @@ function aggregateScan(node: AggregateNode, { scan, predicates }: OrderedScan, o
   if (byRuns && others.length > 0) rules.push('series-groups')
   if (fromStatistics) rules.push('statistics-answer')
   if (isStreaming) rules.push('bucket-streaming')
+  if (isSmall !== undefined) rules.push('whole-buckets')
   if (end !== undefined) rules.push('last-point')
 
   const open = (execution: Execution): BatchStream => {
@@ -117,6 +120,35 @@ function soughtEnd({ keys, aggregates }: AggregateNode): { order: PhysicalOrder;
     found: { kind: 'call', type: 'boolean', name: 'not', args: [isNull], span },
   }
 }
+
+/** Up to so many rows the first bucket may wait for the last, */
+const wholeRowsMax = 2 ** 24
+/** if all groups are no more than this. */
+const wholeGroupsMax = 2 ** 18
+/** Aggregates whose state does not grow with the rows of a group. */
+const ofFixedSize = new Set('count sum avg min max spread first last stddev variance min_by max_by'.split(' '))
+
+/**
+ * Windows of time cut blocks, which are then decoded in each window that they reach into; pieces as they lie are decoded
+ * once. Undefined where the groups' memory is not known beforehand.
+ */
+function fewGroups({ keys, aggregates }: AggregateNode): IsSmall | undefined {
+  const { bucket } = keys.find(key => key.bucket !== undefined)!
+  const widthUs = bucket!.kind === 'calendar' ? bucket!.months * shortestMonthUs : bucket!.widthUs
+  if (!aggregates.every(call => ofFixedSize.has(call.function) && !call.distinct)) return undefined
+  return (pieces, series) => {
+    let [rows, fromUs, toUs] = [0, Infinity, -Infinity]
+    for (const piece of pieces) {
+      rows += piece.rows
+      fromUs = Math.min(fromUs, piece.minTimeUs)
+      toUs = Math.max(toUs, piece.maxTimeUs)
+    }
+    // Twice: the end of a day cuts a bucket that a zone's days hold.
+    const buckets = (2 * (toUs - fromUs)) / widthUs + 2
+    return rows <= wholeRowsMax && buckets * (keys.length > 1 ? series : 1) <= wholeGroupsMax
+  }
+}
+const shortestMonthUs = 28 * dayUs
 
 /** Per-series aggregates need each series' rows to ascend: by windows, unless buckets are not to leave early. */
 function scanOrder(isStreaming: boolean, hasBucket: boolean, bySeries: boolean): PhysicalOrder {

@@ -6,7 +6,7 @@ import type { ScanNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { instrument } from '../instrument.ts'
 import type { BatchStream } from '../operator.ts'
-import { openScan, type PhysicalOrder } from '../scan/scan.ts'
+import { type IsSmall, openScan, type PhysicalOrder } from '../scan/scan.ts'
 import type { PhysicalPlan, PlannerOptions } from './types.ts'
 
 export interface PlannedScan {
@@ -15,15 +15,20 @@ export interface PlannedScan {
   open(execution: Execution): ReturnType<typeof openScan>
 }
 
-/** `until`: each series is read up to its first row for which this is true, which comes too; nothing of it after. */
+export interface ScanChoices {
+  /** Each series is read up to its first row for which this is true, which comes too; nothing of it after. */
+  readonly until?: Expr | undefined
+  readonly isSmall?: IsSmall | undefined
+}
+
 export function planScan(
   node: ScanNode,
   order: PhysicalOrder,
   options: PlannerOptions,
-  until?: Expr | undefined,
+  { until, isSmall }: ScanChoices = {},
 ): PlannedScan {
   const blockBounds = node.rowPredicate !== undefined && !options.disabledRules.has('block-bounds')
-  const open = (execution: Execution) => openScan(node, { order, blockBounds, until }, execution)
+  const open = (execution: Execution) => openScan(node, { order, blockBounds, until, isSmall }, execution)
   const plan: PhysicalPlan = {
     name: 'scan',
     schema: node.schema,

@@ -11,6 +11,7 @@ export const physicalRules = {
   'bucket-runs': 'fold runs of rows of one series by kernels, cut by bucket, instead of row by row',
   'series-groups': 'find the group once per series where the keys depend on it alone',
   'bucket-streaming': 'read by time windows, so that buckets leave in order as soon as they have ended',
+  'whole-buckets': 'read pieces as they lie where few rows make few groups, which then leave at the end',
   'window-runs': 'keep row functions for one partition at a time where partitions come one after the other',
   'last-point': 'read what first and last are wanted of from that end, each series until it has given its value',
   'top-n': 'keep only the rows that a limit over a sort can want',

@@ -79,9 +79,15 @@ export interface ScanOptions {
   readonly blockBounds: boolean
   /** Read each series up to its first row for which this is true. Not together with a row predicate or limits. */
   readonly until: Expr | undefined
+  /** Where true, a scan by `windows` reads in order `none` instead. */
+  readonly isSmall: IsSmall | undefined
 }
 
-export function openScan(node: ScanNode, { order, blockBounds, until }: ScanOptions, execution: Execution): OpenScan {
+/** Of the pieces to read, and how many series they may be of. */
+export type IsSmall = (pieces: readonly Piece[], series: number) => boolean
+
+export function openScan(node: ScanNode, options: ScanOptions, execution: Execution): OpenScan {
+  const { blockBounds, until } = options
   const { catalog, kernels, version } = execution
   const metric = catalog.metric(node.metric)
   assert(metric !== undefined, `metric ${node.metric} is known`)
@@ -92,6 +98,8 @@ export function openScan(node: ScanNode, { order, blockBounds, until }: ScanOpti
   const empty = fromUs >= toUs || series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
   const pieces = empty ? [] : version.pieces(request)
   const isolated = isolatedPieces(pieces)
+  const ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
+  const order = options.order === 'windows' && options.isSmall?.(pieces, ordinals.length) ? 'none' : options.order
 
   return {
     fields,
@@ -106,7 +114,6 @@ export function openScan(node: ScanNode, { order, blockBounds, until }: ScanOpti
         bounds: blockBounds ? fieldBounds(node.rowPredicate, fields) : [],
         rowsMax: execution.windowRowsMax ?? windowRowsDefault,
       }
-      const ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
       const rowsOfEach = until === undefined ? node.seriesLimit : 1
       const perSeries = rowsOfEach === undefined ? undefined : seriesLimit(rowsOfEach, ordinals)
       const reading: Reading = {
