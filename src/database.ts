@@ -266,6 +266,11 @@ class Engine implements Database {
     const { clock, timers } = this.#ports
     const scheduler = portScheduler(clock, timers)
     const { versions, catalog } = this.#storage
+    const memtable = {
+      isEmpty: () => versions.active.isEmpty,
+      isFull: () => versions.active.isFull(this.#settings.memtableMaxBytes),
+      ageMs: () => clock.monotonicMs() - this.#firstRowMs,
+    }
 
     const ingestDone = new Promise<void>(resolve => {
       ingest(this.#submissions, this.#ingestPorts(), { groupBytesMax }).subscribe({
@@ -280,7 +285,7 @@ class Engine implements Database {
     this.#subscriptions.add(
       freezes(
         { committed: this.#committed, requests: this.#flushRequests },
-        { bytes: () => versions.active.byteLength, ageMs: () => clock.monotonicMs() - this.#firstRowMs },
+        memtable,
         this.#settings,
         scheduler,
       ).subscribe(reason => this.#freeze(reason)),
@@ -349,7 +354,7 @@ class Engine implements Database {
   #ingestPorts(): IngestPorts {
     const { versions, wal, catalog } = this.#storage
     const full = (): boolean =>
-      versions.frozen.length >= frozenMax && versions.active.byteLength >= this.#settings.memtableMaxBytes
+      versions.frozen.length >= frozenMax && versions.active.isFull(this.#settings.memtableMaxBytes)
     return {
       room: () =>
         defer(() => {

@@ -147,9 +147,6 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       for (const meta of added) segments.push(openSegment(environment, meta, catalog))
       memtable = newMemtable()
     }
-    const work = new WorkInProgress()
-    opened.push(() => work.ended())
-
     const versions = new Versions({
       catalog,
       newMemtable,
@@ -160,6 +157,8 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     })
     openSegments = () => versions.segments
     opened.push(() => versions.close())
+    const work = new WorkInProgress()
+    opened.push(() => work.ended())
     emit({
       kind: 'recovered',
       walFrames,
@@ -202,7 +201,7 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
   }
 }
 
-/** A flush that nobody waits for any more must still not write after the lock is gone. */
+/** A flush that nobody waits for any more must not read what was let go, nor write after the lock is gone. */
 class WorkInProgress {
   #last: Promise<unknown> = Promise.resolve()
 

@@ -252,6 +252,13 @@ export interface Database {
    */
   ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport>
   ingestStream(options?: IngestOptions): IngestStream
+  /**
+   * Any statement; `insert` and `delete`, too, run when their one row is read. Errors come with reading, several of one text
+   * at once: the first, with `others`.
+   *
+   * @example
+   * await db.query('insert into cpu (host = ?) fields (usage) values (?, ?)', ['a', new Date(), 0.5]).all()
+   */
   query<Row = Record<string, Value | Date>>(
     text: string,
     params?: QueryParameters,

@@ -15,7 +15,7 @@ import { castFunctions } from './functions/casts.ts'
 import { columnEvaluator, columnType, constantEvaluator, type Evaluator } from './functions/evaluator.ts'
 import type { Implementation } from './functions/implementation.ts'
 import { caseEvaluator, logicFunctions } from './functions/logic.ts'
-import { numericFunctions, round1, round2 } from './functions/numeric.ts'
+import { numericFunctions, round1, round2, wholeFunctions } from './functions/numeric.ts'
 import { numericEvaluator } from './functions/numeric-evaluator.ts'
 import { scalarEvaluator } from './functions/scalar-evaluator.ts'
 import { textFunctions } from './functions/text.ts'
@@ -58,7 +58,7 @@ export function compile(expr: Expr, schema: Schema): Evaluator {
 }
 
 function compileCall(call: Call, args: readonly Evaluator[]): Evaluator {
-  const implementation = call.name === 'round' ? (args.length === 1 ? round1 : round2) : implementations.get(call.name)
+  const implementation = implementationOf(call)
   assert(implementation !== undefined, `function ${call.name} has no implementation`)
   switch (implementation.kind) {
     case 'numeric':
@@ -68,6 +68,12 @@ function compileCall(call: Call, args: readonly Evaluator[]): Evaluator {
     case 'special':
       return implementation.compile(call, args)
   }
+}
+
+function implementationOf({ name, type, args }: Call): Implementation | undefined {
+  if (name === 'round') return args.length === 1 ? round1 : round2
+  const isWhole = type === 'integer' || type === 'timestamp' || type === 'duration'
+  return (isWhole ? wholeFunctions[name] : undefined) ?? implementations.get(name)
 }
 
 const oneRow: Batch = { length: 1, columns: [], selection: undefined }

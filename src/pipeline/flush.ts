@@ -96,19 +96,19 @@ export interface FreezeInputs {
   readonly requests: Observable<unknown>
 }
 export interface FreezeSettings {
-  readonly memtableMaxBytes: number
   /** 0: never by age. */
   readonly flushIntervalMs: number
 }
 
 export interface ActiveMemtable {
-  bytes(): number
+  isEmpty(): boolean
+  isFull(): boolean
   /** Milliseconds since its first row went in. */
   ageMs(): number
 }
 
 /**
- * Says when to freeze the active memtable: at `memtableMaxBytes`, `flushIntervalMs` after its first row went in, or on
+ * Says when to freeze the active memtable: when it is full, `flushIntervalMs` after its first row went in, or on
  * request. The age timer runs only while there are rows, one at a time.
  */
 export function freezes(
@@ -118,14 +118,14 @@ export function freezes(
   scheduler?: SchedulerLike,
 ): Observable<FreezeReason> {
   const bySize = inputs.committed.pipe(
-    filter(() => memtable.bytes() >= settings.memtableMaxBytes),
+    filter(() => memtable.isFull()),
     map((): FreezeReason => 'size'),
   )
   // A memtable frozen for another reason leaves a younger one behind, for which the timer is set anew.
   const whenOld = (): Observable<FreezeReason> =>
     defer(() => timer(Math.max(0, settings.flushIntervalMs - memtable.ageMs()), scheduler)).pipe(
       concatMap(() => {
-        if (memtable.bytes() === 0) return EMPTY
+        if (memtable.isEmpty()) return EMPTY
         return memtable.ageMs() >= settings.flushIntervalMs ? of<FreezeReason>('age') : whenOld()
       }),
     )

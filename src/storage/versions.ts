@@ -141,7 +141,7 @@ export class Versions {
         const pieces: Piece[] = []
         const tombstones = state.tombstones.touching(request)
         for (const segment of state.segments)
-          pieces.push(...maskedPieces(segment.pieces(request), tombstones?.above(segment.meta.maxLsn)))
+          pieces.push(...maskedPieces(segment.pieces(request), tombstones, segment.meta.maxLsn))
         for (const { view } of state.frozen) pieces.push(...view.pieces(request, catalog, tombstones))
         pieces.push(...active.pieces(request, catalog, tombstones))
         return pieces

@@ -56,7 +56,8 @@ function resultOf(call: Call, args: readonly Literal[]): Literal['value'] | unde
 }
 
 const isNumber = ({ type }: Literal): boolean => type === 'integer' || type === 'float'
-const isPlainInteger = (value: Literal['value']): boolean => Number.isSafeInteger(value) && !Object.is(value, -0)
+const isPlainInteger = (value: Literal['value']): boolean =>
+  Number.isInteger(value) && Math.abs(value as number) <= 2 ** 53 && !Object.is(value, -0)
 
 function compare(
   name: string,
@@ -79,21 +80,13 @@ function compare(
 }
 
 function arithmetic({ name, type }: Call, a: number, b: number): number | null | undefined {
+  // Whole numbers have no -0.
+  if (name === 'neg') return type === 'float' ? -a : 0 - a
   if ((name === 'div' || name === 'mod') && b === 0) return null
   const result =
-    name === 'neg'
-      ? -a
-      : name === 'add'
-        ? a + b
-        : name === 'sub'
-          ? a - b
-          : name === 'mul'
-            ? a * b
-            : name === 'div'
-              ? a / b
-              : a % b
+    name === 'add' ? a + b : name === 'sub' ? a - b : name === 'mul' ? a * b : name === 'div' ? a / b : a % b
   if (!Number.isFinite(result)) return undefined
-  return type === 'float' || Number.isSafeInteger(result) ? result : undefined
+  return type === 'float' ? result : Number.isSafeInteger(result) ? result + 0 : undefined
 }
 
 /** Fixed widths, and calendar units of UTC with the default origin. */

@@ -138,7 +138,7 @@ export class SyntaxBuilder {
   }
   integer(token: IToken): LiteralSyntax {
     const value = Number(token.image)
-    return Number.isSafeInteger(value)
+    return Number.isSafeInteger(value) || (value === 2 ** 53 && BigInt(token.image) === 2n ** 53n)
       ? this.literal('integer', value, token)
       : this.literal('digits', token.image, token)
   }
@@ -273,8 +273,9 @@ export class SyntaxBuilder {
     const span = { start, end: inner.span.end }
     if (inner.kind === 'literal') {
       const { type, value } = inner
-      if (type === 'integer' || type === 'float' || type === 'duration')
-        return { ...inner, value: -(value as number), span }
+      if (type === 'float') return { ...inner, value: -(value as number), span }
+      // Whole numbers have no -0.
+      if (type === 'integer' || type === 'duration') return { ...inner, value: 0 - (value as number), span }
       if (type === 'digits') return { ...inner, value: negated(value as string), span }
     }
     return this.operator('neg', [inner], span)

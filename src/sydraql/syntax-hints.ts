@@ -4,10 +4,10 @@ import { didYouMean } from '../lib/did-you-mean.ts'
 import { levelOf, levels } from './precedence.ts'
 import * as t from './tokens.ts'
 
-/** Words that begin or end a clause: a misspelt one reads as a name or an alias. */
-const clauseWords = (
+/** Words of which a misspelt one reads as a name or an alias. */
+const expectedWords = (
   'select distinct from join on within where group having fill order limit per offset by as and or asc desc ' +
-  'explain analyze show insert into fields values delete'
+  'explain analyze show insert into fields values delete between like ilike null nulls first last case when then else end previous linear none'
 ).split(' ')
 
 const clauseOrder: readonly string[] = 'select from join where group having fill order limit offset'.split(' ')
@@ -22,7 +22,7 @@ export function syntaxHint(tokens: readonly IToken[], index: number): string | u
 function misspelt(tokens: readonly IToken[], index: number): string | undefined {
   for (const suspect of [tokens[index], tokens[index - 1]]) {
     if (suspect?.tokenType !== t.Identifier || suspect.image.length < 3 || suspect.image.length > 12) continue
-    const word = didYouMean(suspect.image, clauseWords)
+    const word = didYouMean(suspect.image, expectedWords)
     if (word !== undefined) return `did you mean "${word}" for "${suspect.image}"?`
   }
   return undefined

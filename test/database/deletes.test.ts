@@ -81,6 +81,18 @@ describe('deletes', () => {
     await db.close()
   })
 
+  test('by the hundred between rows make the memtable full', async () => {
+    const { db } = await openOn(new SimulatedMachine(), { fsync: 'none' })
+    for (let n = 0; n < 300; n++) {
+      await ingest(db, rows(2 * n, 2 * n + 2))
+      await remove(db, 2 * n, 2 * n + 1)
+    }
+    await db.flush()
+    expect(db.stats()).toMatchObject({ flushes: 2, segments: { rows: 300 }, tombstones: 0 })
+    expect(await values(db)).toEqual(range(0, 300).map(n => 2 * n + 1))
+    await db.close()
+  })
+
   test('are too many when so many hide rows, until one covers them', async () => {
     const machine = new SimulatedMachine()
     const { db } = await openOn(machine, { fsync: 'none' })

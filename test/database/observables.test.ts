@@ -1,5 +1,5 @@
 /** What the database tells: `committed$`, `events$`; and Observables as sources. */
-import { concat, from, Observable, range, map as rxMap, Subject, throwError } from 'rxjs'
+import { concat, from, Observable, range, map as rxMap, Subject, take, throwError } from 'rxjs'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Committed, type Database, type EngineEvent, open, type RowObject } from '../../src/index.ts'
 
@@ -39,6 +39,23 @@ test('a commit can be queried from its subscriber', async () => {
   await db.ingest([row(1)])
   await db.ingest([row(2)])
   expect(await Promise.all(counts)).toEqual([{ n: 1 }, { n: 2 }])
+})
+
+test('what a subscriber was given stays as it was, whoever came or went since', async () => {
+  const db = await inMemory()
+  const kept: Committed[] = []
+  const write = (value: number) => db.ingest([row(value)])
+  const values = () =>
+    kept.map(({ batches }) => batches.flatMap(({ metrics }) => metrics.map(({ fields }) => fields[0]!.values[0])))
+  for (let value = 0; value < 10; value++) await write(value)
+  const subscription = db.committed$.subscribe(commit => {
+    kept.push(commit)
+    if (kept.length === 3) subscription.unsubscribe()
+  })
+  for (let value = 10; value < 30; value++) await write(value)
+  db.committed$.pipe(take(2)).subscribe(commit => kept.push(commit))
+  for (let value = 30; value < 50; value++) await write(value)
+  expect(values()).toEqual([[10], [11], [12], [30], [31]])
 })
 
 test('events tell of recovery and flushes, also to who comes late; both streams complete on close', async () => {

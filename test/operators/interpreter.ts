@@ -169,6 +169,15 @@ const number =
   ([a, b, c]: readonly Scalar[]): Scalar =>
     defined === undefined || defined(a as number, b as number) ? compute(a as number, b as number, c as number) : null
 
+/** What is not a float is whole: exact, or null. */
+const operator =
+  (compute: (a: number, b: number) => number, defined?: (a: number, b: number) => boolean) =>
+  (args: readonly Scalar[], { type }: Call): Scalar => {
+    const result = number(compute, defined)(args)
+    if (result === null || type === 'float') return result
+    return Number.isSafeInteger(halfAway(result as number)) ? halfAway(result as number) + 0 : null
+  }
+
 const ofText =
   (compute: (s: string, ...rest: never[]) => Scalar) =>
   (args: readonly Scalar[]): Scalar =>
@@ -198,18 +207,18 @@ const strictFunctions: Readonly<Record<string, (args: readonly Scalar[], expr: C
     const raised = order(x!, low!) < 0 ? low! : x!
     return order(raised, high!) > 0 ? high! : raised
   },
-  add: number((a, b) => a + b),
-  sub: number((a, b) => a - b),
-  mul: number((a, b) => a * b),
-  div: number(
+  add: operator((a, b) => a + b),
+  sub: operator((a, b) => a - b),
+  mul: operator((a, b) => a * b),
+  div: operator(
     (a, b) => a / b,
     (_, b) => b !== 0,
   ),
-  mod: number(
+  mod: operator(
     (a, b) => a % b,
     (_, b) => b !== 0,
   ),
-  neg: number(a => -a),
+  neg: operator(a => -a),
   abs: number(Math.abs),
   ceil: number(Math.ceil),
   floor: number(Math.floor),

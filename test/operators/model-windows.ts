@@ -35,7 +35,9 @@ function valueAt(call: WindowCall, rows: readonly Row[], at: number, { time }: S
     }
     case 'difference': {
       const before = known(rows.slice(0, at)).at(-1)
-      return here === null || before === undefined ? null : (here as number) - (before as number)
+      if (here === null || before === undefined) return null
+      const change = (here as number) - (before as number)
+      return value!.type === 'float' || Number.isSafeInteger(change) ? change : null
     }
     case 'cumulative_sum': {
       const values = known(rows.slice(0, at + 1)) as number[]

@@ -73,14 +73,13 @@ describe('flush', () => {
 })
 
 describe('freezes', () => {
-  const memtable = { bytes: () => 50, ageMs: () => 100 }
+  const memtable = { isEmpty: () => false, isFull: () => false, ageMs: () => 100 }
 
   test('by size', () => {
     marbles(({ hot, expectObservable }) => {
       let bytes = 0
-      const sized = { bytes: () => (bytes += 40), ageMs: () => 0 }
+      const sized = { ...memtable, isFull: () => (bytes += 40) >= 100 }
       const reasons = freezes({ committed: hot('c-c-c'), requests: EMPTY }, sized, {
-        memtableMaxBytes: 100,
         flushIntervalMs: 0,
       })
       expectObservable(reasons).toBe('----s', { s: 'size' })
@@ -90,9 +89,8 @@ describe('freezes', () => {
   test('by age of the first row, once', () => {
     marbles(({ hot, expectObservable }) => {
       let age = 0
-      const aged = { bytes: () => 50, ageMs: () => age++ * 10 }
+      const aged = { ...memtable, ageMs: () => age++ * 10 }
       const reasons = freezes({ committed: hot('ccc------'), requests: EMPTY }, aged, {
-        memtableMaxBytes: 100,
         flushIntervalMs: 10,
       })
       expectObservable(reasons).toBe('----------a', { a: 'age' })
@@ -103,9 +101,8 @@ describe('freezes', () => {
     marbles(({ hot, expectObservable }) => {
       // Set at 0 for 10 ms; then the age is 4 (frozen by size meanwhile), so 6 ms more.
       const ages = [0, 4, 4, 10]
-      const young = { bytes: () => 50, ageMs: () => ages.shift()! }
+      const young = { ...memtable, ageMs: () => ages.shift()! }
       const reasons = freezes({ committed: hot('c---'), requests: EMPTY }, young, {
-        memtableMaxBytes: 100,
         flushIntervalMs: 10,
       })
       expectObservable(reasons).toBe('----------------a', { a: 'age' })
@@ -114,9 +111,8 @@ describe('freezes', () => {
 
   test('not by age when empty', () => {
     marbles(({ hot, expectObservable }) => {
-      const empty = { bytes: () => 0, ageMs: () => 0 }
+      const empty = { ...memtable, isEmpty: () => true, ageMs: () => 0 }
       const reasons = freezes({ committed: hot('c---'), requests: EMPTY }, empty, {
-        memtableMaxBytes: 100,
         flushIntervalMs: 5,
       })
       expectObservable(reasons).toBe('-')
@@ -126,7 +122,6 @@ describe('freezes', () => {
   test('by request', () => {
     marbles(({ hot, expectObservable }) => {
       const reasons = freezes({ committed: EMPTY, requests: hot('-r') }, memtable, {
-        memtableMaxBytes: 100,
         flushIntervalMs: 10,
       })
       expectObservable(reasons).toBe('-r', { r: 'request' })

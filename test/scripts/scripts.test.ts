@@ -3,6 +3,7 @@
  * gives the same answers everywhere.
  *
  *   # words to the end of the line            between blocks
+ *   settings {"duplicates": "first"}          of the database, one line
  *   load                                      rows as NDJSON, up to an empty line; later ones are written later
  *   query                                     one query, on as many lines as it likes
  *   params [1, "x", {"date": "2024-03-01"}]   its parameters, one line
@@ -29,10 +30,14 @@ interface Case {
   readonly expectation: Expectation
 }
 interface Script {
+  readonly settings: Settings
   /** NDJSON lines in write order. */
   readonly rows: readonly string[]
   readonly cases: readonly Case[]
 }
+
+type Settings = Omit<Parameters<typeof open>[0] & object, 'dataDir'>
+const plainSettings: Settings = { fsync: 'none', flushIntervalMs: 0 }
 
 const keyword = /^(load|query|params|expect)\b/
 
@@ -40,6 +45,7 @@ function parseScript(text: string): Script {
   const lines = text.split('\n')
   const rows: string[] = []
   const cases: Case[] = []
+  let settings: Settings = plainSettings
   let at = 0
   const block = (): string[] => {
     const found: string[] = []
@@ -50,6 +56,10 @@ function parseScript(text: string): Script {
     const line = at + 1
     const head = lines[at++]!
     if (head.trim() === '' || head.startsWith('#')) continue
+    if (head.startsWith('settings ')) {
+      settings = { ...plainSettings, ...(JSON.parse(head.slice('settings '.length)) as Settings) }
+      continue
+    }
     if (head === 'load') {
       rows.push(...block())
       continue
@@ -67,7 +77,7 @@ function parseScript(text: string): Script {
         : { kind: kind as 'rows' | 'plan', lines: block() }
     cases.push({ line, query, params: params === null ? [] : parameters(params[1]!), expectation })
   }
-  return { rows, cases }
+  return { settings, rows, cases }
 }
 
 const parameters = (json: string): QueryParameter[] =>
@@ -77,7 +87,6 @@ const parameters = (json: string): QueryParameter[] =>
 
 // ---- where rows lie -------------------------------------------------------------------------------------------------
 
-const settings = { fsync: 'none' as const, flushIntervalMs: 0 }
 const write = async (db: Database, rows: readonly string[]): Promise<void> => {
   if (rows.length === 0) return
   const text = async function* () {
@@ -102,25 +111,27 @@ function interleaved(rows: readonly string[]): [readonly string[], readonly stri
   return parts
 }
 
-/** Opens a database that holds the rows; `directory` is its own. */
-const places: Readonly<Record<string, (rows: readonly string[], directory: string) => Promise<Database>>> = {
-  async 'in memory'(rows) {
+/** Opens a database that holds the rows; `dataDir` is its own. */
+const places: Readonly<
+  Record<string, (rows: readonly string[], dataDir: string, settings: Settings) => Promise<Database>>
+> = {
+  async 'in memory'(rows, _, settings) {
     const db = await open({ ...settings, dataDir: ':memory:' })
     await write(db, rows)
     return db
   },
-  async 'on disk, not flushed'(rows, dataDir) {
+  async 'on disk, not flushed'(rows, dataDir, settings) {
     const db = await open({ ...settings, dataDir })
     await write(db, rows)
     return db
   },
-  async 'on disk, flushed'(rows, dataDir) {
+  async 'on disk, flushed'(rows, dataDir, settings) {
     const db = await open({ ...settings, dataDir })
     await write(db, rows)
     await db.flush()
     return db
   },
-  async 'in two segments and a memtable, one after another'(rows, dataDir) {
+  async 'in two segments and a memtable, one after another'(rows, dataDir, settings) {
     const db = await open({ ...settings, dataDir })
     const third = Math.ceil(rows.length / 3)
     await write(db, rows.slice(0, third))
@@ -130,7 +141,7 @@ const places: Readonly<Record<string, (rows: readonly string[], directory: strin
     await write(db, rows.slice(2 * third))
     return db
   },
-  async 'half flushed, late rows in the memtable'(rows, dataDir) {
+  async 'half flushed, late rows in the memtable'(rows, dataDir, settings) {
     const db = await open({ ...settings, dataDir })
     const [early, late] = interleaved(rows)
     await write(db, early)
@@ -138,7 +149,7 @@ const places: Readonly<Record<string, (rows: readonly string[], directory: strin
     await write(db, late)
     return db
   },
-  async reopened(rows, dataDir) {
+  async reopened(rows, dataDir, settings) {
     const db = await open({ ...settings, dataDir })
     const [late, early] = interleaved(rows)
     await write(db, early)
@@ -214,11 +225,11 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const folder = new URL('.', import.meta.url).pathname
 for (const name of readdirSync(folder).filter(file => file.endsWith('.test.txt'))) {
-  const { rows, cases } = parseScript(readFileSync(join(folder, name), 'utf8'))
+  const { settings, rows, cases } = parseScript(readFileSync(join(folder, name), 'utf8'))
   describe.each(Object.entries(places))(`${name} %s`, (place, openPlace) => {
     let db: Database
     beforeAll(async () => {
-      db = await openPlace(rows, join(root, `${name} ${place}`))
+      db = await openPlace(rows, join(root, `${name} ${place}`), settings)
     })
     afterAll(() => db.close())
     for (const each of cases) test(`${name}:${each.line} ${each.query.split('\n')[0]}`, () => checkCase(db, each))

@@ -89,6 +89,34 @@ export const numericFunctions = {
   epoch_ms: numeric(a => Math.floor(a / 1000) + 0),
 } satisfies Record<string, Implementation>
 
+/** Whole: 2^53 itself may stand for a neighbour that no double holds. */
+const isExact = (x: number): boolean => Math.abs(x) <= Number.MAX_SAFE_INTEGER
+
+/**
+ * The operators where they give an integer, a timestamp or a duration: a whole number without -0, null where that would
+ * not be exact. Products and quotients of a duration round to µs.
+ */
+export const wholeFunctions: Readonly<Partial<Record<string, Implementation>>> = {
+  add: numeric(
+    (a, b) => a + b,
+    (a, b) => isExact(a + b),
+  ),
+  sub: numeric(
+    (a, b) => a - b,
+    (a, b) => isExact(a - b),
+  ),
+  mul: numeric(
+    (a, b) => roundHalfAway(a * b) + 0,
+    (a, b) => isExact(a * b),
+  ),
+  div: numeric(
+    (a, b) => roundHalfAway(a / b) + 0,
+    (a, b) => b !== 0 && isExact(a / b),
+  ),
+  mod: numeric((a, b) => (a % b) + 0, divisible),
+  neg: numeric(a => 0 - a),
+}
+
 /** `round` by its number of arguments. */
 export const round1 = numeric(roundHalfAway)
 export const round2 = numeric(roundDigits)

@@ -21,6 +21,7 @@ import { CarriedText, ResultColumn, type WindowState } from './state.ts'
 /** v minus the latest earlier v. */
 export class Difference implements WindowState {
   readonly #value: Evaluator
+  readonly #isWhole: boolean
   readonly #out: ResultColumn
   #column: Column | undefined
   /** By partition: the latest v, and 1 once there is one. */
@@ -29,6 +30,7 @@ export class Difference implements WindowState {
 
   constructor(value: Evaluator, type: ValueType) {
     this.#value = value
+    this.#isWhole = type !== 'float'
     this.#out = new ResultColumn(type)
   }
   get byteLength(): number {
@@ -79,6 +81,18 @@ export class Difference implements WindowState {
         last = value
       }
     this.#last[partition] = last
+    if (this.#isWhole) this.#dropInexact(rows, from, to)
+  }
+
+  /** Whole numbers are exact or null. */
+  #dropInexact(rows: Uint32Array | undefined, from: number, to: number): void {
+    const out = this.#out.values
+    for (let k = from; k < to; k++) {
+      const row = rows === undefined ? k : rows[k]!
+      if (Math.abs(out[row]!) <= Number.MAX_SAFE_INTEGER) continue
+      this.#out.valid[row] = 0
+      this.#out.hasNulls = true
+    }
   }
 
   reset(partition: number): void {

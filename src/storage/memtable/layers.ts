@@ -30,6 +30,8 @@ export interface FrozenLayers extends FrozenMemtable {
   readonly tombstones: Tombstones
 }
 
+/** Each layer costs a query of its metric a look at the tombstones above it. */
+const layersMax = 256
 /** What a tombstone takes beside its series. */
 const tombstoneBytes = 128
 /** Rows of a slice, as of a plain memtable's. */
@@ -74,6 +76,10 @@ export class LayeredMemtable implements FrozenLayers {
     const { size, seriesCount } = this.tombstones
     return this.#layers.reduce((sum, layer) => sum + layer.byteLength, size * tombstoneBytes + seriesCount * 4)
   }
+  /** Whether it is time to freeze it, of this size or of as many layers as queries should meet. */
+  isFull(bytesMax: number): boolean {
+    return this.#layers.length >= layersMax || this.byteLength >= bytesMax
+  }
   get minTimeUs(): number {
     return this.#layers.reduce((min, layer) => Math.min(min, layer.minTimeUs), Number.POSITIVE_INFINITY)
   }
@@ -115,7 +121,7 @@ export class LayeredMemtable implements FrozenLayers {
       pieces(request, catalog, tombstones?: MetricTombstones) {
         const beforeSeals = (seals.get(request.metric.id) ?? []).map(lsn => lsn - 1)
         return [...beforeSeals, maxLsn].flatMap((newestLsn, layer) =>
-          maskedPieces(views[layer]!.pieces(request, catalog), tombstones?.above(newestLsn)),
+          maskedPieces(views[layer]!.pieces(request, catalog), tombstones, newestLsn),
         )
       },
     }

@@ -10,7 +10,7 @@
  * Invariants:
  * 1. Rows of one series and time keep their arrival order until they are merged: it decides duplicates.
  * 2. The buffer is borrowed until the next slice; its dictionaries hold the strings of all slices.
- * 3. Ranks are read before the first slice only: series may be added while slices are taken.
+ * 3. Slices go by the ranks before the first one: series that are added meanwhile move ranks, never the order among them.
  */
 import type { InterningDictionary } from '../../columnar/batch.ts'
 import { type Duplicates, sortRows } from '../merge.ts'

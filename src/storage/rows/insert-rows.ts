@@ -83,7 +83,7 @@ function columnsOf(metric: string, rows: InsertRows['rows'], known: MetricInfo |
 
 function settleValue(metric: string, { name, type }: Column, given: InsertedValue): number | boolean | string {
   const value = plainValue(name, given.value)
-  if (given.type === 'integer' && !Number.isSafeInteger(value))
+  if (given.type === 'integer' && !(Math.abs(Number(value)) <= 2 ** 53))
     throw new SydraError('integer_out_of_range', `field ${JSON.stringify(name)}: ${value} is beyond ±2^53`)
   if (given.type === type || (type === 'float' && given.type === 'integer')) return value
   const special = type === 'float' ? specialNumbers.get(String(value)) : undefined

@@ -8,11 +8,12 @@
  * 2. Rows are dropped before they can merge with others: a later row at a deleted place has none of the older values.
  */
 import type { RowBuffer } from '../row-buffer.ts'
-import type { Piece } from '../types.ts'
-import type { SourceTombstones } from './tombstones.ts'
+import type { Lsn, Piece } from '../types.ts'
+import type { MetricTombstones, SourceTombstones } from './tombstones.ts'
 
-/** What is left of the pieces of a source that the tombstones concern; undefined: none does. */
-export function maskedPieces(pieces: Piece[], tombstones: SourceTombstones | undefined): Piece[] {
+/** What the metric's tombstones leave of the pieces of a source whose rows have LSNs up to `newestLsn`. */
+export function maskedPieces(pieces: Piece[], metric: MetricTombstones | undefined, newestLsn: Lsn): Piece[] {
+  const tombstones = pieces.length === 0 ? undefined : metric?.above(newestLsn)
   if (tombstones === undefined) return pieces
   const left: Piece[] = []
   for (const piece of pieces) {

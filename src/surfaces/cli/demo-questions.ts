@@ -20,6 +20,14 @@ order by precipitation desc, time
 limit 10`,
   },
   {
+    title: 'The days on which Seattle and New York were furthest apart, °C',
+    sql: `select s.time as day, s.temp_max as seattle, n.temp_max as new_york, abs(s.temp_max - n.temp_max) as apart
+from weather s join weather n on time
+where s.tag.location = 'Seattle' and n.tag.location = 'New York'
+order by apart desc, day
+limit 5`,
+  },
+  {
     title: 'CO₂ at Mauna Loa: monthly means by decade, ppm',
     sql: `select time_bucket(10y, time) as decade, avg(co2) as co2, min(co2) as lowest, max(co2) as highest
 from climate.co2

@@ -90,7 +90,7 @@ describe('tombstones', () => {
           const sorted = unordered.toSorted((a, b) => a.series - b.series || a.timeUs - b.timeUs)
           const touching = Tombstones.of(list).touching(request)
           const pieces = piecesOf(sorted, request, size)
-          const left = touching === undefined ? pieces : maskedPieces(pieces, touching.above(maxLsn))
+          const left = maskedPieces(pieces, touching, maxLsn)
           const found = new RowBuffer([field])
           for (const piece of left) piece.read(request.fromUs, request.toUs, found)
 

@@ -65,6 +65,17 @@ const wettest = weather
     Number(row['precipitation']),
     row['weather']!,
   ])
+const seattle = new Map(
+  weather.filter(row => row['location'] === 'Seattle').map(row => [row['date'], Number(row['temp_max'])]),
+)
+const furthest = weather
+  .filter(row => row['location'] === 'New York' && seattle.has(row['date']))
+  .map(row => {
+    const [there, here] = [Number(row['temp_max']), seattle.get(row['date'])!]
+    return [new Date(row['date']!).toISOString().slice(0, 10), here, there, Math.abs(here - there)] as const
+  })
+  .toSorted((a, b) => b[3] - a[3] || (a[0] < b[0] ? -1 : 1))
+  .slice(0, 5)
 const decades = groups(csv('co2-concentration.csv'), row => `${row['Date']!.slice(0, 3)}0-01-01`).map(
   ([decade, rows]) => {
     const values = rows.map(row => Number(row['CO2']))
@@ -93,19 +104,19 @@ test('the demo answers right, leaves with 0, and answers the same on the directo
   const first = await cli(['demo', '--seconds', '1', '--data-dir', dir])
   expect(first).toMatchObject({ code: 0, stderr: '' })
   const shown = tables(first.stdout)
-  expect(shown).toHaveLength(6)
-  for (const [index, expected] of [yearly, wettest, decades, quarters, hours].entries()) {
+  expect(shown).toHaveLength(7)
+  for (const [index, expected] of [yearly, wettest, furthest, decades, quarters, hours].entries()) {
     expectRows(shown[index]!, expected)
   }
-  expect(shown[5]!.length).toBeGreaterThanOrEqual(1)
-  for (const [second, cpu, delay, rss] of shown[5]!) {
+  expect(shown[6]!.length).toBeGreaterThanOrEqual(1)
+  for (const [second, cpu, delay, rss] of shown[6]!) {
     expect(second).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$/)
     expect(Number(cpu)).toBeLessThanOrEqual(100)
     expect(Number(delay)).toBeGreaterThanOrEqual(0)
     expect(Number(rss)).toBeGreaterThan(20)
   }
   // each question is shown with the query that asks it, each table of values with its sparkline
-  expect(first.stdout.match(/^ {2}select /gm)).toHaveLength(6)
+  expect(first.stdout.match(/^ {2}select /gm)).toHaveLength(7)
   expect(first.stdout.match(/^│.*[▁▂▃▄▅▆▇█].*│$/gm)!.length).toBeGreaterThanOrEqual(5)
   expect(first.stdout).toMatch(/^17,527 rows arrived over HTTP at [\d,]+ rows per second/m)
   const perValue = Number(/: ([\d.]+) bytes per value/.exec(first.stdout)![1])
@@ -114,7 +125,7 @@ test('the demo answers right, leaves with 0, and answers the same on the directo
 
   const again = await serve(['demo', '--seconds', '1', '--keep', '--data-dir', dir])
   await until(() => again.texts.stdout.includes('Its data stays in'), again.child)
-  expect(tables(again.texts.stdout).slice(0, 5)).toEqual(shown.slice(0, 5))
+  expect(tables(again.texts.stdout).slice(0, 6)).toEqual(shown.slice(0, 6))
   expect(again.texts.stdout).toContain('weather.csv: its rows are in weather already')
   const commands = again.texts.stdout.match(/^ {2}curl .*$/gm)!
   expect(commands).toHaveLength(3)
