@@ -36,6 +36,8 @@ export interface ColumnRef {
 export interface Parameter {
   readonly kind: 'parameter'
   readonly type: ExprType
+  /** A number given is an integer where `type` has another reading of it: rows of a frame, not its µs. */
+  readonly numberIsInteger?: boolean
   readonly index: number
   readonly span: Span
 }

@@ -22,12 +22,13 @@ export function checkCount(wanted: number, values: readonly ParameterValue[]): v
 
 /** Throws `type_mismatch`, `wrong_argument`. */
 export function parameterLiteral(
-  { index, type: wanted, span }: Parameter,
+  { index, type: wanted, numberIsInteger, span }: Parameter,
   value: ParameterValue,
   report: Report,
 ): Literal {
   if (value === null) return { kind: 'literal', type: 'null', value: null, span }
-  const type = wanted === 'null' ? typeOf(value) : wanted
+  const isInteger = numberIsInteger && typeof value === 'number'
+  const type = isInteger ? 'integer' : wanted === 'null' ? typeOf(value) : wanted
   const converted = convert(value, type)
   if (converted !== undefined) return { kind: 'literal', type, value: converted, span }
   const given = value instanceof Date ? 'a Date' : JSON.stringify(value)

@@ -29,16 +29,16 @@ describe('explain analyze', () => {
       "limit limit=1 offset=0: 1 row, 1 batch, 0 ms, own 0 ms
         project columns=3: 1 row, 1 batch, 0 ms, own 0 ms
           sort keys=3 limit=1 (top-n): 1 row, 1 batch, 0 ms, own 0 ms
-            aggregate keys=2 aggregates=1 (bucket-streaming): 2 rows, 2 batches, 0 ms, own 0 ms
+            aggregate keys=2 aggregates=1 (bucket-streaming, whole-buckets): 2 rows, 1 batch, 0 ms, own 0 ms
               scan metric=cpu order=windows (block-bounds): 105 rows, 1 batch, 0 ms, own 0 ms
       rows: 1 out, 120 scanned
       blocks: 1 read, 1 pruned
       segments: 1 read, 0 pruned
       bytes: 223 read, 0 spilled
-      memory: 24282 bytes at most
+      memory: 22770 bytes at most
       rollup: none
       rules: series-predicate, row-predicate, top-n, prune-columns
-      operator rules: top-n, bucket-streaming, block-bounds
+      operator rules: top-n, bucket-streaming, whole-buckets, block-bounds
       elapsed: parse 0 ms, analyze 0 ms, optimize 0 ms, plan 0 ms, first row 0 ms, total 0 ms"
     `)
   })

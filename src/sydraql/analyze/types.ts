@@ -178,6 +178,7 @@ export function checkArgument(
   const mayConvert =
     isUntyped(arg) || isNull(arg) || wanted === 'timestamp' || wanted === 'duration' || wanted === 'frame'
   const found = mayConvert ? coerce(arg, types[0] as ValueType, report) : undefined
+  if (found?.kind === 'parameter' && wanted === 'frame') return { ...found, numberIsInteger: true }
   if (found !== undefined) return found
   if (isBigLiteral) throw outOfRange(arg, report)
   const wants = wantedNames[wanted] ?? typeName(types[0]!)
