@@ -44,10 +44,10 @@ function expectPosition(text: string, error: SydraError | undefined): void {
 
 describe('any text', () => {
   test.each([
-    ['of characters', characters, 500],
-    ['of tokens', tokenSoup, 1000],
-    ['that was a statement', mutatedStatement, 1000],
-    ['with a right syntax', plausibleSelect, 1000],
+    ['of characters', characters, 200],
+    ['of tokens', tokenSoup, 300],
+    ['that was a statement', mutatedStatement, 400],
+    ['with a right syntax', plausibleSelect, 400],
   ])('%s', (_, texts, numRuns) => {
     fc.assert(
       fc.property(texts, fc.nat(300), (text, offset) => {
