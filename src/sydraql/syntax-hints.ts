@@ -4,11 +4,15 @@ import { didYouMean } from '../lib/did-you-mean.ts'
 import { levelOf, levels } from './precedence.ts'
 import * as t from './tokens.ts'
 
-/** Words of which a misspelt one reads as a name or an alias. */
-const expectedWords = (
+/** Words that begin or end a clause: a misspelt one reads as a name or an alias. */
+const clauseWords = (
   'select distinct from join on within where group having fill order limit per offset by as and or asc desc ' +
-  'explain analyze show insert into fields values delete between like ilike null nulls first last case when then else end previous linear none'
+  'explain analyze show insert into delete'
 ).split(' ')
+const insertWords = ['fields', 'values']
+const expressionWords = 'between like ilike null nulls first last case when then else end previous linear none'.split(
+  ' ',
+)
 
 const clauseOrder: readonly string[] = 'select from join where group having fill order limit offset'.split(' ')
 const written = 'select … from … join … where … group by … having … fill(…) order by … limit … offset …'
@@ -18,14 +22,16 @@ export function syntaxHint(tokens: readonly IToken[], index: number): string | u
   return misspelt(tokens, index) ?? misplaced(tokens, index)
 }
 
-/** The error shows at the misspelt word, or right behind it. */
+/** The error shows at the misspelt word, or right behind one that could have been a name. */
 function misspelt(tokens: readonly IToken[], index: number): string | undefined {
-  for (const suspect of [tokens[index], tokens[index - 1]]) {
-    if (suspect?.tokenType !== t.Identifier || suspect.image.length < 3 || suspect.image.length > 12) continue
-    const word = didYouMean(suspect.image, expectedWords)
-    if (word !== undefined) return `did you mean "${word}" for "${suspect.image}"?`
-  }
-  return undefined
+  const clauses = tokens[0]?.tokenType === t.Insert ? [...clauseWords, ...insertWords] : clauseWords
+  return meant(tokens[index], [...clauses, ...expressionWords]) ?? meant(tokens[index - 1], clauses)
+}
+
+function meant(suspect: IToken | undefined, words: readonly string[]): string | undefined {
+  if (suspect?.tokenType !== t.Identifier || suspect.image.length < 3 || suspect.image.length > 12) return undefined
+  const word = didYouMean(suspect.image, words)
+  return word === undefined ? undefined : `did you mean "${word}" for "${suspect.image}"?`
 }
 
 function misplaced(tokens: readonly IToken[], index: number): string | undefined {

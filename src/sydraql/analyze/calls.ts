@@ -24,7 +24,7 @@ export function checkCount(info: FunctionInfo, node: CallSyntax, report: Report)
   const { length } = node.args
   if (length >= required && length <= most) return
   const some = required === most ? `${required}` : most === Infinity ? `at least ${required}` : `${required} to ${most}`
-  const noun = required === 1 && most === 1 ? 'argument' : 'arguments'
+  const noun = required === 1 && (most === 1 || most === Infinity) ? 'argument' : 'arguments'
   const message = `${info.name} takes ${some} ${noun}, not ${length}`
   throw report('wrong_argument_count', message, node.span, `${info.name}(${parameterList(info)})`)
 }
