@@ -7,6 +7,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // By default one core is left out: on two, that is half of the machine.
+    maxWorkers: '100%',
     coverage: { include: ['src/**/*.ts'], exclude: ['src/kernels/assembly/**', 'src/kernels/generated/**'] },
   },
 })
