@@ -116,8 +116,7 @@ export class SydraError extends Error {
   readonly code: ErrorCode
   readonly position: Position | undefined
   readonly hint: string | undefined
-  /** Further errors of the same text, which have none themselves. */
-  readonly others: readonly SydraError[]
+  readonly #others: readonly SydraError[]
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -125,7 +124,12 @@ export class SydraError extends Error {
     this.code = code
     this.position = details.position
     this.hint = details.hint
-    this.others = details.others ?? []
+    this.#others = details.others ?? []
+  }
+
+  /** Further errors of the same text, which have none themselves. */
+  get others(): readonly SydraError[] {
+    return this.#others
   }
 
   /** The wire form: `{code, message, position?, hint?, others?}`. */
