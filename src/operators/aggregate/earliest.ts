@@ -10,11 +10,10 @@ import {
   grownCodes,
   grownNumbers,
   noGroup,
+  noSeries,
   type RowOrdering,
   timeOf,
 } from './state.ts'
-
-const noSeries = 0xffffffff
 
 export class EarliestState implements AggregateState {
   readonly #type: ValueType

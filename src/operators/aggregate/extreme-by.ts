@@ -16,11 +16,11 @@ import {
   grownCodes,
   grownNumbers,
   noGroup,
+  noSeries,
   type RowOrdering,
   timeOf,
 } from './state.ts'
 
-const noSeries = 0xffffffff
 /** Times of groups that have no row yet. */
 const noTime = NaN
 

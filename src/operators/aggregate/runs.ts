@@ -7,6 +7,7 @@
  * Needs keys that depend on the series alone, besides the bucket.
  */
 import type { Batch, Column } from '../../columnar/batch.ts'
+import { firstAtOrAfter } from '../../columnar/search.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import { reusableCodes, reusableNumbers } from '../functions/evaluator.ts'
 import type { Aggregator, Slot } from './aggregator.ts'
@@ -147,21 +148,4 @@ function fixedCutter(aggregator: Aggregator, widthUs: number, originUs: number, 
       state.addRuns(runGroups, cells, runs)
     }
   }
-}
-
-/** First index in [from, to) whose time is not below; gallops, then bisects. */
-function firstAtOrAfter(times: Float64Array, timeUs: number, from: number, to: number): number {
-  let step = 1
-  let low = from
-  while (low + step < to && times[low + step]! < timeUs) {
-    low += step
-    step *= 2
-  }
-  let high = Math.min(low + step, to)
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (times[middle]! < timeUs) low = middle + 1
-    else high = middle
-  }
-  return low
 }

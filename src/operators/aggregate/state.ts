@@ -37,6 +37,9 @@ export const timeOf = ({ timesUs, timesValid }: RowOrdering, row: number): numbe
 /** Marks a group of the other state that `merge` leaves out. */
 export const noGroup = 0xffffffff
 
+/** Stands for the series of rows that come without one. */
+export const noSeries = 0xffffffff
+
 export interface AggregateState {
   readonly byteLength: number
   reserve(groups: number): void

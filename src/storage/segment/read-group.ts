@@ -9,6 +9,7 @@
  * 2. A block is decoded only if it overlaps the wanted series, times and bounds; its times only if the run table and
  *    the block's own time range leave open which rows are wanted.
  */
+import { firstAtOrAfter } from '../../columnar/search.ts'
 import { blockRowsMax, type Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Compression } from '../../lib/ports.ts'
@@ -121,8 +122,8 @@ export class GroupReader {
       if (!allTimes && (runMinUs[run]! < fromUs || runMaxUs[run]! >= toUs)) {
         if (!decoded) this.#decodeTimes(time, block, blockRows, times, 0)
         decoded = true
-        from = lowerBound(times, fromUs, from, to)
-        to = lowerBound(times, toUs, from, to)
+        from = firstAtOrAfter(times, fromUs, from, to)
+        to = firstAtOrAfter(times, toUs, from, to)
         if (from === to) continue
       }
       series.fill(ordinal(run), length + rows, length + rows + to - from)
@@ -309,18 +310,6 @@ function excludes(field: LoadedField | undefined, block: number, { min, max, nan
   const blockMin = bounds === undefined ? statistics.min : bounds.mins[block]!
   const blockMax = bounds === undefined ? statistics.max : bounds.maxs[block]!
   return !(blockMax >= min && blockMin <= max)
-}
-
-/** First index in the ascending `times[from, to)` that is not below `timeUs`. */
-function lowerBound(times: Float64Array, timeUs: number, from: number, to: number): number {
-  let low = from
-  let high = to
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (times[middle]! < timeUs) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 const counting = Uint32Array.from({ length: 8192 }, (_, i) => i)

@@ -7,6 +7,7 @@
  * 1. A touched piece is not whole and has no statistics; its rows, times and series are bounds of what reading gives.
  * 2. Rows are dropped before they can merge with others: a later row at a deleted place has none of the older values.
  */
+import { firstAtOrAfter } from '../../columnar/search.ts'
 import type { RowBuffer } from '../row-buffer.ts'
 import type { Lsn, Piece } from '../types.ts'
 import type { MetricTombstones, SourceTombstones } from './tombstones.ts'
@@ -60,34 +61,17 @@ export function dropDeleted(rows: RowBuffer, from: number, tombstones: SourceTom
     const ranges = tombstones.rangesOf(series[start]!)
     let range = ranges.firstAfter(timeUs[start]!)
     for (let at = start; at < end; range++) {
-      const keptTo = firstFrom(timeUs, at, end, ranges.fromUs(range))
+      const keptTo = firstAtOrAfter(timeUs, ranges.fromUs(range), at, end)
       if (keptTo > at) {
         if (kept.length > 0 && kept.at(-1) === at) kept[kept.length - 1] = keptTo
         else kept.push(at, keptTo)
       }
-      at = firstFrom(timeUs, keptTo, end, ranges.toUs(range))
+      at = firstAtOrAfter(timeUs, ranges.toUs(range), keptTo, end)
     }
     start = end
   }
   if (kept.length === 2 && kept[0] === from && kept[1] === length) return
   keepStretches(rows, from, kept)
-}
-
-/** The first row of [from, to) at or after the time, or `to`; near ones are found soonest. */
-function firstFrom(timeUs: Float64Array, from: number, to: number, wantedUs: number): number {
-  let low = from
-  let step = 1
-  while (low + step <= to && timeUs[low + step - 1]! < wantedUs) {
-    low += step
-    step *= 2
-  }
-  let high = Math.min(low + step, to)
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (timeUs[middle]! < wantedUs) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** Moves the stretches together, behind the rows [0, from). */
