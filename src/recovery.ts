@@ -8,7 +8,8 @@
  *    rebuilt from the segments, a bad WAL frame is skipped, and with it rows whose series it announced.
  * 2. What was deleted stays so: tombstones come from the manifest and, where they are younger, from the WAL, in the order
  *    of the rows. Of a damaged manifest those in lines that check are kept.
- * 3. A segment file that no manifest names and whose rows are still in the WAL is removed: its flush did not finish.
+ * 3. A segment file that the manifest does not name is removed: its flush or merge did not finish, or others replaced it.
+ *    One that is damaged stays. (A rebuilt manifest names all there are.)
  * 4. When opening fails, every file is closed and the lock released.
  */
 
@@ -57,7 +58,21 @@ export interface Storage {
   /** Makes what the catalog has new durable outside the WAL. */
   logCatalog(): Promise<void>
   openSegments(segments: readonly SegmentMeta[]): Segment[]
+  /** Ids that no segment had before, for files that are to be published. */
+  takeSegmentIds(count: number): string[]
+  /**
+   * Other segments take the places of some: durable, then visible. The files of those that go are removed after their
+   * last reader; tombstones that concern no row any more go with them. `decide` is asked when no other change is under
+   * way; what it removes must be in the manifest then. Those it adds are published already.
+   */
+  replaceSegments(decide: (present: readonly SegmentMeta[]) => SegmentReplacement | undefined): Promise<void>
   close(): Promise<void>
+}
+
+export interface SegmentReplacement {
+  /** Ids. */
+  readonly remove: ReadonlySet<string>
+  readonly add: readonly SegmentMeta[]
 }
 
 type Emit = (event: EngineEvent) => void
@@ -129,17 +144,25 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     opened.push(() => wal.close())
 
     const saved = new SavedTombstones(manifest, catalog)
+    let { nextSegment } = manifest.state
+    const takeSegmentIds = (count: number): string[] =>
+      Array.from({ length: count }, () => String(nextSegment++).padStart(10, '0'))
+    /** A flush that is tried again names its segments as before. */
+    const idsOf = new WeakMap<FrozenLayers, string[]>()
     const write = (frozen: FrozenLayers): Promise<SegmentMeta[]> => {
-      const first = manifest.state.nextSegment
-      return writeSegments(frozen, { ports, environment, catalog, id: n => String(first + n).padStart(10, '0') })
+      const ids = idsOf.get(frozen) ?? []
+      idsOf.set(frozen, ids)
+      const id = (n: number): string => (ids[n] ??= takeSegmentIds(1)[0]!)
+      return writeSegments(frozen, { ports, environment, catalog, id })
     }
     let openSegments: () => readonly SegmentSource[] = () => segments
-    const commit = async (frozen: FrozenLayers, added: readonly SegmentMeta[], upTo: Lsn): Promise<void> => {
-      await catalogStore.appendLog()
-      const nextSegment = manifest.state.nextSegment + added.length
-      const tombstones = saved.changesFor(frozen.tombstones, openSegments())
-      await manifest.apply({ add: added, flushedLsn: upTo, nextSegment, ...tombstones })
-    }
+    const changes = new Turns()
+    const commit = (frozen: FrozenLayers, added: readonly SegmentMeta[], upTo: Lsn): Promise<void> =>
+      changes.take(async () => {
+        await catalogStore.appendLog()
+        const tombstones = saved.changesFor(frozen.tombstones, openSegments())
+        await manifest.apply({ add: added, flushedLsn: upTo, nextSegment, ...tombstones })
+      })
     if (walDamaged) {
       // What was lost may have announced series whose ordinals go to others now: no row that follows it is replayed again.
       const added = await write(memtable.freeze())
@@ -154,8 +177,27 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       memtable,
       tombstones: saved.tombstones().withAll(memtable.tombstones),
       lsn: wal.lastLsn,
+      discard: ({ path }) => discardFile(ports, directory, path),
     })
     openSegments = () => versions.segments
+    const replace = (decide: (present: readonly SegmentMeta[]) => SegmentReplacement | undefined): Promise<void> =>
+      changes.take(async () => {
+        const present = manifest.state.segments
+        const change = decide(present)
+        if (change === undefined) return
+        const add = change.add.map(meta => openSegment(environment, meta, catalog))
+        const after = [...versions.segments.filter(({ meta }) => !change.remove.has(meta.id)), ...add]
+        const left = [...present.filter(({ id }) => !change.remove.has(id)), ...change.add]
+        const removeTombstones = saved.unneededFor(left, after)
+        // Rows that stand in the catalog's log: a segment may come from a merge that saw series first.
+        await catalogStore.appendLog()
+        await manifest.apply({ add: change.add, remove: [...change.remove], nextSegment, removeTombstones })
+        versions.replaced({
+          remove: new Set(versions.segments.filter(({ meta }) => change.remove.has(meta.id))),
+          add,
+          removeTombstones: new Set(removeTombstones),
+        })
+      })
     opened.push(() => versions.close())
     const work = new WorkInProgress()
     opened.push(() => work.ended())
@@ -192,12 +234,34 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       },
       logCatalog: () => work.add(catalogStore.appendLog()),
       openSegments: metas => metas.map(meta => openSegment(environment, meta, catalog)),
+      takeSegmentIds,
+      replaceSegments: decide => work.add(replace(decide)),
       close: closeAll,
     }
   } catch (error) {
     // Why opening failed is what matters.
     await closeAll().catch(() => {})
     throw fileError(error, `cannot open ${directory}`)
+  }
+}
+
+/** One change of the manifest at a time: each is made from the state that the one before left. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  take<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(task)
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+}
+
+/** What cannot be removed now is removed at the next opening. */
+function discardFile({ files, log }: Ports, directory: string, path: string): void {
+  try {
+    files.remove(`${directory}/${path}`)
+  } catch (error) {
+    log('warn', 'cannot remove a segment that is not needed any more', { path, error: toSydraError(error).message })
   }
 }
 
@@ -285,22 +349,16 @@ function removeUnfinished(
   manifest: Manifest,
   quarantine: (path: string, message: string) => void,
 ): void {
-  const { segments, flushedLsn } = manifest.state
-  const named = new Set(segments.map(({ path }) => path))
+  const named = new Set(manifest.state.segments.map(({ path }) => path))
   for (const path of segmentFiles(ports, environment.directory)) {
     if (named.has(path)) continue
     if (!path.endsWith(temporarySuffix)) {
-      let minLsn: Lsn
       try {
-        minLsn = readSegmentMeta(environment, path).meta.minLsn
+        readSegmentMeta(environment, path)
       } catch (error) {
         const { code, message } = toSydraError(error)
         if (code !== 'corrupt_segment') throw error
         quarantine(path, message)
-        continue
-      }
-      if (minLsn <= flushedLsn) {
-        ports.log('warn', `${path} is not in the manifest and is left alone`)
         continue
       }
     }

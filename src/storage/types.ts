@@ -162,6 +162,13 @@ export interface Version {
   release(): void
 }
 
+/** What a rollup segment summarises. */
+export interface RollupMeta {
+  /** Id of the segment whose rows it summarises, all of each metric it has. */
+  readonly of: string
+  readonly widthUs: number
+}
+
 /** A segment as the manifest knows it. */
 export interface SegmentMeta {
   readonly id: string
@@ -173,4 +180,12 @@ export interface SegmentMeta {
   readonly maxLsn: Lsn
   readonly rows: number
   readonly bytes: number
+  /** Deletes up to this LSN have been applied to its rows; absent: up to `maxLsn`. */
+  readonly deletesLsn?: Lsn
+  /** The namespace whose rows it holds, and no other's; absent: those of any. */
+  readonly namespace?: string
+  /** Written by the last merge of its window: nothing is left to gain by writing it again. */
+  readonly settled?: true
+  /** Absent: it holds rows. */
+  readonly rollup?: RollupMeta
 }

@@ -10,6 +10,7 @@
  * 2. A state is retained by being current and by each pin of it; a segment or frozen memtable by each retained state that
  *    has it, a memtable also by being active and by each pin of that time. The last release closes the segment and gives
  *    the memtable's memory to the next.
+ *    The file of a replaced segment goes with its last reader.
  * 3. In `pieces`, segments come first by max LSN, then frozen memtables, then the active one: write order.
  * 4. Without tombstones of the metric in the range, pieces are as segments and memtables give them.
  */
@@ -25,6 +26,17 @@ export interface SegmentSource {
   pieces(request: ReadRequest): Piece[]
   close(): void
 }
+
+/** Which segments take the places of others: rows and rollups alike. */
+export interface SegmentChange {
+  readonly remove: ReadonlySet<SegmentSource>
+  readonly add: readonly SegmentSource[]
+  /** LSNs of tombstones that concern no row any more. */
+  readonly removeTombstones: ReadonlySet<Lsn>
+}
+
+/** Up to which LSN deletes have been applied to the segment's rows. */
+export const deletesLsnOf = ({ deletesLsn, maxLsn }: SegmentMeta): Lsn => deletesLsn ?? maxLsn
 
 interface Frozen {
   readonly memtable: FrozenLayers
@@ -49,11 +61,18 @@ export interface VersionsOptions {
   readonly memtable: LayeredMemtable
   /** What was deleted of the segments and the first memtable. */
   readonly tombstones: Tombstones
+  /** Told of a replaced segment, closed, when its last reader is gone: its file may go. */
+  readonly discard: (meta: SegmentMeta) => void
 }
 
 export class Versions {
   readonly #options: VersionsOptions
-  readonly #segmentRetains = new Retains<SegmentSource>(segment => segment.close())
+  readonly #segmentRetains = new Retains<SegmentSource>(segment => {
+    segment.close()
+    if (this.#replaced.delete(segment)) this.#options.discard(segment.meta)
+  })
+  /** Those that a pin still reads. */
+  readonly #replaced = new Set<SegmentSource>()
   readonly #memtableRetains = new Retains<FrozenLayers>(memtable => memtable.release())
   #active: LayeredMemtable
   #state: State
@@ -126,6 +145,20 @@ export class Versions {
     })
   }
 
+  /** Other segments hold what these did; readers of before keep them. */
+  replaced({ remove, add, removeTombstones }: SegmentChange): void {
+    const state = this.#state
+    for (const segment of remove) this.#replaced.add(segment)
+    this.#replace({
+      frozen: state.frozen,
+      segments: bySequence([...state.segments.filter(segment => !remove.has(segment)), ...add]),
+      tombstones:
+        removeTombstones.size === 0
+          ? state.tombstones
+          : state.tombstones.filter(({ lsn }) => !removeTombstones.has(lsn)),
+    })
+  }
+
   pin(): Version {
     const state = this.#state
     const memtable = this.#active
@@ -141,7 +174,8 @@ export class Versions {
         const pieces: Piece[] = []
         const tombstones = state.tombstones.touching(request)
         for (const segment of state.segments)
-          pieces.push(...maskedPieces(segment.pieces(request), tombstones, segment.meta.maxLsn))
+          if (segment.meta.rollup === undefined)
+            pieces.push(...maskedPieces(segment.pieces(request), tombstones, deletesLsnOf(segment.meta)))
         for (const { view } of state.frozen) pieces.push(...view.pieces(request, catalog, tombstones))
         pieces.push(...active.pieces(request, catalog, tombstones))
         return pieces

@@ -4,7 +4,7 @@
  *   chunks -> hours -> windows;   slice of sorted rows -> its rows of each window -> that window's SegmentWriter -> publish
  *
  * Invariants:
- * 1. All segments of one flush have its LSN range; ids are settled by `nextId` when this begins, so that a retried
+ * 1. All segments of one flush have its LSN range; `id` gives the same at every try, so that a retried
  *    flush overwrites what the failed one left.
  * 2. Beside the memtable, one slice of sorted rows is held and the encoded segments, a tenth of it; of metrics that deletes
  *    concerned in this memtable, all rows that are left. The event loop gets a turn after `turnRowsMax` rows: ingest and

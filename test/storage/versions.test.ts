@@ -19,7 +19,15 @@ test('a pin of any age keeps its memtables', async () => {
   const pool = new ChunkPool()
   const newMemtable = () => new LayeredMemtable({ duplicates: 'last', catalog, pool })
   const tombstones = Tombstones.none
-  const versions = new Versions({ catalog, newMemtable, memtable: newMemtable(), segments: [], lsn: 0, tombstones })
+  const versions = new Versions({
+    catalog,
+    newMemtable,
+    memtable: newMemtable(),
+    segments: [],
+    lsn: 0,
+    tombstones,
+    discard: () => {},
+  })
 
   const length = 2 * chunkRowsMax
   /** Rows that all have this value. */

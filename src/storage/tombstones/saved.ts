@@ -9,8 +9,8 @@
 import type { Catalog } from '../catalog/catalog.ts'
 import type { ManifestEdit, ManifestState } from '../manifest/state.ts'
 import { newReadStatistics } from '../read-statistics.ts'
-import type { SegmentMeta } from '../types.ts'
-import type { SegmentSource } from '../versions.ts'
+import type { Lsn, SegmentMeta } from '../types.ts'
+import { deletesLsnOf, type SegmentSource } from '../versions.ts'
 import { entryOf, tombstoneOf } from './entry.ts'
 import { holdsSeries, type Tombstone, Tombstones } from './tombstones.ts'
 
@@ -56,6 +56,16 @@ export class SavedTombstones {
     }
   }
 
+  /** LSNs of those that concern no row of these segments, which are all there are to be. */
+  unneededFor(metas: readonly SegmentMeta[], segments: readonly SegmentSource[]): Lsn[] {
+    const readable = new Map(segments.map(segment => [segment.meta.id, segment]))
+    const isNeeded = (tombstone: Tombstone): boolean =>
+      metas.some(meta => mayConcern(tombstone, meta) && this.#concerns(tombstone, readable.get(meta.id)))
+    const known = this.tombstones().list
+    const needed = new Set(known.filter(isNeeded).map(({ lsn }) => lsn))
+    return this.#manifest.state.tombstones.map(({ lsn }) => lsn).filter(lsn => !needed.has(lsn))
+  }
+
   /** Whether the segment has row groups in the tombstone's range; it may, where that cannot be read. */
   #concerns({ metric, fromUs, toUs, series }: Tombstone, segment: SegmentSource | undefined): boolean {
     if (segment === undefined) return true
@@ -70,4 +80,4 @@ export class SavedTombstones {
 }
 
 const mayConcern = ({ lsn, fromUs, toUs }: Tombstone, meta: SegmentMeta): boolean =>
-  meta.maxLsn < lsn && meta.maxTimeUs >= fromUs && meta.minTimeUs < toUs
+  deletesLsnOf(meta) < lsn && meta.maxTimeUs >= fromUs && meta.minTimeUs < toUs
