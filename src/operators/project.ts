@@ -5,7 +5,11 @@ import type { ProjectNode } from '../sydraql/plan.ts'
 import { compile } from './compile.ts'
 import type { BatchStream } from './operator.ts'
 
-export async function* project(node: ProjectNode, inputSchema: Schema, input: BatchStream): BatchStream {
+export async function* project(
+  node: Pick<ProjectNode, 'items' | 'schema'>,
+  inputSchema: Schema,
+  input: BatchStream,
+): BatchStream {
   const items = node.items.map(item => compile(item.expr, inputSchema))
   for await (const batch of input) {
     if (rowCount(batch) === 0) continue

@@ -165,6 +165,32 @@ const aggregates = words(
   source,
   rawWhere,
 ).map(query => `${query} group by ${query.startsWith('select series') ? 'series' : 'tag.host'}`)
+/** Not within a call. */
+const keySeparator = /, (?![^(]*\))/
+const overPattern = fc
+  .tuple(
+    one('tag.host h', 'series s', 'time_bucket(1m, time) t', 'time_bucket(1m, time) t, tag.host h', 'note'),
+    one(
+      'last(usage) a',
+      'sum(usage) a, count(load) b',
+      'rate(usage) a',
+      'median(usage) a, max(note) b',
+      'min_by(note, usage) a',
+    ),
+    one(
+      '/^cpu/',
+      '/^(cpu|mem)/',
+      '(select *, series from /^cpu/) s',
+      '(select time, series, tag.host, usage + 0 usage, usage load, note from /^cpu/) s',
+    ),
+    rawWhere,
+    maybe('limit 3', 'order by a desc, 1 limit 2', 'having a > 0'),
+  )
+  .map(([keys, calls, source, where, rest]) => {
+    const names = keys.split(keySeparator).map(key => key.split(' ').at(-1)!)
+    const having = calls.startsWith('min_by') && rest.startsWith('having') ? '' : rest
+    return `select ${keys}, ${calls} from ${source} ${where} group by ${names.join(', ')} ${having}`
+  })
 const distinct = words(
   text('select distinct'),
   one('tag.host, note', 'time_bucket(1m, time) t, tag.host', 'usage'),
@@ -212,7 +238,19 @@ const overJoin = words(
   conditions(times('t'), one("h = 'a'", 'x > 0')),
 ).map(query => (query.startsWith('select h') ? `${query} group by h` : query))
 
-const kinds = { raw, windowed, overRows, overGroups, aggregates, distinct, histogram, joined, threeJoined, overJoin }
+const kinds = {
+  raw,
+  windowed,
+  overRows,
+  overGroups,
+  aggregates,
+  overPattern,
+  distinct,
+  histogram,
+  joined,
+  threeJoined,
+  overJoin,
+}
 
 test.each(Object.entries(kinds))('%s', async (_, query) => {
   await fc.assert(

@@ -9,66 +9,72 @@
  *    memory is the open buckets, whatever the range.
  * 3. Statistics, runs and rows give the same groups and values, but for the rounding of sums.
  * 4. Groups beyond the query's memory go on in temporary files, with the same result.
+ * 5. Of several sources, all fill one table of groups: no group is held twice or merged, and when memory is full the rest
+ *    overflows as if it came from one source. Buckets leave at the end, as no source is past the others' times.
  */
-import type { Schema } from '../../columnar/batch.ts'
+import type { Batch, Schema } from '../../columnar/batch.ts'
+import type { Expr } from '../../sydraql/expression.ts'
 import type { AggregateNode } from '../../sydraql/plan.ts'
+import { compile } from '../compile.ts'
 import type { Execution } from '../execution.ts'
 import type { BatchStream } from '../operator.ts'
 import type { OpenScan } from '../scan/scan.ts'
 import { isSeriesColumn, seriesColumn } from '../scan/series.ts'
 import type { SpillRun } from '../spill/run.ts'
-import type { Aggregator, InputOrder } from './aggregator.ts'
+import type { Aggregator, BucketKey, InputOrder } from './aggregator.ts'
 import { PartitionedResults } from './partitioned-results.ts'
 import { Pass } from './pass.ts'
 import { type AddByRuns, type PartOfSeries, runAggregation } from './runs.ts'
-import { type Answers, answerFromStatistics } from './statistics.ts'
+import { answerFromStatistics } from './statistics.ts'
 
-/** What an aggregate reads from. */
+/** What an aggregate reads from: rows of one schema, out of one source after the other. */
 export interface AggregateInput {
   readonly schema: Schema
   readonly order: InputOrder
-  /** Set when rows come straight from a scan. */
+  readonly sources: readonly AggregateSource[]
+}
+
+export interface AggregateSource {
+  /** Set when the rows are all those of a scan: whole series, so that runs and statistics may serve. */
+  readonly ofScan: ScanChoices | undefined
+  open(): OpenSource
+}
+
+export interface ScanChoices {
+  /** Fold runs of one series by kernels. */
+  readonly byRuns: boolean
+  /** Answer from statistics of pieces. */
+  readonly fromStatistics: boolean
+  /** Each series is read from an end, as far as it must be: statistics serve only where they leave nothing to read. */
+  readonly fromEnd: boolean
+  readonly schema: Schema
+  /** What is said over the input's columns, said over the scan's. */
+  said(expr: Expr): Expr
+}
+
+export interface OpenSource {
+  /** Set when pieces may be chosen. */
   readonly scan: OpenScan | undefined
   /** `pieces`: only these of the scan. */
   stream(pieces?: readonly number[]): BatchStream
 }
 
-export interface AggregateOptions {
-  /** Fold runs of one series by kernels. */
-  readonly byRuns: boolean
-  /** Answer from statistics of pieces. */
-  readonly fromStatistics: boolean
-}
-
-export async function* aggregate(
-  node: AggregateNode,
-  openInput: () => AggregateInput,
-  options: AggregateOptions,
-  execution: Execution,
-): BatchStream {
-  const input = openInput()
+export async function* aggregate(node: AggregateNode, input: AggregateInput, execution: Execution): BatchStream {
   const pass = new Pass(node, input.schema, input.order, 0, execution)
   const { aggregator } = pass
-  const partOf = partsBySeries(aggregator, input.schema, execution)
-  let addByRuns: AddByRuns = () => false
-  if (options.byRuns && !aggregator.takesAnyRange) addByRuns = runAggregation(aggregator, partOf, execution.kernels)
-  let answers: Answers | undefined
-  if (options.fromStatistics && input.scan !== undefined) answers = answerFromStatistics(aggregator, input.scan, partOf)
-  const known = answers?.known ?? []
-  let nextKnown = 0
-  const addKnown = (beforeUs: number): void => {
-    while (nextKnown < known.length && known[nextKnown]!.minTimeUs < beforeUs) known[nextKnown++]!.add()
-  }
+  /** Of one source alone: of several none says how far in time all have come. */
+  const buckets = input.sources.length === 1 ? aggregator.bucket : undefined
   /** Set while some groups are in partitions: those that end wait here for them. */
   let results: PartitionedResults | undefined
 
   try {
-    if (answers === undefined || answers.unread.length > 0)
-      for await (const batch of input.stream(answers?.unread)) {
+    for (const source of input.sources) {
+      const { stream, addByRuns, addKnown } = await openSource(source, buckets, pass, execution)
+      for await (const batch of stream) {
         if (pass.overflow !== undefined || !addByRuns(batch)) pass.add(batch)
         // Groups known from statistics must be in memory: their rows are never read, so that no partition has them.
         if (aggregator.isFull) await pass.makeRoom(() => addKnown(Infinity))
-        if (batch.watermarkUs === undefined || aggregator.bucket === undefined) continue
+        if (batch.watermarkUs === undefined || buckets === undefined) continue
         addKnown(batch.watermarkUs)
         const ended = aggregator.ended(batch.watermarkUs)
         if (pass.overflow === undefined) {
@@ -80,12 +86,13 @@ export async function* aggregate(
         results ??= new PartitionedResults(node, input, execution)
         await results.add(pass.results(ended))
         if (ended.length > 0) aggregator.drop(ended)
-        if (pass.overflow.maxStartUs >= aggregator.bucket.functions.floor(batch.watermarkUs)) continue
+        if (pass.overflow.maxStartUs >= buckets.functions.floor(batch.watermarkUs)) continue
         // All that is in partitions has ended: what comes now may be held again.
         yield* results.with(takenPartitions(pass))
         results = undefined
       }
-    addKnown(Infinity)
+      addKnown(Infinity)
+    }
     const ended = aggregator.ended(Infinity)
     if (pass.overflow === undefined) yield* pass.results(ended)
     else {
@@ -101,6 +108,51 @@ export async function* aggregate(
   }
 }
 
+/** A source that is being read, by the best way it has. */
+interface Reading {
+  readonly stream: AsyncIterable<Batch> | readonly Batch[]
+  readonly addByRuns: AddByRuns
+  /** Adds what statistics know of before this time. */
+  addKnown(beforeUs: number): void
+}
+
+/** Once groups overflow, rows alone find their partitions. */
+async function openSource(
+  { ofScan, open }: AggregateSource,
+  buckets: BucketKey | undefined,
+  pass: Pass,
+  execution: Execution,
+): Promise<Reading> {
+  const { aggregator } = pass
+  const { scan, stream } = open()
+  const byRows = { addByRuns: () => false, addKnown: () => {} }
+  if (ofScan === undefined || pass.overflow !== undefined) return { ...byRows, stream: stream() }
+  const partOf = partsBySeries(aggregator, ofScan, execution)
+  const usesRuns = ofScan.byRuns && !aggregator.takesAnyRange
+  const addByRuns = usesRuns ? runAggregation(aggregator, partOf, execution.kernels) : byRows.addByRuns
+  const answers =
+    ofScan.fromStatistics && scan !== undefined
+      ? answerFromStatistics(aggregator, scan, partOf, ofScan.said)
+      : undefined
+  if (answers === undefined || (ofScan.fromEnd && answers.unread.length > 0))
+    return { ...byRows, addByRuns, stream: stream() }
+  const { known, unread } = answers
+  let next = 0
+  // Where no bucket leaves early, all may be added now; what would be too much is read, for the partitions to have it.
+  if (buckets === undefined && aggregator.node.keys.length > 0) {
+    while (next < known.length && !aggregator.isFull) known[next++]!.add()
+    if (aggregator.isFull) await pass.makeRoom(() => {})
+    for (const { piece } of known.splice(next)) unread.push(piece)
+  }
+  return {
+    stream: unread.length === 0 ? [] : stream(unread.sort((a, b) => a - b)),
+    addByRuns,
+    addKnown(beforeUs) {
+      while (next < known.length && known[next]!.minTimeUs < beforeUs) known[next++]!.add()
+    },
+  }
+}
+
 function takenPartitions(pass: Pass): SpillRun[] {
   const runs = pass.overflow!.finish()
   pass.overflow = undefined
@@ -108,8 +160,10 @@ function takenPartitions(pass: Pass): SpillRun[] {
 }
 
 /** The part of a group that a series decides, worked out once per series. */
-function partsBySeries(aggregator: Aggregator, schema: Schema, { catalog }: Execution): PartOfSeries {
-  if (aggregator.keys.length === 0) return () => 0
+function partsBySeries(aggregator: Aggregator, { schema, said }: ScanChoices, { catalog }: Execution): PartOfSeries {
+  // Over a scan, the bucket is none of the plain keys.
+  const keys = aggregator.node.keys.filter(key => key.bucket === undefined).map(key => compile(said(key.expr), schema))
+  if (keys.length === 0) return () => 0
   const makers = schema.map(info => (isSeriesColumn(info.name) ? seriesColumn(info.name, catalog) : undefined))
   const parts = new Map<number, number>()
   return ordinal => {
@@ -120,7 +174,7 @@ function partsBySeries(aggregator: Aggregator, schema: Schema, { catalog }: Exec
     const columns = makers.map(make => make?.(ordinals, 1) ?? unread)
     const row = { length: 1, columns, selection: undefined }
     const part = aggregator.table.part(
-      aggregator.keys.map(key => key.evaluate(row)),
+      keys.map(key => key.evaluate(row)),
       0,
     )
     parts.set(ordinal, part)

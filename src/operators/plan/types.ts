@@ -13,6 +13,7 @@ export const physicalRules = {
   'bucket-streaming': 'read by time windows, so that buckets leave in order as soon as they have ended',
   'whole-buckets': 'read pieces as they lie where few rows make few groups, which then leave at the end',
   'window-runs': 'keep row functions for one partition at a time where partitions come one after the other',
+  'partial-aggregation': 'aggregate each input of a union by the best way it has, all into the same groups',
   'last-point': 'read what first and last are wanted of from that end, each series until it has given its value',
   'top-n': 'keep only the rows that a limit over a sort can want',
 } as const

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ArrayDictionary, type Schema, type ValueType } from '../../../src/columnar/batch.ts'
 import type { Scalar } from '../../../src/columnar/value.ts'
-import { type AggregateInput, aggregate } from '../../../src/operators/aggregate/aggregate.ts'
+import { type AggregateSource, aggregate } from '../../../src/operators/aggregate/aggregate.ts'
 import type { Execution } from '../../../src/operators/execution.ts'
 import type { BatchStream } from '../../../src/operators/operator.ts'
 import type { Expr } from '../../../src/sydraql/expression.ts'
@@ -67,16 +67,15 @@ const keyOf = (schema: Schema, c: number): GroupKey => ({
   bucket: undefined,
 })
 
-const none = { byRuns: false, fromStatistics: false }
 const unordered = { time: undefined, series: undefined, ranks: undefined }
 
 const aggregated = (node: AggregateNode, stream: () => BatchStream, execution: Execution, order = unordered) =>
-  aggregate(
-    node,
-    () => ({ schema: node.input.schema, order, scan: undefined, stream }) as AggregateInput,
-    none,
-    execution,
-  )
+  aggregate(node, { schema: node.input.schema, order, sources: [sourceOf(stream)] }, execution)
+
+const sourceOf = (stream: () => BatchStream): AggregateSource => ({
+  ofScan: undefined,
+  open: () => ({ scan: undefined, stream }),
+})
 
 interface Case {
   readonly node: AggregateNode
