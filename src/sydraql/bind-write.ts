@@ -12,7 +12,7 @@ import { type Report, reporter } from './problem.ts'
 import type { DeleteQuery, InsertQuery, InsertValue, Write } from './query.ts'
 import { conjuncts, joined, rewrite, someNode } from './rewrite.ts'
 import { plainCondition } from './rules/simplify.ts'
-import { substitute } from './substitute.ts'
+import { substitute, type Values } from './substitute.ts'
 import { everything, intersection, isEmptyRange, timeCondition } from './time-range.ts'
 import { isTimestamp } from './times.ts'
 
@@ -22,12 +22,13 @@ import { isTimestamp } from './times.ts'
  * @example
  * bindWrite(prepare("insert into cpu (host = ?) values (now(), 0.5)", schema), ['a'], clock.nowUs())
  */
-export function bindWrite(prepared: Prepared, values: readonly ParameterValue[], nowUs: number): Write {
-  checkCount(prepared.parameterCount, values)
+export function bindWrite(prepared: Prepared, parameters: readonly ParameterValue[], nowUs: number): Write {
+  checkCount(prepared.parameterCount, parameters)
   const report = reporter(prepared.text)
   const { query } = prepared
-  if (query.kind === 'insert') return boundInsert(substitute(query, values, nowUs, report), report)
-  if (query.kind === 'delete') return boundDelete(substitute(query, values, nowUs, report), report)
+  const values: Values = { parameters, nowUs }
+  if (query.kind === 'insert') return boundInsert(substitute(query, values, report), report)
+  if (query.kind === 'delete') return boundDelete(substitute(query, values, report), report)
   throw new Error(`a ${query.kind} does not write`)
 }
 

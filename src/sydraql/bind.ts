@@ -1,7 +1,8 @@
 /**
- * Binding: parameters and `now()` become literals, then the plan is built and optimised.
+ * Binding: a prepared query to the plan of one execution.
  *
- * Invariant: the plan of a query without parameters and `now()` is made once.
+ *   once per text    query -> slots -> plan -> rules = template
+ *   per execution    template + values = plan; where values decide the plan's shape: query + values -> plan -> rules
  */
 import { SydraError } from '../lib/errors.ts'
 import { buildPlan } from './build.ts'
@@ -9,9 +10,11 @@ import { optimize } from './optimize.ts'
 import { checkCount, type ParameterValue } from './parameters.ts'
 import type { LogicalPlan } from './plan.ts'
 import type { Prepared } from './prepare.ts'
-import { reporter } from './problem.ts'
+import { type Report, reporter } from './problem.ts'
 import { unboundedMetric } from './required-range.ts'
-import { substitute } from './substitute.ts'
+import { valueIsNeeded } from './slots.ts'
+import { substitute, type Values } from './substitute.ts'
+import { fillTemplate, makeTemplate, type Template } from './template.ts'
 
 export interface BindOptions {
   /** Rules to leave out, by name. */
@@ -25,8 +28,8 @@ export interface Bound {
   readonly firedRules: readonly string[]
 }
 
-/** Plans of prepared queries that nothing varies. */
-const constantPlans = new WeakMap<Prepared, Bound>()
+/** `bound`: it was once, without. `none`: none can be made. */
+const templates = new WeakMap<Prepared, Template | 'bound' | 'none'>()
 
 /**
  * Of a `select` or `show`; for what writes see `bind-write.ts`.
@@ -36,27 +39,56 @@ const constantPlans = new WeakMap<Prepared, Bound>()
  */
 export function bind(
   prepared: Prepared,
-  values: readonly ParameterValue[],
+  parameters: readonly ParameterValue[],
   nowUs: number,
   options: BindOptions = {},
 ): Bound {
-  checkCount(prepared.parameterCount, values)
+  checkCount(prepared.parameterCount, parameters)
+  const values: Values = { parameters, nowUs }
   const report = reporter(prepared.text)
-  const isCached = prepared.isConstant && options.withoutRules === undefined
-  const known = isCached ? constantPlans.get(prepared) : undefined
-  if (known !== undefined && !options.requireTimeRange) return known
-  const query = prepared.isConstant ? prepared.query : substitute(prepared.query, values, nowUs, report)
-  if (options.requireTimeRange) {
-    const metric = unboundedMetric(query)
-    if (metric !== undefined) {
-      const hint = 'add a bound, such as time >= now() - 1h'
-      throw new SydraError('time_range_required', `where must bound time below: ${metric} is read from its start`, {
-        hint,
-      })
-    }
+  const isWhole = options.withoutRules === undefined
+  return (
+    (isWhole ? fromTemplate(prepared, values, options, report) : undefined) ?? anew(prepared, values, options, report)
+  )
+}
+
+/** undefined: there is none, it does not serve these values, or something is wrong, which the other way says. */
+function fromTemplate(prepared: Prepared, values: Values, options: BindOptions, report: Report): Bound | undefined {
+  const template = templateOf(prepared, report)
+  if (template === undefined || (options.requireTimeRange && template.unboundedMetric !== undefined)) return undefined
+  return unlessNeeded(() => fillTemplate(template, values, report))
+}
+
+/** From the second time on: many a text comes only once. */
+function templateOf(prepared: Prepared, report: Report): Template | undefined {
+  const known = templates.get(prepared)
+  if (typeof known === 'object') return known
+  if (known === undefined) templates.set(prepared, 'bound')
+  if (known !== 'bound') return undefined
+  const made = unlessNeeded(() => makeTemplate(prepared.query, report))
+  templates.set(prepared, made ?? 'none')
+  return made
+}
+
+function unlessNeeded<T>(run: () => T): T | undefined {
+  try {
+    return run()
+  } catch (error) {
+    if (error === valueIsNeeded || error instanceof SydraError) return undefined
+    throw error
   }
-  if (known !== undefined) return known
-  const bound = optimize(buildPlan(query, report), options.withoutRules)
-  if (isCached) constantPlans.set(prepared, bound)
-  return bound
+}
+
+/** For these values alone. */
+function anew({ query }: Prepared, values: Values, options: BindOptions, report: Report): Bound {
+  const { requireTimeRange, withoutRules } = options
+  const bound = substitute(query, values, report)
+  const metric = requireTimeRange ? unboundedMetric(bound) : undefined
+  if (metric !== undefined) {
+    const hint = 'add a bound, such as time >= now() - 1h'
+    throw new SydraError('time_range_required', `where must bound time below: ${metric} is read from its start`, {
+      hint,
+    })
+  }
+  return optimize(buildPlan(bound, report), rule => withoutRules?.has(rule.name) === true)
 }

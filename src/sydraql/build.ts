@@ -1,5 +1,5 @@
 /**
- * A bound query to the plan that says what it means, before any rule: one node per clause, nothing clever.
+ * A query to the plan that says what it means, before any rule: one node per clause, nothing clever.
  *
  *   source → filter (where) → [aggregate → fill | filter (having)] | [histogram] → [sort → window] → sort → limit per → project
  *   → [aggregate by every column (distinct) → sort → limit per] → limit
@@ -10,7 +10,7 @@ import type { ValueType } from '../columnar/batch.ts'
 import { assert } from '../lib/assert.ts'
 import { columnRef } from './analyze/scope.ts'
 import { evaluate } from './evaluate.ts'
-import type { Call, Expr, Literal } from './expression.ts'
+import type { Call, Expr, Literal, Parameter } from './expression.ts'
 import type {
   FillNode,
   GroupKey,
@@ -36,24 +36,27 @@ import type {
 } from './query.ts'
 import { conjuncts, joined } from './rewrite.ts'
 import { plainCondition } from './rules/simplify.ts'
-import { everything, timeConditionOn } from './time-range.ts'
+import { valueNeeded } from './slots.ts'
+import { everything, known, timeConditionOn } from './time-range.ts'
 
 export function buildPlan(query: Query, report: Report): LogicalPlan {
   switch (query.kind) {
     case 'select':
       return buildSelect(query, report)
     case 'show':
-      return limited(buildShow(query), countOf(query.limit), 0)
+      return limited(buildShow(query), query.limit, undefined)
     default:
       throw new Error('a write has no plan')
   }
 }
 
+/** NaN for a slot. */
 function countOf(count: RowCount | undefined): number | undefined {
   if (count === undefined) return undefined
-  assert(count.kind === 'literal', 'a row count is bound')
-  return Number(count.value)
+  return count.kind === 'parameter' ? Number.NaN : Number(count.value)
 }
+
+const slotOf = (count: RowCount | undefined): Parameter | undefined => (count?.kind === 'parameter' ? count : undefined)
 
 const nowhere = { start: 0, end: 0 }
 
@@ -63,11 +66,20 @@ const filtered = (input: LogicalPlan, predicate: Expr | undefined): LogicalPlan 
 const sorted = (input: LogicalPlan, keys: readonly SortKey[]): LogicalPlan =>
   keys.length === 0 ? input : { kind: 'sort', input, keys, limit: undefined, schema: input.schema }
 
-const limited = (input: LogicalPlan, limit: number | undefined, offset: number): LogicalPlan =>
-  limit === undefined && offset === 0 ? input : { kind: 'limit', input, limit, offset, schema: input.schema }
+function limited(input: LogicalPlan, given: RowCount | undefined, skipped: RowCount | undefined): LogicalPlan {
+  const [limit, offset] = [countOf(given), countOf(skipped) ?? 0]
+  if (limit === undefined && offset === 0) return input
+  const slots = { limit: slotOf(given), offset: slotOf(skipped) }
+  const isOpen = slots.limit !== undefined || slots.offset !== undefined
+  return { kind: 'limit', input, limit, offset, ...(isOpen && { slots }), schema: input.schema }
+}
 
-const limitedPer = (input: LogicalPlan, key: Expr | undefined, limit: number | undefined): LogicalPlan =>
-  key === undefined || limit === undefined ? input : { kind: 'limit_per', input, key, limit, schema: input.schema }
+function limitedPer(input: LogicalPlan, key: Expr | undefined, given: RowCount | undefined): LogicalPlan {
+  if (key === undefined || given === undefined) return input
+  // Whether the key is read at all depends on what the series' scans can count themselves.
+  const limit = given.kind === 'parameter' ? valueNeeded() : Number(given.value)
+  return { kind: 'limit_per', input, key, limit, schema: input.schema }
+}
 
 function buildShow({ subject, metric, where, output }: ShowQuery): LogicalPlan {
   return filtered({ kind: 'show', subject, metric, schema: output }, where)
@@ -76,9 +88,7 @@ function buildShow({ subject, metric, where, output }: ShowQuery): LogicalPlan {
 // ---- select ---------------------------------------------------------------------------------------------------------
 
 function buildSelect(query: SelectQuery, report: Report): LogicalPlan {
-  const { source, where, grouping, histogram, windows, sequence, limitPer, items, output } = query
-  const limit = countOf(query.limit)
-  const offset = countOf(query.offset) ?? 0
+  const { source, where, grouping, histogram, windows, sequence, limit, limitPer, offset, items, output } = query
   let plan: LogicalPlan =
     source === undefined ? { kind: 'values', rows: [[]], schema: [] } : buildSource(source, report)
   if (histogram !== undefined) return buildHistogram(filtered(plan, where), histogram, query)
@@ -115,6 +125,7 @@ function buildHistogram(
   { output }: SelectQuery,
 ): HistogramNode {
   const number = (expr: Expr): number => {
+    if (expr.kind === 'parameter') return valueNeeded()
     assert(expr.kind === 'literal' && typeof expr.value === 'number', 'the constants of a histogram are bound')
     return expr.value
   }
@@ -247,9 +258,9 @@ function withLookback(
   if (where === undefined) return undefined
   const parts = conjuncts(where)
   const conditions = parts.map(part => timeConditionOn(part, timeColumn))
-  if (conditions.some(({ range, exact }) => !exact && range.fromUs !== -Infinity)) throw problem()
+  if (conditions.some(({ range, exact }) => !exact && known(range).fromUs !== -Infinity)) throw problem()
   const exact = parts.filter((_, i) => conditions[i]!.exact)
-  const { fromUs, toUs } = timeConditionOn(joined('and', exact) ?? where, timeColumn).range
+  const { fromUs, toUs } = known(timeConditionOn(joined('and', exact) ?? where, timeColumn).range)
   if (fromUs === -Infinity || fromUs >= toUs) return where
   const { span } = where
   const at = (us: number): Literal => ({ kind: 'literal', type: 'timestamp', value: us, span })

@@ -4,15 +4,18 @@
  */
 import { bucketOf, dayUs } from './bucket.ts'
 import type { Call, Literal } from './expression.ts'
+import { isConstant, valueNeeded } from './slots.ts'
 
-/** The literal that the call amounts to, or undefined. */
+/** The literal that the call amounts to, or undefined. Throws `valueIsNeeded` for slots that it would fold. */
 export function evaluate(call: Call): Literal | undefined {
   const { span } = call
   if (strict.has(call.name) && call.args.some(arg => arg.kind === 'literal' && arg.value === null)) {
     return { kind: 'literal', type: 'null', value: null, span }
   }
   const args = call.args.filter(arg => arg.kind === 'literal')
-  if (args.length < call.args.length) return undefined
+  if (args.length < call.args.length) {
+    return isFoldable(call.name) && call.args.every(isConstant) ? valueNeeded() : undefined
+  }
   const value = resultOf(call, args)
   if (value === undefined) return undefined
   return { kind: 'literal', type: value === null ? 'null' : call.type, value, span }
@@ -20,6 +23,11 @@ export function evaluate(call: Call): Literal | undefined {
 
 /** Null whenever an argument is, whatever the others are. */
 const strict = new Set('eq ne lt le gt ge add sub mul div mod neg not time_bucket'.split(' '))
+
+const others = new Set('is_null cast_integer cast_float'.split(' '))
+
+/** Whether calls of literals of this name come to a literal, as a rule. */
+export const isFoldable = (name: string): boolean => strict.has(name) || others.has(name)
 
 function resultOf(call: Call, args: readonly Literal[]): Literal['value'] | undefined {
   const { name } = call

@@ -9,7 +9,7 @@
  * 4. Rows of one (series, time) are already merged when they leave a scan.
  */
 import type { Schema } from '../columnar/batch.ts'
-import type { Expr } from './expression.ts'
+import type { Expr, Parameter } from './expression.ts'
 
 export interface NamedExpr {
   readonly name: string
@@ -20,6 +20,13 @@ export interface NamedExpr {
 export interface TimeRange {
   readonly fromUs: number
   readonly toUs: number
+  /** In a template only: further bounds, all of which hold. */
+  readonly slots?: readonly SlotBound[]
+}
+/** `time >= slot`, and so on. */
+export interface SlotBound {
+  readonly comparison: 'lt' | 'le' | 'gt' | 'ge' | 'eq'
+  readonly slot: Parameter
 }
 
 /**
@@ -144,6 +151,8 @@ export interface LimitNode {
   readonly input: LogicalPlan
   readonly limit: number | undefined
   readonly offset: number
+  /** In a template only: where a number comes from a slot, and is NaN until then. */
+  readonly slots?: { readonly limit: Parameter | undefined; readonly offset: Parameter | undefined }
   readonly schema: Schema
 }
 /** The first `limit` rows of each value of `key` (null is a value), in the order of the input, which stays. */

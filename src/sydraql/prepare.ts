@@ -18,8 +18,6 @@ export interface Prepared {
   readonly explain: { readonly format: 'text' | 'json'; readonly analyze: boolean } | undefined
   readonly parameterCount: number
   readonly query: Query
-  /** Neither parameters nor `now()`: every execution has the same plan. */
-  readonly isConstant: boolean
   /** Columns of the result; with `explain`, those of the plan's text. */
   readonly schema: Schema
   readonly schemaVersion: number
@@ -40,7 +38,7 @@ export function prepare(text: string, schema: QuerySchema, monotonicMs: () => nu
   const { statement, parameterCount } = parse(text)
   const parsedMs = monotonicMs()
   const inner = statement.kind === 'explain' ? statement.statement : statement
-  const { query, readsClock } = analyze(inner, text, schema)
+  const query = analyze(inner, text, schema)
   const explain = statement.kind === 'explain' ? { format: statement.format, analyze: statement.analyze } : undefined
   return {
     text,
@@ -48,7 +46,6 @@ export function prepare(text: string, schema: QuerySchema, monotonicMs: () => nu
     explain,
     parameterCount,
     query,
-    isConstant: parameterCount === 0 && !readsClock,
     schema: explain === undefined ? query.output : explainSchema,
     schemaVersion: schema.version,
     elapsedMs: { parse: parsedMs - startMs, analyze: monotonicMs() - parsedMs },

@@ -8,7 +8,7 @@
 import type { Expr } from './expression.ts'
 import type { JoinSide, Query, SelectQuery, SourceQuery } from './query.ts'
 import { plainCondition } from './rules/simplify.ts'
-import { timeConditionOn } from './time-range.ts'
+import { isBoundedBelow, timeConditionOn } from './time-range.ts'
 
 /** The name of a metric that is read without a lower bound; undefined when there is none. */
 export const unboundedMetric = (query: Query): string | undefined =>
@@ -39,7 +39,7 @@ function ofSource(source: SourceQuery, isBounded: boolean): string | undefined {
 function isBelow(where: Expr | undefined, source: SourceQuery): boolean {
   if (where === undefined) return false
   const plain = plainCondition(where)
-  return timesOf(source).some(time => timeConditionOn(plain, time).range.fromUs !== -Infinity)
+  return timesOf(source).some(time => isBoundedBelow(timeConditionOn(plain, time).range))
 }
 
 function timesOf(source: SourceQuery): readonly string[] {

@@ -11,22 +11,14 @@ import { findMetric } from './sources.ts'
 import type { Analysis } from './surroundings.ts'
 import { analyzeDelete, analyzeInsert } from './writes.ts'
 
-export interface Analyzed {
-  readonly query: Query
-  /** Whether `now()` stands anywhere in it. */
-  readonly readsClock: boolean
-}
-
 /** Throws the first error by position, with the others beside it. */
 export function analyze(
   statement: SelectStatement | ShowStatement | InsertStatement | DeleteStatement,
   text: string,
   schema: QuerySchema,
-): Analyzed {
+): Query {
   const report = reporter(text)
-  const analysis: Analysis = { report, schema, readsClock: false }
-  const query = throwKept(report, () => analyzeStatement(statement, analysis))
-  return { query, readsClock: analysis.readsClock }
+  return throwKept(report, () => analyzeStatement(statement, { report, schema }))
 }
 
 function analyzeStatement(

@@ -173,7 +173,6 @@ function analyzeCall(node: CallSyntax, around: Surroundings): Expr {
   checkCount(info, node, report)
   switch (name) {
     case 'now':
-      around.analysis.readsClock = true
       return { kind: 'now', type: 'timestamp', span: node.span }
     case 'time_bucket': {
       const [width, ...rest] = node.args

@@ -9,8 +9,6 @@ import type { Scope } from './scope.ts'
 export interface Analysis {
   readonly report: Report
   readonly schema: QuerySchema
-  /** Whether `now()` was met anywhere. */
-  readsClock: boolean
 }
 
 export interface Surroundings {

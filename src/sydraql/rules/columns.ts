@@ -3,6 +3,7 @@ import type { Schema } from '../../columnar/batch.ts'
 import type { Expr } from '../expression.ts'
 import type { LogicalPlan, NamedExpr, Sequence, TimeRange } from '../plan.ts'
 import { conjuncts, someNode, substituteColumns } from '../rewrite.ts'
+import { isConstant } from '../slots.ts'
 import { everything, hull, intersection, nothing, timeConditionOn } from '../time-range.ts'
 
 /** Whether a column of a scan depends on the series alone. */
@@ -40,7 +41,9 @@ export function seriesOrigin(plan: LogicalPlan, column: string): SeriesOrigin | 
     }
     case 'union': {
       // Series of different metrics differ, so that the union's series settle what those of its inputs do.
-      const origins = plan.inputs.map(input => (isConstant(input, column) ? 'constant' : seriesOrigin(input, column)))
+      const origins = plan.inputs.map(input =>
+        isConstantColumn(input, column) ? 'constant' : seriesOrigin(input, column),
+      )
       if (origins.includes(undefined)) return undefined
       return {
         source: plan,
@@ -61,8 +64,10 @@ export function seriesOrigin(plan: LogicalPlan, column: string): SeriesOrigin | 
   }
 }
 
-const isConstant = (plan: LogicalPlan, column: string): boolean =>
-  plan.kind === 'project' && plan.items.find(item => item.name === column)?.expr.kind === 'literal'
+function isConstantColumn(plan: LogicalPlan, column: string): boolean {
+  const expr = plan.kind === 'project' ? plan.items.find(item => item.name === column)?.expr : undefined
+  return expr !== undefined && isConstant(expr)
+}
 
 /** Tells columns of `plan` that are the same in all rows of a partition. */
 export function settledBySequence({ partition }: Sequence, plan: LogicalPlan): (column: string) => boolean {

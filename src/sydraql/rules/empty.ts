@@ -2,6 +2,7 @@
 import type { Expr } from '../expression.ts'
 import type { LogicalPlan } from '../plan.ts'
 import { conjuncts } from '../rewrite.ts'
+import { isLiteral } from '../slots.ts'
 import { isEmptyRange } from '../time-range.ts'
 import { bottomUp, type Rule, withInputs } from './rule.ts'
 
@@ -45,4 +46,4 @@ function holdsNothing(plan: LogicalPlan): boolean {
 
 const isEmpty = (plan: LogicalPlan): boolean => plan.kind === 'values' && plan.rows.length === 0
 const isFalse = (condition: Expr | undefined): boolean =>
-  condition !== undefined && conjuncts(condition).some(part => part.kind === 'literal' && part.value !== true)
+  condition !== undefined && conjuncts(condition).some(part => isLiteral(part, false) || isLiteral(part, null))

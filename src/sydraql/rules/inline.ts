@@ -5,6 +5,7 @@
 import type { Expr } from '../expression.ts'
 import type { AggregateNode, LogicalPlan, NamedExpr, ProjectNode } from '../plan.ts'
 import { walk } from '../rewrite.ts'
+import { isConstant } from '../slots.ts'
 import { throughItems } from './columns.ts'
 import { bottomUp, type Rule } from './rule.ts'
 
@@ -27,9 +28,7 @@ function isCheap(exprs: readonly Expr[], items: readonly NamedExpr[]): boolean {
     walk(expr, node => {
       if (node.kind === 'column') reads.set(node.name, (reads.get(node.name) ?? 0) + 1)
     })
-  return items.every(
-    ({ name, expr }) => expr.kind === 'column' || expr.kind === 'literal' || (reads.get(name) ?? 0) < 2,
-  )
+  return items.every(({ name, expr }) => expr.kind === 'column' || isConstant(expr) || (reads.get(name) ?? 0) < 2)
 }
 
 function merged(outer: ProjectNode, inner: ProjectNode): LogicalPlan {

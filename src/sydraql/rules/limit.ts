@@ -6,6 +6,7 @@ import { bottomUp, mapInputs, type Rule, withInput } from './rule.ts'
 /** A limit over a sort: the sort keeps that many rows. */
 export const topN: Rule = {
   name: 'top-n',
+  readsCounts: true,
   apply: plan =>
     underLimits(plan, (node, rows) => {
       if (node.kind !== 'sort' || (node.limit !== undefined && node.limit <= rows)) return node
@@ -16,6 +17,7 @@ export const topN: Rule = {
 /** A limit over a scan: the scan ends after that many rows. */
 export const scanLimit: Rule = {
   name: 'scan-limit',
+  readsCounts: true,
   apply: plan =>
     underLimits(plan, (node, rows) => {
       if (node.kind !== 'scan' || (node.limit !== undefined && node.limit <= rows)) return node

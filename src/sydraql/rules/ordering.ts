@@ -2,6 +2,7 @@
 import type { Schema } from '../../columnar/batch.ts'
 import { functionInfo } from '../functions.ts'
 import type { JoinNode, LogicalPlan, ScanOrder, SortKey, SortNode, UnionNode, WindowNode } from '../plan.ts'
+import { isConstant } from '../slots.ts'
 import { throughItems } from './columns.ts'
 import { inputsOf, withInput, withInputs } from './rule.ts'
 
@@ -117,7 +118,7 @@ export function satisfies({ columns, unique }: Ordering, keys: readonly SortKey[
   const matched: string[] = []
   for (const { expr, descending, nulls } of keys) {
     if (unique?.every(name => matched.includes(name))) return true
-    if (expr.kind === 'literal') continue
+    if (isConstant(expr)) continue
     if (expr.kind !== 'column') return false
     if (matched.includes(expr.name)) continue
     const next = columns[matched.length]

@@ -13,8 +13,9 @@
 import type { Expr } from '../expression.ts'
 import { functionInfo } from '../functions.ts'
 import type { AggregateNode, FilterNode, JoinNode, LimitPerNode, LogicalPlan } from '../plan.ts'
-import { conjuncts, joined, sameExpr } from '../rewrite.ts'
-import { timeConditionOn } from '../time-range.ts'
+import { conjuncts, joined, sameExpr, someNode } from '../rewrite.ts'
+import { valueNeeded } from '../slots.ts'
+import { isBoundedAbove, isBoundedBelow, timeConditionOn } from '../time-range.ts'
 import { hasColumn, readsOnly, seriesOrigin, settledBySequence, throughItems } from './columns.ts'
 import { bottomUp, mapInputs, type Rule, withInput, withInputs } from './rule.ts'
 import { plainCondition } from './simplify.ts'
@@ -72,7 +73,7 @@ function sink(parts: readonly Expr[], plan: LogicalPlan): Sunk {
       return some(plan, parts, part => passesAggregate(part, plan), said)
     }
     case 'fill': {
-      const isFixed = Number.isFinite(plan.range.fromUs) && Number.isFinite(plan.range.toUs)
+      const isFixed = isBoundedBelow(plan.range) && isBoundedAbove(plan.range)
       return isFixed
         ? some(
             plan,
@@ -110,6 +111,8 @@ function some(
 }
 
 function settledByKey(part: Expr, { key, input }: LimitPerNode): boolean {
+  // Whether the two say the same.
+  if (someNode(key, node => node.kind === 'parameter')) valueNeeded()
   const origin = key.kind === 'column' ? seriesOrigin(input, key.name) : undefined
   const isOfSeries = (column: string): boolean =>
     origin?.identifies === true && seriesOrigin(input, column)?.source === origin.source
@@ -143,7 +146,7 @@ function intoJoin(parts: readonly Expr[], join: JoinNode): Sunk {
   const onlyRaises = (part: Expr): boolean => {
     if (time === undefined) return false
     const { range, exact } = timeConditionOn(part, time)
-    return exact && range.toUs === Infinity
+    return exact && !isBoundedAbove(range)
   }
   const left = parts.filter(ofLeft)
   const right = parts.filter(part => ofRight(part) && (join.withinUs === 0 || isConstant(part) || onlyRaises(part)))

@@ -10,6 +10,8 @@ import { mapSame } from '../rewrite.ts'
 export interface Rule {
   /** As `explain` shows it. */
   readonly name: string
+  /** It works with the numbers of `limit` nodes, which may be in slots. */
+  readonly readsCounts?: true
   apply(plan: LogicalPlan): LogicalPlan
 }
 
@@ -88,6 +90,12 @@ export function mapExpressions(plan: LogicalPlan, change: (expr: Expr) => Expr):
   }
   return bottomUp(plan, node => {
     switch (node.kind) {
+      case 'scan': {
+        const seriesPredicate = node.seriesPredicate && change(node.seriesPredicate)
+        const rowPredicate = node.rowPredicate && change(node.rowPredicate)
+        const isSame = seriesPredicate === node.seriesPredicate && rowPredicate === node.rowPredicate
+        return isSame ? node : { ...node, seriesPredicate, rowPredicate }
+      }
       case 'filter': {
         const predicate = change(node.predicate)
         return predicate === node.predicate ? node : { ...node, predicate }

@@ -2,6 +2,7 @@
 import { evaluate } from '../evaluate.ts'
 import type { Call, Expr, Literal, Span } from '../expression.ts'
 import { conjuncts, joined, rewrite } from '../rewrite.ts'
+import { isLiteral } from '../slots.ts'
 import { bottomUp, mapExpressions, type Rule } from './rule.ts'
 
 /** `now() - 1h`, bound, becomes a timestamp. */
@@ -33,7 +34,6 @@ export const simplifyConditions: Rule = {
 export const plainCondition = (condition: Expr): Expr =>
   rewrite(condition, node => simplify(node.kind === 'call' ? (evaluate(node) ?? node) : node))
 
-const isLiteral = (expr: Expr, value: Literal['value']): boolean => expr.kind === 'literal' && expr.value === value
 const truth = (value: boolean, span: Span): Literal => ({ kind: 'literal', type: 'boolean', value, span })
 
 /** The comparison that is true exactly where this one is false: values are totally ordered, NaN included. */
@@ -65,7 +65,7 @@ function connective(expr: Call, decisive: boolean): Expr {
 }
 
 function negation(expr: Call, inner: Expr): Expr {
-  if (inner.kind === 'literal' && inner.value !== null) return truth(!inner.value, expr.span)
+  if (isLiteral(inner, true) || isLiteral(inner, false)) return truth(isLiteral(inner, false), expr.span)
   if (inner.kind !== 'call') return expr
   const opposite = opposites[inner.name]
   if (opposite !== undefined) return { ...inner, name: opposite, span: expr.span }

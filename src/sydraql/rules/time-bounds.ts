@@ -3,7 +3,7 @@ import { dayUs } from '../bucket.ts'
 import type { Span } from '../expression.ts'
 import type { AggregateNode, Bucket, FilterNode, GroupKey, JoinNode, LogicalPlan, TimeRange } from '../plan.ts'
 import { conjuncts, joined } from '../rewrite.ts'
-import { boundsWithin, everything, intersection, timeConditionOn } from '../time-range.ts'
+import { boundsWithin, everything, intersection, known, timeConditionOn } from '../time-range.ts'
 import { rangeOfColumn } from './columns.ts'
 import { pairsSamples, placed } from './push-filter.ts'
 import { bottomUp, hasNode, type Rule, withInput, withInputs } from './rule.ts'
@@ -28,7 +28,7 @@ function belowBuckets(filter: FilterNode, aggregate: AggregateNode): LogicalPlan
   const conditions = parts.map(part => timeConditionOn(part, key.name))
   const starts = conditions.map(condition => condition.range).reduce(intersection, everything)
   const isPaired = pairsSamples(aggregate)
-  const rows = rowsOfBuckets(starts, key.bucket!)
+  const rows = rowsOfBuckets(known(starts), key.bucket!)
   const wanted = isPaired ? { fromUs: -Infinity, toUs: rows.toUs } : rows
   const implied = boundsWithin(wanted, rangeOfColumn(aggregate.input, time), time, filter.predicate.span)
   const isExact = key.bucket!.kind === 'fixed' && !isPaired
@@ -73,8 +73,8 @@ const nowhere: Span = { start: 0, end: 0 }
 function boundSides(join: JoinNode): LogicalPlan {
   const [leftTime, rightTime] = [join.leftSequence.time, join.rightSequence.time]
   if (leftTime === undefined || rightTime === undefined) return join
-  const ofLeft = rangeOfColumn(join.left, leftTime)
-  const ofRight = rangeOfColumn(join.right, rightTime)
+  const ofLeft = known(rangeOfColumn(join.left, leftTime))
+  const ofRight = known(rangeOfColumn(join.right, rightTime))
   const toLeft = boundsWithin({ fromUs: ofRight.fromUs, toUs: ofRight.toUs + join.withinUs }, ofLeft, leftTime, nowhere)
   const toRight = boundsWithin(
     { fromUs: ofLeft.fromUs - join.withinUs, toUs: ofLeft.toUs },
