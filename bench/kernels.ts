@@ -41,8 +41,18 @@ const columns: readonly { name: string; times: boolean; data: Float64Array }[] =
     times: false,
     data: Float64Array.from({ length: rows }, () => Math.round(random() * 1e4) / 100),
   },
+  { name: 'gauge, normal steps of 1.00', times: false, data: walk(5000, 200, 100) },
+  {
+    name: 'gauge that mostly stays',
+    times: false,
+    data: walk(5000, 60, 100).map((_, i, all) => all[i - (i % 5)]!),
+  },
   { name: 'integer walk', times: false, data: walk(1000, 10, 1) },
-  { name: 'full-precision doubles', times: false, data: Float64Array.from({ length: rows }, () => random() * 100) },
+  {
+    name: 'full-precision doubles',
+    times: false,
+    data: Float64Array.from({ length: rows }, () => random() * 100 + random() * 1e-7),
+  },
   { name: 'clock, every 10 s', times: true, data: clock(() => 0) },
   { name: 'clock, jitter 100 ms', times: true, data: clock(() => Math.floor(random() * 100) * 1000) },
   { name: 'clock, jitter 1 ms in µs', times: true, data: clock(() => Math.floor(random() * 1000)) },
@@ -71,30 +81,32 @@ function bench(kernels: Kernels): void {
   console.log(`\n${kernels.name}: M values/s`)
   const table: Record<string, Record<string, number | string>> = {}
   for (const { name, times, data } of columns) {
-    const encode = times ? kernels.encodeTimes : kernels.encodeValues
+    const fast = times ? kernels.encodeTimes : kernels.encodeValues
+    const dense = times ? kernels.encodeDenseTimes : kernels.encodeDenseValues
     const decode = times ? kernels.decodeTimes : kernels.decodeValues
-    const encoded: Uint8Array[] = []
-    const encodeAll = () => {
-      for (let row = 0; row < rows; row += blockRowsMax) encode(data, row, blockRowsMax, out, 0)
-    }
-    for (let row = 0; row < rows; row += blockRowsMax)
-      encoded.push(out.slice(0, encode(data, row, blockRowsMax, out, 0)))
-    const bytes = encoded.reduce((sum, block) => sum + block.length, 0)
-    table[name] = {
-      'bytes/value': (bytes / rows).toFixed(3),
-      encode: rate(encodeAll),
-      decode: rate(() => {
-        for (const block of encoded) decode(block, 0, block.length, decoded, 0)
-      }),
-      'summarise block': rate(() => {
-        for (const block of encoded) kernels.summarizeBlock(block, 0, block.length, summary)
-      }),
+    for (const encode of [fast, dense]) {
+      const encoded: Uint8Array[] = []
+      for (let row = 0; row < rows; row += blockRowsMax)
+        encoded.push(out.slice(0, encode(data, row, blockRowsMax, out, 0)))
+      const bytes = encoded.reduce((sum, block) => sum + block.length, 0)
+      table[encode === fast ? name : `${name}, dense`] = {
+        'bytes/value': (bytes / rows).toFixed(3),
+        encode: rate(() => {
+          for (let row = 0; row < rows; row += blockRowsMax) encode(data, row, blockRowsMax, out, 0)
+        }),
+        decode: rate(() => {
+          for (const block of encoded) decode(block, 0, block.length, decoded, 0)
+        }),
+        'summarise block': rate(() => {
+          for (const block of encoded) kernels.summarizeBlock(block, 0, block.length, summary)
+        }),
+      }
     }
   }
   console.table(table)
 
-  const values = columns[1]!.data
-  const timeUs = columns[4]!.data
+  const values = columns.find(({ name }) => name === 'gauge, 2 decimals at random')!.data
+  const timeUs = columns.find(({ times }) => times)!.data
   const batch = 8192
   const valid = new Uint8Array(rows).fill(1)
   const selected = new Uint32Array(batch)

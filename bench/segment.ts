@@ -1,5 +1,6 @@
 /**
- * Segments: encode, size, full scan, one series' last hour, against the file system of the machine.
+ * Segments, fast and dense: encode, size, full scan, some rows of one series, minute maxima of another, against the file
+ * system of the machine.
  *
  *   npx node bench/segment.ts
  *
@@ -15,6 +16,7 @@ import { newReadStatistics } from '../src/storage/read-statistics.ts'
 import { RowBuffer } from '../src/storage/row-buffer.ts'
 import { ChunkCache } from '../src/storage/segment/chunk-cache.ts'
 import { encodeSegment, type SegmentMetric } from '../src/storage/segment/encode.ts'
+import type { Encoding } from '../src/storage/segment/encode-column.ts'
 import { segmentEnvironment } from '../src/storage/segment/environment.ts'
 import { publishSegment } from '../src/storage/segment/publish.ts'
 import { readSegmentMeta } from '../src/storage/segment/recover.ts'
@@ -56,7 +58,8 @@ function randomWalks(seriesCount: number, rowsPerSeries: number): RowBuffer {
   for (let series = 0; series < seriesCount; series++) {
     let value = 20 + random() * 60
     for (let i = 0; i < rowsPerSeries; i++, row++) {
-      value += random() * 2 - 1
+      // about normal, of deviation 1: TSBS's steps
+      value += (random() + random() + random() + random() - 2) * Math.sqrt(3)
       rows.series[row] = series
       rows.timeUs[row] = startUs + i * stepUs
       values[row] = Math.round(value * 100) / 100
@@ -103,6 +106,17 @@ function readSeries(segment: Segment, series: number, fromUs: number, toUs: numb
   return into.length
 }
 
+const bucketStarts = new Float64Array(16_384)
+const bucketSummaries = new Float64Array(5 * 16_384)
+
+/** All rows of the series, each minute's summary. */
+function minuteMaxima(segment: Segment, series: number, into: RowBuffer): number {
+  const count = readSeries(segment, series, -Infinity, Infinity, into)
+  const { timeUs } = into
+  const values = into.fields[0]!.values as Float64Array
+  return kernels.bucketRuns(timeUs, values, undefined, 0, count, 0, 60e6, bucketStarts, bucketSummaries)
+}
+
 /** Keeps footers only: what the cache of chunks is worth shows beside it. */
 class FooterCache extends ChunkCache {
   override set(key: number, value: object, bytes: number): void {
@@ -120,12 +134,24 @@ for (const [seriesCount, rowsPerSeries] of [
 ] as const) {
   const rows = randomWalks(seriesCount, rowsPerSeries)
   const metrics: SegmentMetric[] = [{ metric, rows, selection: undefined }]
-  const input = { minLsn: 1, maxLsn: 1, incarnation, metrics, keys }
+  for (const encoding of ['fast', 'dense'] as const)
+    await benchSegment(seriesCount, rowsPerSeries, rows, metrics, encoding)
+}
+rmSync(directory, { recursive: true })
+
+async function benchSegment(
+  seriesCount: number,
+  rowsPerSeries: number,
+  rows: RowBuffer,
+  metrics: SegmentMetric[],
+  encoding: Encoding,
+): Promise<void> {
+  const input = { minLsn: 1, maxLsn: 1, incarnation, metrics, keys, encoding }
   const { ms, result: bytes } = best(4, () => encodeSegment(input, kernels, ports.checksums, ports.zstd))
-  const path = `segments/all/${seriesCount}.seg`
+  const path = `segments/all/${seriesCount}-${encoding}.seg`
   await publishSegment(ports, directory, path, bytes)
 
-  console.log(`\n${seriesCount} series of ${rowsPerSeries} rows`)
+  console.log(`\n${seriesCount} series of ${rowsPerSeries} rows, ${encoding}`)
   line('encode', `${(rows.length / ms / 1000).toFixed(1)} M rows/s`)
   line('bytes per value, with times and keys', (bytes.length / rows.length).toFixed(3))
 
@@ -153,6 +179,10 @@ for (const [seriesCount, rowsPerSeries] of [
       return count
     })
     line(`one series, ${single.result / reads} rows (${name})`, `${((single.ms * 1000) / reads).toFixed(1)} us`)
+
+    const maxima = best(5, () => {
+      for (let i = 0; i < 100; i++) minuteMaxima(segment, (next = (next + 7919) % seriesCount), into)
+    })
+    line(`max per minute of one series (${name})`, `${(maxima.ms * 10).toFixed(1)} us`)
   }
 }
-rmSync(directory, { recursive: true })

@@ -3,6 +3,14 @@
  * code for each. The layout is in `docs/format/blocks.md`: groups of 128 values in four lanes, then a bit stream.
  */
 
+/** A plane: groups of 128 values, `width` words of 16 bytes each, then a bit stream. */
+export const planeBytes = (count: number, width: number): number =>
+  (count >> 7) * width * 16 + (((count & 127) * width + 7) >> 3)
+
+/** Values wider than 32 bits take two planes. */
+export const packedBytes = (count: number, width: number): number =>
+  width <= 32 ? planeBytes(count, width) : planeBytes(count, 32) + planeBytes(count, width - 32)
+
 /** Packs `values[0, count)`, each below 2^width, to `out[at…]`. */
 export function packPlane(values: Uint32Array, out: Uint8Array, at: number, count: number, width: number): void {
   if (width === 0) return

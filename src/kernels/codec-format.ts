@@ -5,10 +5,21 @@
  *
  * Invariants:
  * 1. A header that `readHeader` accepts describes a body of exactly the bytes that follow it, within `length`, and every
- *    field is in its range: the loops that follow need no checks of size.
+ *    field is in its range: the loops that follow need no checks of size. (A code's stream has at most a byte a row.)
  * 2. `headerBytes` is what `writeHeader` writes.
  */
+import { cursor, numberBytes, readCount, readNumber, writeNumber } from './block-numbers.ts'
+import { packedBytes } from './codec-bitpack.ts'
 import { exponentMax, restartsMax, widthMax } from './codec-module.ts'
+import {
+  type CodedBlock,
+  codedExceptionsAt,
+  codedHeaderBytes,
+  newCodedFields,
+  readCodedFields,
+  streamBytesMin,
+  writeCodedFields,
+} from './coded-format.ts'
 import { BlockError, blockRowsMax } from './kernels.ts'
 
 export const blockMode = {
@@ -24,25 +35,18 @@ export const blockMode = {
   delta: 4,
   /** Integers as distances from a straight line. */
   line: 5,
+  /** Residuals of integers, or of the bits of doubles: an entropy code of their high bits, the low ones packed. */
+  coded: 6,
 } as const
 export type BlockMode = (typeof blockMode)[keyof typeof blockMode]
 
 /** Reused from call to call; which fields hold something depends on the mode. */
-export interface BlockHeader {
+export interface BlockHeader extends CodedBlock {
   mode: BlockMode
-  count: number
   /** runs: how many. */
   runs: number
   /** frame, delta, line: bits of a packed value. */
   width: number
-  /** frame, delta: the integers are values times 10^exponent. */
-  exponent: number
-  exceptions: number
-  /** The integer that packed values count from, and of which unit. */
-  origin: number
-  unit: number
-  /** delta: what every row adds, in units. */
-  step: number
   /** delta: rows that do not follow from the one before, with their distance from the origin in units. */
   restarts: number
   readonly restartPositions: Uint32Array
@@ -65,6 +69,7 @@ export const newHeader = (): BlockHeader => ({
   restartPositions: new Uint32Array(restartsMax),
   restartValues: new Float64Array(restartsMax),
   slope: 0,
+  coded: newCodedFields(),
 })
 
 /** Exact doubles: a decimal is its integer divided by one of them. */
@@ -78,16 +83,10 @@ export const runsBytes = (runs: number): number => 2 + numberBytes(runs) + 10 * 
 /** u16 row and f64 value. */
 export const exceptionBytes = 10
 
-/** A plane: groups of 128 values, `width` words of 16 bytes each, then a bit stream. */
-export const planeBytes = (count: number, width: number): number =>
-  (count >> 7) * width * 16 + (((count & 127) * width + 7) >> 3)
-
-/** Values wider than 32 bits take two planes. */
-export const packedBytes = (count: number, width: number): number =>
-  width <= 32 ? planeBytes(count, width) : planeBytes(count, 32) + planeBytes(count, width - 32)
-
+/** Of a coded block, without its stream: that is the rest of the block. */
 export function bodyBytes(header: BlockHeader): number {
   const { mode, count } = header
+  if (mode === blockMode.coded) return codedExceptionsAt(header) + header.exceptions * exceptionBytes
   if (mode === blockMode.raw) return 8 * count
   if (mode === blockMode.constant) return 8
   if (mode === blockMode.runs) return 10 * header.runs
@@ -98,6 +97,7 @@ export function headerBytes(header: BlockHeader): number {
   const { mode } = header
   if (mode === blockMode.raw || mode === blockMode.constant) return 2
   if (mode === blockMode.runs) return 2 + numberBytes(header.runs)
+  if (mode === blockMode.coded) return codedHeaderBytes(header)
   let bytes = 4 + numberBytes(header.origin) + numberBytes(header.unit)
   if (mode === blockMode.line) return bytes + 8
   if (mode === blockMode.delta) bytes += numberBytes(header.step)
@@ -127,6 +127,7 @@ export function writeHeader(out: Uint8Array, at: number, header: BlockHeader): n
   out[at + 1] = prefix >> 8
   if (mode === blockMode.raw || mode === blockMode.constant) return at + 2
   if (mode === blockMode.runs) return writeNumber(out, at + 2, header.runs)
+  if (mode === blockMode.coded) return writeCodedFields(out, at + 2, header)
   out[at + 2] = header.width
   out[at + 3] = header.exponent | (header.exceptions > 0 ? hasExceptions : 0) | (header.restarts > 0 ? hasRestarts : 0)
   let next = writeNumber(out, at + 4, header.origin)
@@ -156,25 +157,31 @@ export function readHeader(bytes: Uint8Array, at: number, length: number, header
   if (!(at >= 0 && length >= 2 && end <= bytes.length)) throw new BlockError('block is cut short')
   const prefix = bytes[at]! | (bytes[at + 1]! << 8)
   const mode = prefix >> 10
-  if (mode > blockMode.line) throw new BlockError(`block has unknown mode ${mode}`)
+  if (mode > blockMode.coded) throw new BlockError(`block has unknown mode ${mode}`)
   header.mode = mode as BlockMode
   header.count = (prefix & (blockRowsMax - 1)) + 1
   header.exponent = 0
   header.exceptions = 0
   header.restarts = 0
-  cursor = at + 2
+  cursor.at = at + 2
   if (mode === blockMode.runs) header.runs = readCount(bytes, end, header.count)
-  else if (mode >= blockMode.frame) readIntegerFields(bytes, end, header)
-  if (end - cursor !== bodyBytes(header)) throw new BlockError('block has the wrong length')
-  return cursor
+  else if (mode === blockMode.coded) {
+    readCodedFields(bytes, end, header)
+    const stream = end - cursor.at - bodyBytes(header)
+    if (stream < streamBytesMin || stream > streamBytesMin + header.count)
+      throw new BlockError('block has the wrong length')
+    return cursor.at
+  } else if (mode >= blockMode.frame) readIntegerFields(bytes, end, header)
+  if (end - cursor.at !== bodyBytes(header)) throw new BlockError('block has the wrong length')
+  return cursor.at
 }
 
 function readIntegerFields(bytes: Uint8Array, end: number, header: BlockHeader): void {
   const { mode, count } = header
-  if (end - cursor < 2) throw new BlockError('block is cut short')
-  const width = bytes[cursor]!
-  const flags = bytes[cursor + 1]!
-  cursor += 2
+  if (end - cursor.at < 2) throw new BlockError('block is cut short')
+  const width = bytes[cursor.at]!
+  const flags = bytes[cursor.at + 1]!
+  cursor.at += 2
   const flagsMax = mode === blockMode.frame ? 0x1f : mode === blockMode.delta ? 0x3f : 0
   if (flags > flagsMax || (flags & 0x0f) > exponentMax) throw new BlockError('block has unknown flags')
   if (width > (mode === blockMode.frame ? widthMax : 32)) throw new BlockError(`block has width ${width}`)
@@ -184,10 +191,10 @@ function readIntegerFields(bytes: Uint8Array, end: number, header: BlockHeader):
   header.unit = readNumber(bytes, end)
   if (header.unit <= 0) throw new BlockError('block has no unit')
   if (mode === blockMode.line) {
-    if (end - cursor < 8) throw new BlockError('block is cut short')
-    for (let i = 0; i < 8; i++) doubleBytes[i] = bytes[cursor + i]!
+    if (end - cursor.at < 8) throw new BlockError('block is cut short')
+    for (let i = 0; i < 8; i++) doubleBytes[i] = bytes[cursor.at + i]!
     header.slope = doubles[0]!
-    cursor += 8
+    cursor.at += 8
     return
   }
   if (mode === blockMode.delta) header.step = readNumber(bytes, end)
@@ -202,54 +209,6 @@ function readIntegerFields(bytes: Uint8Array, end: number, header: BlockHeader):
       header.restartValues[k] = readNumber(bytes, end)
     }
   }
-}
-
-// ---- numbers: integers of up to 53 bits and a sign ------------------------------------------------------------------
-//
-//   byte 0: bits 0-2 further bytes, bit 3 sign, bits 4-7 the magnitude's low four; then its other bytes, low first
-
-/** Bytes that the integer takes: 1 below 2^4, 2 below 2^12, … 8. */
-export function numberBytes(value: number): number {
-  let magnitude = value < 0 ? -value : value
-  let bytes = 1
-  for (magnitude = Math.floor(magnitude / 16); magnitude >= 1; magnitude = Math.floor(magnitude / 256)) bytes++
-  return bytes
-}
-
-function writeNumber(out: Uint8Array, at: number, value: number): number {
-  const magnitude = value < 0 ? -value : value
-  let rest = Math.floor(magnitude / 16)
-  let next = at + 1
-  while (rest >= 1) {
-    out[next++] = rest % 256
-    rest = Math.floor(rest / 256)
-  }
-  out[at] = (next - at - 1) | (value < 0 ? 8 : 0) | ((magnitude % 16) << 4)
-  return next
-}
-
-/** Where the next field of the header being read begins. */
-let cursor = 0
-
-function readNumber(bytes: Uint8Array, end: number): number {
-  if (cursor >= end) throw new BlockError('block is cut short')
-  const first = bytes[cursor++]!
-  const more = first & 7
-  if (end - cursor < more) throw new BlockError('block is cut short')
-  let magnitude = 0
-  for (let i = more - 1; i >= 0; i--) magnitude = magnitude * 256 + bytes[cursor + i]!
-  cursor += more
-  magnitude = magnitude * 16 + (first >> 4)
-  if (magnitude > Number.MAX_SAFE_INTEGER) throw new BlockError('block has a number beyond 2^53')
-  if ((first & 8) === 0) return magnitude
-  if (magnitude === 0) throw new BlockError('block has a negative zero')
-  return -magnitude
-}
-
-function readCount(bytes: Uint8Array, end: number, max: number): number {
-  const value = readNumber(bytes, end)
-  if (value < 1 || value > max) throw new BlockError(`block has a count of ${value}`)
-  return value
 }
 
 const doubles = new Float64Array(1)

@@ -19,6 +19,20 @@ export const restartsMax = 128
 /** Bits a packed value may take. */
 export const widthMax = 52
 export const exponentMax = 15
+/** Symbols of a coded block, and how many residuals may have none. */
+export const symbolsMax = 64
+export const outliersMax = 64
+/** Bits of a residual beside its symbol. */
+export const shiftMax = 58
+/** The same where arithmetic is modulo 2^32. */
+export const narrowShiftMax = 31
+/** Low bits that a coded block leaves away from every value. */
+export const dropMax = 52
+/** States of the code: frequencies add up to it. */
+export const codeStates = 256
+/** Places in the region of 64-bit numbers and, beside those of the symbols, in `counts`. */
+export const wide = { origin: 0, step: 1, base: 2, least: 3, greatest: 4 } as const
+export const counted = { beyond: 64, zeros: 65 } as const
 
 /** Byte offsets of the regions in the module's memory. */
 export interface CodecRegions {
@@ -41,6 +55,12 @@ export interface CodecRegions {
   readonly summariesAt: number
   /** u32: rows that passed a filter. */
   readonly selectedAt: number
+  /** i64 of coded blocks, see `wide`. */
+  readonly wideAt: number
+  /** u32: how often something occurs, 66 kinds at most. */
+  readonly countsAt: number
+  /** u16: how many of the code's states a symbol has. */
+  readonly frequenciesAt: number
 }
 
 /** What `filterRows` tests. A NaN passes `notEqual`, `notAtMost`, `notBelow`, `isNaN` and `any`. */
@@ -58,7 +78,7 @@ export const predicate = {
 export type Predicate = (typeof predicate)[keyof typeof predicate]
 
 /** Booleans come back as 0 and 1, and go in likewise. */
-export interface CodecFunctions {
+export interface CodecFunctions extends CodedFunctions {
   // values to integers
   /** Runs of equal bit patterns in `values`. */
   countRuns(count: number): number
@@ -110,6 +130,52 @@ export interface CodecFunctions {
   summarizeRuns(runs: number, masked: number): void
   /** Writes base + row of the rows that pass to `selected`; returns how many. */
   filterRows(predicate: Predicate, constant: number, count: number, base: number, masked: number): number
+}
+
+/** The loops of coded blocks. */
+export interface CodedFunctions {
+  // values and integers to coded bodies; arithmetic is modulo 2^64
+  /** x = (integer - first) / unit; 0 when one is beyond 32 bits. wide: step, which is the second row's. */
+  spanIntegers(count: number, unit: number): number
+  /**
+   * x = bits of the value, ordered as values are, without the low ones that all lack, minus the first's; returns how many
+   * are lacking. wide: origin, step.
+   */
+  spanBits(count: number): number
+  /** Of 3 rows or more. wide[order]: median of a sample of the residuals; results[order]: bits of their distances from it. */
+  measureOrders(count: number): void
+  /** Residuals: x, its differences, or theirs; rows that the order determines take the next one's. wide: least, greatest. */
+  difference(count: number, order: number): void
+  /** counts[b]: residuals whose distance from the base takes b bits. */
+  countLengths(count: number): void
+  /** counts[s]: residuals, not 0, of the symbol (residual - base) >> shift; counts of those beyond, of zeros. */
+  countSymbols(count: number, shift: number): void
+  /**
+   * Writes symbols; packed low bits and outliers, whose symbol is not below `symbols`, to the body. first 1: symbol 0 is a
+   * residual of 0, without low bits. counts: of the symbols. results: residuals with low bits, outliers.
+   */
+  splitResiduals(count: number, shift: number, symbols: number, first: number, filler: number, wide: number): void
+  /** Writes the stream at `offset` of the body; returns its bytes. */
+  encodeSymbols(count: number, offset: number, symbols: number): number
+
+  // coded body to values
+  /** Of the frequencies, which must add up to `codeStates`. */
+  buildDecoder(symbols: number): void
+  /** 0 when the stream at `offset` of the body does not end as it should. */
+  decodeSymbols(count: number, offset: number, length: number): number
+  /** Residuals of symbols and low bits, modulo 2^32. */
+  joinNarrow(count: number, shift: number, base: number): void
+  /** The same where symbol 0 has no low bits: 0 when there are not `repeats` of it. */
+  joinNarrowRepeats(count: number, shift: number, base: number, repeats: number): number
+  /** Either, modulo 2^64; repeats 0: symbol 0 is like others. */
+  joinWide(count: number, shift: number, repeats: number): number
+  /** 0 when an outlier lies outside the rows. */
+  patchResiduals(offset: number, outliers: number, count: number, wide: number): number
+  sumNarrow(count: number, order: number, step: number, exponent: number, origin: number, unit: number): void
+  /** joinNarrow and sumNarrow, of order 1. */
+  joinSums(count: number, shift: number, base: number, exponent: number, origin: number, unit: number): void
+  sumWide(count: number, order: number, exponent: number, origin: number, unit: number): void
+  sumBits(count: number, order: number, drop: number): void
 }
 
 export interface CodecModule extends CodecFunctions, CodecRegions {

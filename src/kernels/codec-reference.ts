@@ -7,17 +7,20 @@
  */
 
 import { createReferenceLoops } from './aggregate-reference.ts'
-import { packPlane, unpackPlane } from './codec-bitpack.ts'
-import { planeBytes, powersOfTen } from './codec-format.ts'
+import { packPlane, planeBytes, unpackPlane } from './codec-bitpack.ts'
+import { powersOfTen } from './codec-format.ts'
 import {
   type CodecFunctions,
   type CodecModule,
   type CodecRegions,
+  type CodedFunctions,
   exponentMax,
   restartsMax,
   runsMax,
   sliceRowsMax,
+  symbolsMax,
 } from './codec-module.ts'
+import { createCodedReference } from './coded-reference.ts'
 import { blockRowsMax } from './kernels.ts'
 
 const timeMagnitudeMax = 9e15
@@ -84,7 +87,7 @@ export function createReferenceModule(): CodecModule {
     }
   }
 
-  const functions: Omit<CodecFunctions, 'summarizeRuns' | 'filterRows'> = {
+  const functions: Omit<CodecFunctions, keyof CodedFunctions | 'summarizeRuns' | 'filterRows'> = {
     countRuns(count) {
       let runs = 1
       for (let i = 1; i < count; i++) if (!sameBits(i, i - 1)) runs++
@@ -294,7 +297,13 @@ export function createReferenceModule(): CodecModule {
     },
   }
 
-  return { memory, ...regions, ...functions, ...createReferenceLoops(memory, regions) }
+  return {
+    memory,
+    ...regions,
+    ...functions,
+    ...createCodedReference(memory, regions, bodyRegionBytes),
+    ...createReferenceLoops(memory, regions),
+  }
 }
 
 const toInteger = (value: number, exponent: number): number =>
@@ -323,6 +332,9 @@ function layOut(): CodecRegions & { readonly end: number } {
     boundsAt: take(4 * (runsMax + 1)),
     summariesAt: take(5 * 8 * runsMax),
     selectedAt: take(4 * sliceRowsMax),
+    wideAt: take(8 * 8),
+    countsAt: take(4 * (symbolsMax + 2)),
+    frequenciesAt: take(2 * symbolsMax),
   }
   return { ...regions, end }
 }

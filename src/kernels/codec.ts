@@ -2,22 +2,23 @@
  * Block codec: decides how a block is written, and reads it back. The loops are the module's (`codec-module.ts`).
  *
  *   encode  rows -> integers (times as they are, decimals scaled) -> smallest of the candidates -> header, packed body
+ *   dense   the same with one candidate more, a coded block (`coded-plan.ts`)
  *   decode  header, checked -> body -> rows, exceptions put over them
  *
  * Invariants:
  * 1. Every sum, difference and quotient between integers is exact: they differ by less than 2^52, are at most 9e15, and
  *    units divide them. What is not so is written raw. So decoding repeats the encoder's numbers to the bit.
- * 2. Of the candidates the smallest is written, but delta must save half a bit a row: a frame or line decodes faster.
+ * 2. Of the candidates the smallest is written, but delta must save half a bit a row and a coded block a 32nd: others decode faster.
  * 3. Nothing is read beyond `[at, at + length)` and nothing written beyond the rows of the block.
  */
 import { assert } from '../lib/assert.ts'
+import { packedBytes } from './codec-bitpack.ts'
 import {
   blockMode,
   bodyBytes,
   constantBytes,
   headerBytes,
   newHeader,
-  packedBytes,
   powersOfTen,
   rawBytes,
   readHeader,
@@ -25,9 +26,21 @@ import {
   writeHeader,
 } from './codec-format.ts'
 import { type CodecModule, restartsMax, widthMax } from './codec-module.ts'
+import { createCodedDecoder } from './coded-decode.ts'
+import { codedExceptionsAt } from './coded-format.ts'
+import { createCodedPlanner } from './coded-plan.ts'
 import { BlockError, blockRowsMax, type Kernels, type Summary } from './kernels.ts'
 
-type Codec = Pick<Kernels, 'encodeTimes' | 'decodeTimes' | 'encodeValues' | 'decodeValues' | 'summarizeBlock'>
+type Codec = Pick<
+  Kernels,
+  | 'encodeTimes'
+  | 'encodeDenseTimes'
+  | 'decodeTimes'
+  | 'encodeValues'
+  | 'encodeDenseValues'
+  | 'decodeValues'
+  | 'summarizeBlock'
+>
 
 /** Integers of one block differ by less. */
 const rangeMax = 2 ** 52
@@ -37,6 +50,10 @@ const summableMax = 2 ** 42
 const exactMax = 2 ** 53
 /** Up to this many elements, a loop copies faster than a view and `set`. */
 const loopCopyMax = 24
+/** A coded block must save one part in 32, for it is decoded slower. */
+const codedGainShift = 5
+/** A shorter block is never coded: the header would eat up what that saves. */
+const codedRowsMin = 32
 /** What `summarizePacked` adds up without overflow. */
 const packedSummaryWidthMax = 24
 
@@ -56,24 +73,71 @@ export function createCodec(module: CodecModule): Codec {
   let candidate = newHeader()
   let best = newHeader()
   let bestBytes = 0
+  const coded = createCodedPlanner(module)
+  const decodeCoded = createCodedDecoder(module)
 
   // ---- encode: rows to integers -------------------------------------------------------------------------------------
 
   function encodeTimes(times: Float64Array, from: number, count: number, out: Uint8Array, at: number): number {
+    return encodeClock(times, from, count, out, at, false)
+  }
+
+  function encodeDenseTimes(times: Float64Array, from: number, count: number, out: Uint8Array, at: number): number {
+    return encodeClock(times, from, count, out, at, count >= codedRowsMin)
+  }
+
+  function encodeClock(
+    times: Float64Array,
+    from: number,
+    count: number,
+    out: Uint8Array,
+    at: number,
+    mayBeCoded: boolean,
+  ): number {
     checkRows(times, from, count)
     copyRows(times, from, count, integers)
-    if (module.checkTimes(count) === 1 && planIntegers(count, 0, 0, true) < rawBytes(count)) return putPlan(out, at)
-    return putRaw(times, from, count, out, at)
+    const bytes = module.checkTimes(count) === 1 ? planIntegers(count, 0, 0, true) : Number.POSITIVE_INFINITY
+    if (bytes >= rawBytes(count)) return putRaw(times, from, count, out, at)
+    // evenly spaced times are as small as can be
+    if (mayBeCoded && best.width > 0) {
+      const length = putCoded(coded.planDecimals(count, 0, 0, best.unit), bytes, out, at)
+      if (length > 0) return length
+    }
+    return putPlan(out, at)
   }
 
   function encodeValues(rows: Float64Array, from: number, count: number, out: Uint8Array, at: number): number {
+    return encodeNumbers(rows, from, count, out, at, false)
+  }
+
+  function encodeDenseValues(rows: Float64Array, from: number, count: number, out: Uint8Array, at: number): number {
+    return encodeNumbers(rows, from, count, out, at, count >= codedRowsMin)
+  }
+
+  function encodeNumbers(
+    rows: Float64Array,
+    from: number,
+    count: number,
+    out: Uint8Array,
+    at: number,
+    mayBeCoded: boolean,
+  ): number {
     checkRows(rows, from, count)
     copyRows(rows, from, count, values)
     const runs = module.countRuns(count)
     if (runs === 1) return putConstant(count, out, at)
     const plainBytes = Math.min(rawBytes(count), runsBytes(runs))
     const exponent = module.scaleDecimals(count)
-    if (exponent >= 0 && planIntegers(count, exponent, results[0]!, false) < plainBytes) return putPlan(out, at)
+    const exceptions = exponent < 0 ? count : results[0]!
+    const planBytes = exponent < 0 ? Number.POSITIVE_INFINITY : planIntegers(count, exponent, exceptions, false)
+    const bytes = Math.min(planBytes, plainBytes)
+    if (mayBeCoded) {
+      const areDecimals = planBytes < Number.POSITIVE_INFINITY && exceptions <= count >> 3
+      const about = areDecimals ? coded.planDecimals(count, exponent, exceptions, best.unit) : coded.planBits(count)
+      const length = putCoded(about, bytes, out, at)
+      if (length > 0) return length
+    }
+    if (planBytes < plainBytes) return putPlan(out, at)
     return plainBytes < rawBytes(count) ? putRuns(count, runs, out, at) : putRaw(rows, from, count, out, at)
   }
 
@@ -191,6 +255,17 @@ export function createCodec(module: CodecModule): Codec {
     return bestBytes
   }
 
+  /** Writes the coded block that was planned, if it takes fewer bytes; returns them, or 0 and nothing is written. */
+  function putCoded(about: number, bytes: number, out: Uint8Array, at: number): number {
+    if (about + (bytes >> codedGainShift) >= bytes) return 0
+    const { header, bodyLength } = coded.put()
+    const length = headerBytes(header) + bodyLength
+    if (length >= bytes) return 0
+    assert(at + length <= out.length, 'no room for the block')
+    copyBytes(bytesOf, bodyAt, bodyLength, out, writeHeader(out, at, header))
+    return length
+  }
+
   function putConstant(count: number, out: Uint8Array, at: number): number {
     assert(at + constantBytes <= out.length, 'no room for the block')
     candidate.mode = blockMode.constant
@@ -259,8 +334,12 @@ export function createCodec(module: CodecModule): Codec {
         }
         module.unpackDelta(count, width, exponent, origin, unit, decoded.step, decoded.restarts)
         break
+      case blockMode.coded:
+        decodeCoded(decoded, length)
+        break
     }
-    if (exceptions > 0 && module.patchExceptions(packedBytes(count, width), exceptions, count) === 0) {
+    const exceptionsAt = mode === blockMode.coded ? codedExceptionsAt(decoded) : packedBytes(count, width)
+    if (exceptions > 0 && module.patchExceptions(exceptionsAt, exceptions, count) === 0) {
       throw new BlockError('block has an exception beyond its rows')
     }
   }
@@ -305,7 +384,15 @@ export function createCodec(module: CodecModule): Codec {
     }
   }
 
-  return { encodeTimes, decodeTimes: decode, encodeValues, decodeValues: decode, summarizeBlock }
+  return {
+    encodeTimes,
+    encodeDenseTimes,
+    decodeTimes: decode,
+    encodeValues,
+    encodeDenseValues,
+    decodeValues: decode,
+    summarizeBlock,
+  }
 }
 
 function checkRows(rows: Float64Array, from: number, count: number): void {

@@ -40,6 +40,9 @@ export interface Kernels {
   decodeTimes(bytes: Uint8Array, at: number, length: number, out: Float64Array, outAt: number): number
   encodeValues(values: Float64Array, from: number, count: number, out: Uint8Array, at: number): number
   decodeValues(bytes: Uint8Array, at: number, length: number, out: Float64Array, outAt: number): number
+  /** The two that try harder: smaller where rows allow it, slower to write and to read. Decoded like any block. */
+  encodeDenseTimes(values: Float64Array, from: number, count: number, out: Uint8Array, at: number): number
+  encodeDenseValues(values: Float64Array, from: number, count: number, out: Uint8Array, at: number): number
   /** Replaces `into` by the summary of an encoded value block, from its header or packed form where possible. */
   summarizeBlock(bytes: Uint8Array, at: number, length: number, into: Summary): void
 

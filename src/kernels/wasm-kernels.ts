@@ -33,6 +33,9 @@ export function createWasmKernels(): Kernels {
     boundsAt: exports.boundsAt.value,
     summariesAt: exports.summariesAt.value,
     selectedAt: exports.selectedAt.value,
+    wideAt: exports.wideAt.value,
+    countsAt: exports.countsAt.value,
+    frequenciesAt: exports.frequenciesAt.value,
   }
   return { name: 'wasm', ...createCodec(module), ...createAggregates(module) }
 }

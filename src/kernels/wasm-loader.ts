@@ -28,9 +28,17 @@ export function instantiate<Exports>(
   imports: WebAssembly.ModuleImports = {},
 ): WasmInstance<Exports> {
   const memory = new WebAssembly.Memory({ initial: memoryPages, maximum: memoryPages })
-  const module = new WebAssembly.Module(decodeBase64(base64))
-  const instance = new WebAssembly.Instance(module, { env: { ...imports, memory } })
+  const instance = new WebAssembly.Instance(compiled(base64), { env: { ...imports, memory } })
   return { exports: instance.exports as Exports, memory }
+}
+
+/** Modules have no state: each is compiled once a process, however many databases there are. */
+const modules = new Map<string, WebAssembly.Module>()
+
+function compiled(base64: string): WebAssembly.Module {
+  const module = modules.get(base64) ?? new WebAssembly.Module(decodeBase64(base64))
+  modules.set(base64, module)
+  return module
 }
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {

@@ -7,7 +7,7 @@ import { bitsOf, fromBits, hostileRows } from './hostile-rows.ts'
 
 const wasm = createWasmKernels()
 const twins: readonly Kernels[] = [wasm, referenceKernels]
-const codecs = ['Times', 'Values'] as const
+const codecs = ['Times', 'Values', 'DenseTimes', 'DenseValues'] as const
 
 /** The block's bytes, encoded between guard bytes that must stay as they are. */
 function encode(kernels: Kernels, kind: (typeof codecs)[number], rows: Float64Array): Uint8Array {
@@ -26,7 +26,7 @@ function decode(kernels: Kernels, kind: (typeof codecs)[number], block: Uint8Arr
   const bytes = new Uint8Array(block.length + 20).fill(0xff)
   bytes.set(block, 7)
   const out = new Float64Array(blockRowsMax + 8).fill(42)
-  const count = kernels[`decode${kind}`](bytes, 7, block.length, out, 4)
+  const count = kernels[kind.endsWith('Times') ? 'decodeTimes' : 'decodeValues'](bytes, 7, block.length, out, 4)
   expect(out.subarray(0, 4).every(value => value === 42)).toBe(true)
   expect(out.subarray(4 + count).every(value => value === 42)).toBe(true)
   return out.slice(4, 4 + count)
@@ -126,6 +126,12 @@ describe('codec', () => {
     test('a clock that jitters by 100 ms costs 7 bits and a header', () => {
       const jittered = regular.map(time => time + Math.floor(random() * 100) * 1000)
       expect(bytesPerRow('Times', jittered)).toBeLessThan(0.95)
+    })
+    test('events at random cost their entropy and little more', () => {
+      let at = 1.7e15
+      const events = Float64Array.from({ length: rows }, () => (at += Math.round(-1e4 * Math.log(1 - random()))))
+      expect(bytesPerRow('DenseTimes', events)).toBeLessThan((Math.log2(Math.E * 1e4) / 8) * 1.03)
+      expect(bytesPerRow('Times', events)).toBeGreaterThan(2)
     })
     test('regular clocks of many series cost little more', () => {
       const series = Float64Array.from({ length: rows }, (_, i) => regular[i % 100]!)

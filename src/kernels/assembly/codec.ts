@@ -3,6 +3,7 @@
 
 export {
   valuesAt, validAt, integersAt, bodyAt, restartPositionsAt, restartValuesAt, resultsAt, boundsAt, summariesAt, selectedAt,
+  wideAt, countsAt, frequenciesAt,
 } from "./regions";
 export {
   countRuns, putRuns, checkTimes, scaleDecimals, putExceptions, scanIntegers, commonUnit, halfSums, lineResiduals,
@@ -11,4 +12,11 @@ export {
 export {
   fillConstant, expandRuns, patchExceptions, unpackFrame, unpackLine, unpackDelta, summarizePacked,
 } from "./decode";
+export {
+  spanIntegers, spanBits, measureOrders, difference, countLengths, countSymbols, splitResiduals, encodeSymbols,
+} from "./coded-encode";
+export {
+  buildDecoder, decodeSymbols, joinNarrow, joinNarrowRepeats, joinWide, patchResiduals, sumNarrow, joinSums,
+  sumWide, sumBits,
+} from "./coded";
 export { summarizeRuns, filterRows } from "./aggregate";

@@ -32,6 +32,12 @@ export const boundsAt: usize = memory.data(4 * (runsMax + 1), 16);
 export const summariesAt: usize = memory.data(5 * 8 * runsMax, 16);
 /** u32: rows that passed a filter. */
 export const selectedAt: usize = memory.data(4 * (sliceRowsMax + 4), 16);
+/** i64, of coded blocks: origin, step, base, least, greatest. */
+export const wideAt: usize = memory.data(8 * 8, 16);
+/** u32: how often something occurs, 66 kinds at most. */
+export const countsAt: usize = memory.data(4 * 66, 16);
+/** u16: how many of 256 states a symbol has; they add up to 256. */
+export const frequenciesAt: usize = memory.data(2 * 64, 16);
 
 // private to the kernel
 /** u32: unpacked values, or the low 32 bits of wide ones. */
@@ -40,6 +46,22 @@ export const lowAt: usize = memory.data(4 * (blockRowsMax + groupRows), 16);
 export const highAt: usize = memory.data(4 * (blockRowsMax + groupRows), 16);
 /** u16: rows that are exceptions. */
 export const exceptionsAt: usize = memory.data(2 * blockRowsMax, 16);
+/** i64: rows of a coded block, from the first and in units. */
+export const spannedAt: usize = memory.data(8 * blockRowsMax, 16);
+/** i32 or i64: residuals. */
+export const residualsAt: usize = memory.data(8 * (blockRowsMax + groupRows), 16);
+/** u8: symbols of the residuals. */
+export const symbolsAt: usize = memory.data(blockRowsMax + groupRows, 16);
+/** u16: rows whose residual is an outlier. */
+export const outlierRowsAt: usize = memory.data(2 * blockRowsMax, 16);
+/** u16: what coding a row put out, bits 0-7, and how many bits of it, from bit 8. */
+export const stepsAt: usize = memory.data(2 * blockRowsMax, 16);
+/** u8: symbols of the 256 states. */
+export const spreadAt: usize = memory.data(256, 16);
+/** The decoder's table: 8 bytes for each of the 256 states. */
+export const tableAt: usize = memory.data(8 * 256, 16);
+/** u16: 64 places in what follows; u8: 256 states. */
+export const encoderAt: usize = memory.data(2 * 64 + 256, 16);
 
 const powersOfTen: usize = memory.data<f64>([
   1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

@@ -26,6 +26,9 @@ import type { ColumnStatistics, NumberStatistics, TextBound } from './footer.ts'
 import type { GroupLayout } from './layout.ts'
 import { newScratch, type Scratch, writeValueBlock, writeValueList } from './scratch.ts'
 
+/** 'fast': blocks that are decoded fastest. 'dense': the smallest ones, for rows that stay for years. */
+export type Encoding = 'fast' | 'dense'
+
 export const columnFlags = { nulls: 1, nans: 2, plainStrings: 4 } as const
 
 /** Rows of a group in arrays: row i of the group is at `base + i`. */
@@ -49,8 +52,8 @@ export class ColumnEncoder {
   readonly #payload = new ByteWriter(64 * 1024)
   readonly #dictionaryCodes = new DictionaryCodes()
 
-  constructor(kernels: Kernels, zstd: Compression) {
-    this.#kernels = kernels
+  constructor(kernels: Kernels, zstd: Compression, encoding: Encoding = 'fast') {
+    this.#kernels = encoding === 'fast' ? kernels : densely(kernels)
     this.#zstd = zstd
   }
 
@@ -208,6 +211,13 @@ export class ColumnEncoder {
     return { kind: 'string', count, min: textBound(min), max: textBound(max) }
   }
 }
+
+/** The same kernels, writing dense blocks. */
+const densely = (kernels: Kernels): Kernels => ({
+  ...kernels,
+  encodeTimes: kernels.encodeDenseTimes,
+  encodeValues: kernels.encodeDenseValues,
+})
 
 /** A column of which `count` rows are present, `counts` of them in each block when not all are. */
 interface DenseColumn {

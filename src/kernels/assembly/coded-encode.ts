@@ -1,0 +1,245 @@
+// The loops of coded blocks, writing: rows to residuals, counts of their symbols for the host to decide on, and the
+// code itself. See coded.ts for what a block means.
+
+import { pack, planeBytes } from "./bitpack";
+import { spreadSymbols } from "./coded";
+import {
+  bodyAt, countsAt, encoderAt, frequenciesAt, highAt, integersAt, lowAt, outlierRowsAt, residualsAt, resultsAt,
+  spannedAt, spreadAt, stepsAt, symbolsAt, valuesAt, wideAt,
+} from "./regions";
+
+const symbolsMax: u64 = 64;
+/** An odd number has a middle. */
+const samplesMax: i32 = 31;
+
+@inline function rowAt(at: usize, row: i32): usize {
+  return at + (<usize>row << 3);
+}
+
+/** x = (integer - first integer) / unit. wide[1]: the second row's. Returns whether all fit 32 bits with their sign. */
+export function spanIntegers(count: i32, unit: f64): bool {
+  const first = load<f64>(integersAt);
+  let all: i64 = 0;
+  for (let i = 0; i < count; i++) {
+    const distance = load<f64>(rowAt(integersAt, i)) - first;
+    const x = <i64>(unit == 1 ? distance : distance / unit);
+    store<i64>(rowAt(spannedAt, i), x);
+    all |= x ^ (x >> 63);
+  }
+  store<i64>(wideAt, load<i64>(spannedAt, 8), 8);
+  return all >> 31 == 0;
+}
+
+/**
+ * x = the value's bits without the low ones that are 0 in all, in ascending order of values, minus the first's; wide[0] is
+ * the first's, wide[1] x of the second row. Returns how many bits were dropped, at most 52.
+ */
+export function spanBits(count: i32): i32 {
+  let all: u64 = 1 << 52;
+  for (let i = 0; i < count; i++) all |= load<u64>(rowAt(valuesAt, i));
+  const drop = ctz(all);
+  let first: i64 = 0;
+  for (let i = 0; i < count; i++) {
+    const bits = load<i64>(rowAt(valuesAt, i)) >> <i64>drop;
+    const x = bits ^ <i64>(<u64>(bits >> 63) >> (1 + drop));
+    if (i == 0) first = x;
+    store<i64>(rowAt(spannedAt, i), x - first);
+  }
+  store<i64>(wideAt, first);
+  store<i64>(wideAt, load<i64>(spannedAt, 8), 8);
+  return <i32>drop;
+}
+
+/** Residual of an order: x itself, its difference, or theirs. */
+@inline function residualAt(order: i32, row: i32): i64 {
+  const at = rowAt(spannedAt, row);
+  if (order == 0) return load<i64>(at);
+  if (order == 1) return load<i64>(at) - load<i64>(at - 8);
+  return load<i64>(at) - 2 * load<i64>(at - 8) + load<i64>(at - 16);
+}
+
+/** Of residuals from row 2 on; by insertion sort of a few. There are 3 rows at least. */
+@inline function sampleMedian(order: i32, count: i32): i64 {
+  const samples = min(count - 2, samplesMax);
+  for (let k = 0; k < samples; k++) {
+    const sample = residualAt(order, 2 + k * (count - 2) / samples);
+    let at = rowAt(lowAt, k);
+    for (; at > lowAt && load<i64>(at - 8) > sample; at -= 8) store<i64>(at, load<i64>(at - 8));
+    store<i64>(at, sample);
+  }
+  return load<i64>(rowAt(lowAt, samples >> 1));
+}
+
+@inline function distanceBits(residual: i64, center: i64): i64 {
+  const distance = residual - center;
+  return 64 - clz(distance < 0 ? -distance : distance);
+}
+
+/** wide[order]: median of a sample of the residuals. results[order]: bits of the residuals' distances from it, in all. */
+export function measureOrders(count: i32): void {
+  const center0 = sampleMedian(0, count), center1 = sampleMedian(1, count), center2 = sampleMedian(2, count);
+  let bits0: i64 = 0, bits1: i64 = 0, bits2: i64 = 0;
+  let x = load<i64>(spannedAt, 8);
+  let before = x - load<i64>(spannedAt);
+  for (let i = 2; i < count; i++) {
+    const next = load<i64>(rowAt(spannedAt, i));
+    const difference = next - x;
+    bits0 += distanceBits(next, center0);
+    bits1 += distanceBits(difference, center1);
+    bits2 += distanceBits(difference - before, center2);
+    x = next;
+    before = difference;
+  }
+  store<i64>(wideAt, center0);
+  store<i64>(wideAt, center1, 8);
+  store<i64>(wideAt, center2, 16);
+  store<f64>(resultsAt, <f64>bits0);
+  store<f64>(resultsAt, <f64>bits1, 8);
+  store<f64>(resultsAt, <f64>bits2, 16);
+}
+
+/** Residuals of an order. Rows that it determines take the residual of the next. wide[3], wide[4]: least, greatest. */
+export function difference(count: i32, order: i32): void {
+  if (order == 0) differ(count, 0);
+  else if (order == 1) differ(count, 1);
+  else differ(count, 2);
+}
+
+@inline function differ(count: i32, order: i32): void {
+  let least = residualAt(order, order), greatest = least;
+  for (let i = 0; i < order; i++) store<i64>(rowAt(residualsAt, i), least);
+  for (let i = order; i < count; i++) {
+    const residual = residualAt(order, i);
+    store<i64>(rowAt(residualsAt, i), residual);
+    least = min(least, residual);
+    greatest = max(greatest, residual);
+  }
+  store<i64>(wideAt, least, 24);
+  store<i64>(wideAt, greatest, 32);
+}
+
+/** counts[b], b 0 to 64: residuals whose distance from wide[2] takes b bits. */
+export function countLengths(count: i32): void {
+  memory.fill(countsAt, 0, 66 * 4);
+  const center = load<i64>(wideAt, 16);
+  for (let i = 0; i < count; i++) {
+    const at = countsAt + (<usize>distanceBits(load<i64>(rowAt(residualsAt, i)), center) << 2);
+    store<u32>(at, load<u32>(at) + 1);
+  }
+}
+
+/** counts[s], s 0 to 63: residuals of symbol s = (residual - wide[2]) >> shift. counts[64]: those beyond; counts[65]: zeros, not counted else. */
+export function countSymbols(count: i32, shift: i32): void {
+  memory.fill(countsAt, 0, 66 * 4);
+  const base = load<i64>(wideAt, 16);
+  for (let i = 0; i < count; i++) {
+    const residual = load<i64>(rowAt(residualsAt, i));
+    const symbol = residual == 0 ? 65 : min<u64>(<u64>(residual - base) >> shift, symbolsMax);
+    const at = countsAt + (<usize>symbol << 2);
+    store<u32>(at, load<u32>(at) + 1);
+  }
+}
+
+/**
+ * Splits residuals into symbols and low bits; wide[2] is the base. `first` 1: a residual of 0 is symbol 0, without low bits.
+ * A residual whose symbol is not below `symbols` is an outlier and gets the symbol `filler`. Packs the low bits to the
+ * body, outliers after them. counts: how often each symbol occurs. results: residuals with low bits, outliers.
+ */
+export function splitResiduals(count: i32, shift: i32, symbols: i32, first: i32, filler: i32, wide: bool): void {
+  const base = load<i64>(wideAt, 16);
+  const mask: u64 = (<u64>1 << shift) - 1;
+  memory.fill(countsAt, 0, 66 * 4);
+  let packed = 0, outliers = 0;
+  for (let i = 0; i < count; i++) {
+    const residual = load<i64>(rowAt(residualsAt, i));
+    const distance = <u64>(residual - base);
+    let symbol = <u64>first + (distance >> shift);
+    let low = distance & mask;
+    if (first == 1 && residual == 0) symbol = 0;
+    else if (symbol >= <u64>symbols) {
+      store<u16>(outlierRowsAt + (<usize>outliers << 1), <u16>i);
+      outliers++;
+      symbol = <u64>filler;
+      low = 0;
+    }
+    store<u8>(symbolsAt + <usize>i, <u8>symbol);
+    const counted = countsAt + (<usize>symbol << 2);
+    store<u32>(counted, load<u32>(counted) + 1);
+    if (symbol < <u64>first) continue;
+    store<u32>(lowAt + (<usize>packed << 2), <u32>low);
+    store<u32>(highAt + (<usize>packed << 2), <u32>(low >> 32));
+    packed++;
+  }
+  pack(lowAt, bodyAt, packed, min(shift, 32));
+  let to = bodyAt + <usize>planeBytes(packed, min(shift, 32));
+  if (shift > 32) {
+    pack(highAt, to, packed, shift - 32);
+    to += <usize>planeBytes(packed, shift - 32);
+  }
+  memory.copy(to, outlierRowsAt, <usize>outliers << 1);
+  to += <usize>outliers << 1;
+  for (let k = 0; k < outliers; k++) {
+    const residual = load<i64>(rowAt(residualsAt, <i32>load<u16>(outlierRowsAt + (<usize>k << 1))));
+    if (wide) store<i64>(to + (<usize>k << 3), residual);
+    else store<i32>(to + (<usize>k << 2), <i32>residual);
+  }
+  store<f64>(resultsAt, <f64>packed);
+  store<f64>(resultsAt, <f64>outliers, 8);
+}
+
+/** For x from f to 2 f - 1 of a symbol, the state it stands for: at begin + x - f of the table, begins as the symbols follow. */
+function buildEncoder(symbols: i32): void {
+  spreadSymbols(symbols);
+  let begin = 0;
+  for (let symbol = 0; symbol < symbols; symbol++) {
+    store<u16>(encoderAt + (<usize>symbol << 1), <u16>begin);
+    begin += <i32>load<u16>(frequenciesAt + (<usize>symbol << 1));
+  }
+  for (let state = 0; state < 256; state++) {
+    const next = encoderAt + (<usize>load<u8>(spreadAt + <usize>state) << 1);
+    const at = <usize>load<u16>(next);
+    store<u16>(next, <u16>(at + 1));
+    store<u8>(encoderAt + 128 + at, <u8>state);
+  }
+  begin = 0;
+  for (let symbol = 0; symbol < symbols; symbol++) {
+    store<u16>(encoderAt + (<usize>symbol << 1), <u16>begin);
+    begin += <i32>load<u16>(frequenciesAt + (<usize>symbol << 1));
+  }
+}
+
+/** Writes the symbols' stream at `offset` of the body; returns its bytes. Coded backwards, so that it is read forwards. */
+export function encodeSymbols(count: i32, offset: i32, symbols: i32): i32 {
+  buildEncoder(symbols);
+  // the six states, that of row i in byte i mod 6; they begin, and so the decoder's end, at 0
+  store<u64>(lowAt, 0);
+  let stateAt = lowAt + <usize>(count % 6);
+  for (let i = count - 1; i >= 0; i--) {
+    if (stateAt == lowAt) stateAt += 6;
+    stateAt--;
+    const symbol = <usize>load<u8>(symbolsAt + <usize>i);
+    const frequency = <u32>load<u16>(frequenciesAt + (symbol << 1));
+    const state: u32 = 256 + <u32>load<u8>(stateAt);
+    let bits: u32 = clz<u32>(frequency) - clz<u32>(state);
+    if (state >> bits < frequency) bits--;
+    store<u16>(stepsAt + (<usize>i << 1), <u16>((state & ((1 << bits) - 1)) | (bits << 8)));
+    const slot = <usize>load<u16>(encoderAt + (symbol << 1)) + <usize>((state >> bits) - frequency);
+    store<u8>(stateAt, load<u8>(encoderAt + 128 + slot));
+  }
+  const from = bodyAt + <usize>offset;
+  store<u64>(from, load<u64>(lowAt));
+  let to = from + 6;
+  let waiting: u64 = 0, length: u64 = 0;
+  for (let i = 0; i < count; i++) {
+    const step = <u64>load<u16>(stepsAt + (<usize>i << 1));
+    waiting |= (step & 255) << length;
+    length += step >> 8;
+    if (length < 32) continue;
+    store<u32>(to, <u32>waiting);
+    to += 4;
+    waiting >>= 32;
+    length -= 32;
+  }
+  store<u32>(to, <u32>waiting);
+  return <i32>(to - from) + <i32>((length + 7) >> 3);
+}
