@@ -9,7 +9,7 @@ import { createWasmKernels } from '../src/kernels/wasm-kernels.ts'
 import { nodePorts } from '../src/lib/node/ports.ts'
 import { Catalog } from '../src/storage/catalog/catalog.ts'
 import { loadSeriesHasher } from '../src/storage/catalog/identity.ts'
-import { ChunkPool } from '../src/storage/memtable/chunk-memory.ts'
+import { ChunkMemory, ChunkPool } from '../src/storage/memtable/chunk-memory.ts'
 import { Memtable } from '../src/storage/memtable/memtable.ts'
 import { SegmentWriter } from '../src/storage/segment/encode.ts'
 import { hostTags, randomWalk } from './dataset.ts'
@@ -60,10 +60,11 @@ const cpuMs = (): number => {
 const pool = new ChunkPool()
 const best = { append: Infinity, sort: Infinity, encode: Infinity, slice: Infinity }
 for (let round = 0; round < rounds; round++) {
-  const memtable = new Memtable({ duplicates: 'last', pool })
+  const memory = new ChunkMemory(pool)
+  const memtable = new Memtable({ duplicates: 'last', memory })
   let rows = 0
   let append = 0
-  for (; memtable.byteLength < memtableBytes; rows += batchRows) {
+  for (; memory.bytes < memtableBytes; rows += batchRows) {
     const batch = batchFrom(rows)
     const started = cpuMs()
     memtable.append(batch, rows + 1)
@@ -88,7 +89,7 @@ for (let round = 0; round < rounds; round++) {
   encode -= cpuMs()
   writer.finish()
   encode += cpuMs()
-  memtable.release()
+  memory.release()
   const took = { append: (append * 1e6) / rows, sort: (sort * 1e6) / rows, encode: (encode * 1e6) / rows, slice }
   for (const part of ['append', 'sort', 'encode', 'slice'] as const) best[part] = Math.min(best[part], took[part])
 }

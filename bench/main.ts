@@ -15,6 +15,7 @@ import { duckdbAvailable } from './duckdb.ts'
 import { machine, print, type Result } from './harness.ts'
 import { ingestBench } from './ingest.ts'
 import { queriesBench } from './queries.ts'
+import { recoveryBench } from './recovery.ts'
 import { streamingBench } from './streaming.ts'
 
 const { values: options } = parseArgs({
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<Result[]>>> = {
   ingest: () => ingestBench(cpuDataset(Number(options.points), 1000)),
   queries: () => queriesBench(Number(options.points)),
   streaming: () => streamingBench(Number(options.rows)),
+  recovery: () => recoveryBench(),
 }
 const chosen = options.only === undefined ? Object.keys(benches) : [options.only]
 

@@ -53,6 +53,7 @@ function versionOf(seriesCount: number, rowsPerSeries: number): Version {
   )
   return {
     lsn: 1,
+    horizonUs: () => -Infinity,
     release() {},
     pieces({ fromUs, toUs, series }) {
       const pieces: Piece[] = []

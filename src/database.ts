@@ -15,36 +15,37 @@ import {
   concatMap,
   defer,
   EMPTY,
-  endWith,
-  exhaustMap,
-  filter,
   first,
   ignoreElements,
   Observable,
   of,
   ReplaySubject,
-  type SchedulerLike,
   Subject,
   Subscription,
   throwError,
-  timer,
 } from 'rxjs'
+import { catalogAnnouncer } from './catalog-announcer.ts'
+import { flushPorts } from './flush-ports.ts'
 import { type IngestEngine, ingestSource, openIngestStream } from './ingest-source.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
 import { createPermits, type Permits } from './lib/permits.ts'
 import type { Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
-import { type FlushPorts, type FreezeReason, flush, freezes } from './pipeline/flush.ts'
+import { type Maintenance, startMaintenance } from './maintenance.ts'
+import { frozenMax, type MemoryRelief, memoryRelief } from './memory-relief.ts'
+import { type FreezeReason, flush, freezes } from './pipeline/flush.ts'
 import { completes, type IngestPorts, ingest } from './pipeline/ingest.ts'
 import { portScheduler } from './pipeline/scheduler.ts'
+import { soonAfter, syncs } from './pipeline/upkeep.ts'
 import { createQueryEngine, type QueryEngine } from './query-engine.ts'
-import { openStorage, type Storage } from './recovery.ts'
+import { openStorage, type Storage, type StorageOptions } from './recovery.ts'
 import { listSeries, seriesWithTags } from './series-listing.ts'
+import { createSnapshots, type Snapshots } from './snapshots.ts'
 import { permitStatistics, storageStatistics } from './statistics.ts'
 import type { FrozenLayers } from './storage/memtable/layers.ts'
 import { NdjsonReader } from './storage/rows/ndjson-reader.ts'
 import { ObjectReader } from './storage/rows/object-reader.ts'
-import { type Deletion, tombstoneSeriesMax, tombstonesMax } from './storage/tombstones/tombstones.ts'
+import { type Deletion, tooManyTombstones } from './storage/tombstones/tombstones.ts'
 import type { Lsn, RowBatch } from './storage/types.ts'
 import { encodeDeletion } from './storage/wal/delete-frame.ts'
 import { encodeRowBatches } from './storage/wal/row-frame.ts'
@@ -53,6 +54,8 @@ import { type Completion, complete } from './sydraql/editor/complete.ts'
 import { type Diagnostic, diagnose } from './sydraql/editor/diagnose.ts'
 import type {
   Committed,
+  CompactionOptions,
+  CompactionReport,
   Database,
   DatabaseStatistics,
   EngineEvent,
@@ -66,20 +69,19 @@ import type {
   QueryResult,
   SeriesInfo,
   Value,
+  VerifyOptions,
+  VerifyResult,
 } from './types.ts'
+import { verifyOpen, verifyResult } from './verify.ts'
 import { createWrites } from './writes.ts'
 
 /** Row batches that become one commit, in bytes of columns. */
 const groupBytesMax = 8 * 2 ** 20
-/** Catalog records in one WAL frame, in bytes: series may be announced faster than they are written. */
-const frameCatalogBytesMax = 16 * 2 ** 20
 /**
  * How soon new series are in the catalog's own log. Only then rows are not lost with a damaged WAL frame that announced
  * their series.
  */
 const catalogLogDelayMs = 1000
-/** Frozen memtables between ingest and the flush. */
-const frozenMax = 2
 /** Past events that a new subscriber of `events$` still gets, recovery's among them. */
 const eventsReplayMax = 64
 /** A full disk is waited for: its writers are told, and the rows of the memtables are in the WAL. */
@@ -92,9 +94,9 @@ interface Submission {
   refuse(error: SydraError): void
 }
 
-export async function openDatabase(settings: Settings, ports: Ports): Promise<Database> {
+export async function openDatabase(settings: Settings, ports: Ports, options?: StorageOptions): Promise<Database> {
   const events = new ReplaySubject<EngineEvent>(eventsReplayMax)
-  const storage = await openStorage(settings, ports, event => events.next(event))
+  const storage = await openStorage(settings, ports, event => events.next(event), options)
   return new Engine(settings, ports, storage, events)
 }
 
@@ -107,7 +109,16 @@ class Engine implements Database {
   readonly #ports: Ports
   readonly #storage: Storage
   readonly #queries: QueryEngine
+  readonly #snapshots: Snapshots
+  readonly #maintenance: Maintenance
+  readonly snapshot: Database['snapshot']
+  readonly snapshots: Database['snapshots']
+  readonly restore: Database['restore']
+  readonly diff: Database['diff']
+  readonly removeSnapshot: Database['removeSnapshot']
+  readonly gc: Database['gc']
   readonly #permits: Permits
+  readonly #memory: MemoryRelief
   readonly #ingestEngine: IngestEngine
 
   readonly #events: Subject<EngineEvent>
@@ -116,6 +127,7 @@ class Engine implements Database {
   #watchers = 0
   readonly #submissions = new Subject<Submission>()
   readonly #flushRequests = new Subject<void>()
+  readonly #shortages = new Subject<void>()
   readonly #frozen = new Subject<FrozenLayers>()
   /** After each flush and each failed try, and when there will be none any more. */
   readonly #flushed = new Subject<void>()
@@ -125,11 +137,10 @@ class Engine implements Database {
   #closing: Promise<void> | undefined
   #ingestDone: Promise<void>
   #firstRowMs = 0
-  #catalogSequence = 0
   #flushedLsn: Lsn
   /** Why the last try of a flush that goes on trying failed. */
   #flushProblem: SydraError | undefined
-  readonly #counts = { commits: 0, flushes: 0, rows: 0, rejected: 0, bytes: 0 }
+  readonly #counts = { commits: 0, flushes: 0, earlyFlushes: 0, rows: 0, rejected: 0, bytes: 0 }
 
   constructor(settings: Settings, ports: Ports, storage: Storage, events: Subject<EngineEvent>) {
     this.dataDir = settings.dataDir
@@ -146,6 +157,8 @@ class Engine implements Database {
     })
     this.events$ = events.asObservable()
     this.#permits = createPermits(settings.ingest.inFlightMaxBytes, settings.ingest.waitingMax)
+    const freeze = (): void => this.#shortages.next()
+    this.#memory = memoryRelief({ settings, storage, permits: this.#permits, timers: ports.timers, freeze })
     const submit = (batch: RowBatch, deletion?: Deletion): Promise<Lsn> =>
       new Promise((accept, refuse) => {
         if (this.#closing === undefined) this.#submissions.next({ batch, deletion, accept, refuse })
@@ -155,8 +168,24 @@ class Engine implements Database {
       this.#assertOpen()
       if (this.#readOnly !== undefined) throw this.#readOnly
     }
+    this.#snapshots = createSnapshots({
+      ports,
+      storage,
+      admit,
+      flush: () => this.#flushAll(),
+      letWritersGo: () => this.#flushed.next(),
+      emit: event => events.next(event),
+    })
+    ;({
+      snapshot: this.snapshot,
+      snapshots: this.snapshots,
+      restore: this.restore,
+      diff: this.diff,
+      removeSnapshot: this.removeSnapshot,
+      gc: this.gc,
+    } = this.#snapshots)
     const writes = createWrites({ permits: this.#permits, admit, storage, submit })
-    this.#queries = createQueryEngine(settings, ports, storage, writes)
+    this.#queries = createQueryEngine(settings, ports, storage, writes, this.#snapshots.pin)
     this.#ingestEngine = {
       permits: this.#permits,
       ndjsonReader: options => new NdjsonReader(storage.rowWriter, options),
@@ -170,6 +199,8 @@ class Engine implements Database {
       soon: task => ports.timers.soon(task),
     }
     this.#ingestDone = this.#wire()
+    const refusal = () => this.#readOnly ?? (this.#closing === undefined ? undefined : shuttingDown())
+    this.#maintenance = startMaintenance({ settings, ports, storage, events, refusal })
   }
 
   // ---- the public face --------------------------------------------------------------------------------------------
@@ -196,7 +227,7 @@ class Engine implements Database {
   }
 
   complete(text: string, offset: number): Completion {
-    return complete(text, offset, this.#storage.catalog)
+    return complete(text, offset, this.#storage.catalog, this.#snapshots.names)
   }
 
   diagnose(text: string): Diagnostic[] {
@@ -214,6 +245,11 @@ class Engine implements Database {
   async flush(): Promise<void> {
     this.#assertOpen()
     await this.#flushAll()
+  }
+
+  async compact(options: CompactionOptions = {}): Promise<CompactionReport> {
+    await this.flush()
+    return this.#maintenance.compact(options)
   }
 
   async #flushAll(): Promise<void> {
@@ -238,14 +274,23 @@ class Engine implements Database {
     return true
   }
 
+  verify(options: VerifyOptions = {}): VerifyResult {
+    this.#assertOpen()
+    const isClosing = (): boolean => this.#closing !== undefined
+    return verifyResult(verifyOpen(this.#ports, this.dataDir, this.#storage, options, isClosing), this.#ports)
+  }
+
   stats(): DatabaseStatistics {
-    const { commits, flushes, rows, rejected, bytes } = this.#counts
+    const { commits, flushes, earlyFlushes, rows, rejected, bytes } = this.#counts
     return {
       ...storageStatistics(this.#storage),
       ingest: { rows, rejected, bytes, ...permitStatistics(this.#permits) },
       queries: this.#queries.counts(),
+      ...this.#maintenance.stats(),
       commits,
       flushes,
+      earlyFlushes,
+      memory: this.#memory.stats(),
       readOnly: this.#readOnly !== undefined,
     }
   }
@@ -284,14 +329,20 @@ class Engine implements Database {
 
     this.#subscriptions.add(
       freezes(
-        { committed: this.#committed, requests: this.#flushRequests },
+        { committed: this.#committed, requests: this.#flushRequests, shortages: this.#shortages },
         memtable,
         this.#settings,
         scheduler,
       ).subscribe(reason => this.#freeze(reason)),
     )
+    const ports = flushPorts({
+      storage: this.#storage,
+      clock,
+      walKeepBytes: this.#settings.walKeepBytes,
+      isTransient: error => this.#waitsForRoom(error),
+    })
     this.#subscriptions.add(
-      flush(this.#frozen, this.#flushPorts(), flushSettings, scheduler).subscribe({
+      flush(this.#frozen, ports, flushSettings, scheduler).subscribe({
         next: ({ frozen, segments, elapsedMs }) => {
           this.#counts.flushes++
           this.#flushedLsn = frozen.maxLsn
@@ -311,21 +362,17 @@ class Engine implements Database {
         },
       }),
     )
+    const isUnlogged = (): boolean => catalog.sequence > catalog.logged
     this.#subscriptions.add(
-      this.#committed
-        .pipe(
-          filter(() => catalog.sequence > catalog.logged),
-          exhaustMap(() =>
-            timer(catalogLogDelayMs, scheduler).pipe(concatMap(() => completes(() => this.#logCatalog()))),
-          ),
-        )
-        .subscribe(),
+      soonAfter(this.#committed, isUnlogged, () => this.#logCatalog(), catalogLogDelayMs, scheduler).subscribe(),
     )
     if (this.#settings.fsync === 'interval') {
+      const { wal } = this.#storage
+      const port = { isBehind: () => wal.durableLsn < wal.lastLsn, sync: () => wal.sync() }
       this.#subscriptions.add(
-        this.#committed
-          .pipe(exhaustMap(() => this.#syncLater(scheduler)))
-          .subscribe({ error: error => this.#turnReadOnly(error) }),
+        syncs(this.#committed, port, this.#settings.fsyncIntervalMs, scheduler).subscribe({
+          error: error => this.#turnReadOnly(error),
+        }),
       )
     }
     return ingestDone
@@ -341,20 +388,10 @@ class Engine implements Database {
     }
   }
 
-  /** Syncs the WAL after the interval, and again while there is something that was written meanwhile. */
-  #syncLater(scheduler: SchedulerLike): Observable<never> {
-    const { wal } = this.#storage
-    return timer(this.#settings.fsyncIntervalMs, scheduler).pipe(
-      concatMap(() => completes(() => wal.sync())),
-      endWith(undefined),
-      concatMap(() => (wal.durableLsn < wal.lastLsn ? this.#syncLater(scheduler) : EMPTY)),
-    )
-  }
-
   #ingestPorts(): IngestPorts {
     const { versions, wal, catalog } = this.#storage
-    const full = (): boolean =>
-      versions.frozen.length >= frozenMax && versions.active.isFull(this.#settings.memtableMaxBytes)
+    const announcer = catalogAnnouncer(this.#storage)
+    const full = (): boolean => this.#snapshots.holdsWriters || this.#memory.isFull()
     return {
       room: () =>
         defer(() => {
@@ -368,50 +405,17 @@ class Engine implements Database {
         }),
       append: (batches, deletion) => {
         if (deletion === undefined)
-          return of(wal.append(walFrameTypes.rows, encodeRowBatches(this.#announce(), batches)))
+          return of(wal.append(walFrameTypes.rows, encodeRowBatches(announcer.announce(), batches)))
         if (!versions.tombstones.hasRoomFor(deletion)) return throwError(tooManyTombstones)
-        return of(wal.append(walFrameTypes.delete, encodeDeletion(this.#announce(), deletion)))
+        return of(wal.append(walFrameTypes.delete, encodeDeletion(announcer.announce(), deletion)))
       },
       sync: () => (this.#settings.fsync === 'always' ? completes(() => wal.sync()) : EMPTY),
       apply: (lsn, batches, deletion) => {
-        catalog.confirm(this.#catalogSequence)
+        announcer.confirm()
         if (versions.active.isEmpty) this.#firstRowMs = this.#ports.clock.monotonicMs()
         if (deletion === undefined) versions.apply(lsn, batches)
         else versions.delete(lsn, deletion, catalog.metricAt(deletion.metric))
       },
-    }
-  }
-
-  /** What the catalog has new, for the next frame. More than a frame has room for goes ahead in frames without rows. */
-  #announce(): Uint8Array {
-    const { wal, catalog } = this.#storage
-    let from = catalog.confirmed
-    let upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
-    while (upTo < catalog.sequence) {
-      wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), []))
-      from = upTo
-      upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
-    }
-    this.#catalogSequence = upTo
-    return catalog.pendingSince(from, upTo)
-  }
-
-  #flushPorts(): FlushPorts<FrozenLayers> {
-    const { writeSegments, commitFlush, wal, versions, openSegments } = this.#storage
-    return {
-      publish: frozen => defer(() => writeSegments(frozen)),
-      commit: (frozen, segments) =>
-        completes(async () => {
-          const live = await commitFlush(frozen, segments)
-          versions.flushed(frozen, openSegments(segments), live)
-        }),
-      releaseWal: lsn =>
-        defer(() => {
-          wal.releaseUpTo(lsn, { bytesMax: this.#settings.walKeepBytes, msMax: Number.POSITIVE_INFINITY })
-          return EMPTY
-        }),
-      isTransient: error => this.#waitsForRoom(error),
-      nowMs: () => this.#ports.clock.monotonicMs(),
     }
   }
 
@@ -427,6 +431,7 @@ class Engine implements Database {
       const deleted = { ...deletion, metric: this.#storage.catalog.metricAt(deletion.metric).name }
       this.#committed.next({ kind: 'delete', lsn, batches: [], rows: 0, deleted })
     }
+    this.#memory.committed()
     for (const { batch, accept } of group) {
       if (!watched) this.#storage.rowWriter.recycle(batch)
       accept(lsn)
@@ -434,10 +439,12 @@ class Engine implements Database {
   }
 
   /** Without a place in the flush the memtable grows on; the next commit asks again. */
-  #freeze(_reason: FreezeReason): void {
+  #freeze(reason: FreezeReason): void {
     if (this.#readOnly !== undefined || this.#storage.versions.frozen.length >= frozenMax) return
     const frozen = this.#storage.versions.freeze()
-    if (frozen !== undefined) this.#frozen.next(frozen)
+    if (frozen === undefined) return
+    if (reason === 'memory') this.#counts.earlyFlushes++
+    this.#frozen.next(frozen)
   }
 
   /** What a writer is told; a poisoned WAL makes the database read-only. */
@@ -459,6 +466,7 @@ class Engine implements Database {
   }
 
   async #close(): Promise<void> {
+    await Promise.all([this.#snapshots.close(), this.#maintenance.close()])
     this.#submissions.complete()
     await this.#ingestDone
     if (this.#readOnly === undefined) {
@@ -483,12 +491,5 @@ class Engine implements Database {
     if (this.#closing !== undefined) throw shuttingDown()
   }
 }
-
-const tooManyTombstones = (): SydraError =>
-  new SydraError(
-    'overloaded',
-    `${tombstonesMax} deletes, or deletes of ${tombstoneSeriesMax} listed series, still hide rows in segments`,
-    { hint: 'delete larger ranges, or all series of a metric, in one statement' },
-  )
 
 const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')

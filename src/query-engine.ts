@@ -5,13 +5,14 @@
  * Invariants:
  * 1. A started query holds its version and its temporary files until its run ends (`query-run.ts`).
  * 2. Prepared queries are kept by text, `preparedMax` of them, the least recently used going first; one made with an older
- *    schema is made anew. The plan of one without parameters and `now()` is kept with it.
+ *    schema is made anew. With it goes the template of its plan (`sydraql/template.ts`).
  * 3. A write begins with the first pull and is never undone: who stops reading then does not learn how it went.
  */
 import { rowCount } from './columnar/batch.ts'
 import { SydraError } from './lib/errors.ts'
 import type { Ports } from './lib/ports.ts'
 import { type Settings, settingNames } from './lib/settings.ts'
+import { megabytes } from './lib/text.ts'
 import { execute } from './operators/execute.ts'
 import type { ExecutionContext, OperatorStatistics } from './operators/operator.ts'
 import { catalogTables } from './operators/show.ts'
@@ -20,8 +21,10 @@ import { values } from './operators/values.ts'
 import { analysis, explanation } from './query-explain.ts'
 import { createQueryResult, type QueryRun } from './query-result.ts'
 import { createRuns, round, type Work } from './query-run.ts'
+import { pinVersions } from './query-versions.ts'
 import type { Storage } from './recovery.ts'
 import { newReadStatistics } from './storage/read-statistics.ts'
+import type { Version } from './storage/types.ts'
 import { type Bound, bind } from './sydraql/bind.ts'
 import { bindWrite } from './sydraql/bind-write.ts'
 import { type Prepared, prepare } from './sydraql/prepare.ts'
@@ -51,19 +54,28 @@ export interface Writes {
   delete(write: DeleteWrite): Promise<number>
 }
 
-export function createQueryEngine(settings: Settings, ports: Ports, storage: Storage, writes: Writes): QueryEngine {
+/** `pinPast`: what a reader sees as of a snapshot. */
+export function createQueryEngine(
+  settings: Settings,
+  ports: Ports,
+  storage: Storage,
+  writes: Writes,
+  pinPast: (ref: string) => Version,
+): QueryEngine {
   const { clock, timers } = ports
-  const { catalog, versions, kernels, duplicates } = storage
+  const { catalog, versions, kernels, duplicates, memory } = storage
   const { memoryMaxBytes, spillMaxBytes, requireTimeRange } = settings.query
   const temporaryFiles =
     settings.dataDir === ':memory:' || spillMaxBytes === 0
       ? undefined
       : spillSpace(ports.files, settings.dataDir, { memoryMaxBytes, bytesMax: spillMaxBytes })
+  const disabledRules: ReadonlySet<string> = new Set(settings.rollups.enabled ? [] : ['rollup'])
   const cache = new Map<string, Prepared>()
   const runs = createRuns(ports)
   let closed = false
   const tables = catalogTables(catalog, {
-    segments: () => versions.segments.map(segment => segment.meta),
+    segments: () => versions.segments.flatMap(({ meta }) => (meta.rollup === undefined ? meta : [])),
+    rollups: () => versions.segments.filter(({ meta }) => meta.rollup !== undefined),
     settings: () => settingNames.map(({ name, path }) => [name, settingText(settings, path)] as const),
   })
 
@@ -91,7 +103,7 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
       const { parse, analyze } = isCached ? nothingElapsed : prepared.elapsedMs
       const abort = new AbortController()
       const boundMs = clock.monotonicMs()
-      const makeWork = workOf(prepared, params, startedMs, abort.signal)
+      const makeWork = workOf(prepared, params, startedMs, abort)
       const plannedMs = clock.monotonicMs()
       const work = makeWork()
       return runs.begin(work, {
@@ -112,14 +124,14 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
     prepared: Prepared,
     params: QueryParameters,
     startedMs: number,
-    signal: AbortSignal,
+    abort: AbortController,
   ): (() => Work) => {
     if (prepared.statement === 'insert' || prepared.statement === 'delete') {
       const write = bindWrite(prepared, params, clock.nowUs())
-      return () => writing(prepared, write, signal)
+      return () => writing(prepared, write, abort.signal)
     }
     const bound = bind(prepared, params, clock.nowUs(), { requireTimeRange })
-    return () => reading(prepared, bound, startedMs, signal)
+    return () => reading(prepared, bound, startedMs, abort)
   }
 
   const writing = ({ schema }: Prepared, write: Write, signal: AbortSignal): Work => {
@@ -140,13 +152,18 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
     }
   }
 
-  const reading = (prepared: Prepared, bound: Bound, startedMs: number, signal: AbortSignal): Work => {
-    const version = versions.pin()
+  const reading = (prepared: Prepared, bound: Bound, startedMs: number, abort: AbortController): Work => {
+    const { signal } = abort
+    const pin = () => versions.pin(() => abort.abort(snapshotExpired(settings)))
+    const pinned = pinVersions(bound.plan, prepared.text, { pin, pinPast })
+    const { version, versionAt } = pinned
     const read = newReadStatistics()
     const operators: OperatorStatistics[] = []
     const spill = temporaryFiles?.open(signal)
+    const sharedMemory = memory.openQuery()
     const context: ExecutionContext = {
       version,
+      versionAt,
       catalog,
       kernels,
       clock,
@@ -154,18 +171,20 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
       signal,
       batchRows,
       memoryMaxBytes,
+      sharedMemory,
       spill,
       duplicates,
       read,
       operators,
     }
     const release = (): void => {
-      version.release()
+      pinned.release()
+      sharedMemory.close()
       spill?.close()
     }
     try {
       const { explain } = prepared
-      const running = execute(bound.plan, context, { tables })
+      const running = execute(bound.plan, context, { tables, disabledRules })
       const work = { schema: prepared.schema, read, operators, release }
       if (explain === undefined) return { ...work, open: () => running.stream }
       if (!explain.analyze)
@@ -187,6 +206,7 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
             statistics: { ...all, rows_emitted: rows, elapsed_ms },
             memoryPeakBytes: running.memoryPeakBytes(),
             spilledBytes: spill?.writtenBytes ?? 0,
+            rollupBuckets: read.rollups ?? new Map(),
           }
           yield* values(analysis(ran, explain.format))
         },
@@ -218,9 +238,23 @@ export function createQueryEngine(settings: Settings, ports: Ports, storage: Sto
 const nothingElapsed = { parse: 0, analyze: 0 }
 const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')
 
+const snapshotExpired = ({ memLimitBytes }: Settings): SydraError =>
+  new SydraError(
+    'snapshot_expired',
+    `memory that the query still read is needed: all of mem_limit_bytes (${megabytes(memLimitBytes)}) is taken`,
+    {
+      hint: 'read its rows without long pauses, run fewer queries at once, or raise mem_limit_bytes',
+    },
+  )
+
 /** Secrets are not shown. */
 function settingText(settings: Settings, path: readonly string[]): string | null {
   const value = path.reduce<unknown>((object, key) => (object as Record<string, unknown>)[key], settings)
   if (path[0] === 'authToken') return value === '' ? '' : '(set)'
+  if (Array.isArray(value)) return value.join(',')
+  if (typeof value === 'object')
+    return Object.entries(value ?? {})
+      .map(pair => pair.join('='))
+      .join(',')
   return value === undefined ? null : String(value)
 }

@@ -8,6 +8,7 @@
  *   blocks: 9 read, 0 pruned
  */
 import type { OperatorActual, PlanDescription } from './operators/execute.ts'
+import { rollupWidthName } from './storage/rollup/widths.ts'
 import type { Bound } from './sydraql/bind.ts'
 import { explainJson, explainText } from './sydraql/explain.ts'
 import type { ValuesNode } from './sydraql/plan.ts'
@@ -31,6 +32,8 @@ export interface Analysis {
   /** The most that sorts, groups and windows held at once. */
   readonly memoryPeakBytes: number
   readonly spilledBytes: number
+  /** Buckets of rollups that were read, by width in µs. */
+  readonly rollupBuckets: ReadonlyMap<number, number>
 }
 
 /** The rows of `explain analyze`, of a query that has run. */
@@ -38,8 +41,13 @@ export function analysis(ran: Analysis, format: Format): ValuesNode {
   const { bound, operators, statistics } = ran
   if (format === 'json') {
     const { operators: _, trace_id: __, ...counts } = statistics
-    const { memoryPeakBytes, spilledBytes } = ran
-    const totals = { ...counts, memory_peak_bytes: memoryPeakBytes, spilled_bytes: spilledBytes }
+    const { memoryPeakBytes, spilledBytes, rollupBuckets } = ran
+    const totals = {
+      ...counts,
+      rollup_buckets: Object.fromEntries(byWidth(rollupBuckets)),
+      memory_peak_bytes: memoryPeakBytes,
+      spilled_bytes: spilledBytes,
+    }
     const rules = { rules: bound.firedRules, operator_rules: rulesOf(operators) }
     return answer([JSON.stringify({ operators: asJson(operators), ...rules, stats: totals })])
   }
@@ -52,12 +60,21 @@ export function analysis(ran: Analysis, format: Format): ValuesNode {
     `segments: ${statistics.segments_scanned} read, ${statistics.segments_pruned} pruned`,
     `bytes: ${statistics.bytes_read} read, ${ran.spilledBytes} spilled`,
     `memory: ${ran.memoryPeakBytes} bytes at most`,
-    `rollup: ${statistics.rollup ?? 'none'}`,
+    `rollup: ${rollupText(ran.rollupBuckets)}`,
     `rules: ${bound.firedRules.join(', ') || 'none'}`,
     `operator rules: ${rulesOf(operators).join(', ') || 'none'}`,
     `elapsed: ${steps.join(', ')}`,
   ])
 }
+
+/** Coarsest first. */
+const byWidth = (buckets: ReadonlyMap<number, number>): [width: string, buckets: number][] =>
+  [...buckets].sort(([a], [b]) => b - a).map(([widthUs, count]) => [rollupWidthName(widthUs), count])
+
+const rollupText = (buckets: ReadonlyMap<number, number>): string =>
+  byWidth(buckets)
+    .map(([width, count]) => `${counted(count, 'bucket')} of ${width}`)
+    .join(', ') || 'none'
 
 const answer = (lines: readonly string[]): ValuesNode => ({
   kind: 'values',

@@ -5,12 +5,15 @@
  * 1. Every run that was begun ends: its work is released, its timer stopped and it is counted, whether its reader finished,
  *    stopped early, failed, ran out of time, or the database closed.
  * 2. A run whose stream is never pulled holds its work until it is closed: `QueryResult` pulls or closes it.
+ * 3. A reader that has stopped pulling holds nothing beyond its timeout, its own abort or the closing of the database: the
+ *    run ends then, and a pull that comes later is told why.
  */
 import { type Batch, rowCount, type Schema } from './columnar/batch.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
 import type { Ports } from './lib/ports.ts'
 import type { BatchStream, OperatorStatistics } from './operators/operator.ts'
 import type { QueryRun } from './query-result.ts'
+import { rollupWidthName } from './storage/rollup/widths.ts'
 import type { ReadStatistics } from './storage/types.ts'
 import type { DatabaseStatistics, QueryStatistics } from './types.ts'
 
@@ -75,7 +78,7 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
       blocks_scanned: read.blocksScanned,
       blocks_pruned: read.blocksPruned,
       bytes_read: read.bytesRead,
-      rollup: null,
+      rollup: rollupWidths(read),
       elapsed_ms: {
         parse: round(elapsedMs.parse),
         analyze: round(elapsedMs.analyze),
@@ -94,36 +97,59 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
     })
 
     async function* stream(): AsyncGenerator<Batch, void, undefined> {
+      const batches = work.open(statistics)
+      /** Nobody waits for a batch: the reader has the last one, and may never come back. */
+      let isIdle = false
+      let outcome: 'complete' | 'failed' | 'cancelled' = 'cancelled'
+      let ending: Promise<void> | undefined
+      const end = (): Promise<void> => (ending ??= letGo())
+      const letGo = async (): Promise<void> => {
+        stopTimer?.()
+        signal?.removeEventListener('abort', onAbort)
+        try {
+          await batches.return(undefined)
+        } finally {
+          work.release()
+          totalMs = clock.monotonicMs() - startedMs
+          if (outcome !== 'complete') counts[outcome]++
+          counts.rowsScanned += read.rowsScanned
+          counts.rowsEmitted += rowsEmitted
+          running.delete(abort)
+          if (running.size === 0) whenIdle?.()
+        }
+      }
+      const abandon = (): void => {
+        if (!isIdle) return
+        outcome = outcomeOf(abort.signal.reason)
+        // what ends it is told at the next pull
+        end().catch(() => {})
+      }
       const timedOut = (): void =>
         abort.abort(new SydraError('query_timeout', `the query ran longer than ${timeoutMs} ms`))
       const stopTimer = timeoutMs === 0 ? undefined : timers.after(timeoutMs, timedOut, true)
       const onAbort = (): void => abort.abort(cancellation(signal?.reason))
+      abort.signal.addEventListener('abort', abandon, { once: true })
       signal?.addEventListener('abort', onAbort, { once: true })
       if (signal?.aborted) onAbort()
       running.add(abort)
-      let isComplete = false
       try {
-        for await (const batch of work.open(statistics)) {
+        for (;;) {
+          const next = await batches.next()
+          if (next.done) break
+          const batch = next.value
           if (rowsEmitted === 0 && rowCount(batch) > 0) firstRowMs = clock.monotonicMs() - startedMs
           rowsEmitted += rowCount(batch)
+          isIdle = true
           yield batch
+          isIdle = false
+          if (ending !== undefined) throw abort.signal.reason
         }
-        isComplete = true
+        outcome = 'complete'
       } catch (error) {
-        isComplete = true
-        if (toSydraError(error).code === 'cancelled') counts.cancelled++
-        else counts.failed++
+        if (ending === undefined) outcome = outcomeOf(error)
         throw error
       } finally {
-        if (!isComplete) counts.cancelled++
-        work.release()
-        totalMs = clock.monotonicMs() - startedMs
-        counts.rowsScanned += read.rowsScanned
-        counts.rowsEmitted += rowsEmitted
-        stopTimer?.()
-        signal?.removeEventListener('abort', onAbort)
-        running.delete(abort)
-        if (running.size === 0) whenIdle?.()
+        await end()
       }
     }
     return { schema: work.schema, stream: stream(), abort: () => abort.abort(cancellation(undefined)), statistics }
@@ -148,9 +174,21 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
   }
 }
 
+const outcomeOf = (error: unknown): 'failed' | 'cancelled' =>
+  toSydraError(error).code === 'cancelled' ? 'cancelled' : 'failed'
+
 /** A reason of our own says more than that somebody aborted. */
 const cancellation = (reason: unknown): SydraError =>
   reason instanceof SydraError ? reason : new SydraError('cancelled', 'the query was cancelled', { cause: reason })
+
+/** Coarsest first. */
+function rollupWidths({ rollups = new Map<number, number>() }: ReadStatistics): string | null {
+  if (rollups.size === 0) return null
+  return [...rollups.keys()]
+    .sort((a, b) => b - a)
+    .map(rollupWidthName)
+    .join(' ')
+}
 
 export const round = (ms: number): number => Math.round(ms * 1000) / 1000
 const hex = (bytes: Uint8Array): string => Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')

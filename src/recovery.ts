@@ -13,32 +13,40 @@
  * 4. When opening fails, every file is closed and the lock released.
  */
 
+import { Damage } from './damage.ts'
 import type { Kernels } from './kernels/kernels.ts'
 import { createWasmScanner } from './kernels/scan.ts'
 import { createWasmKernels } from './kernels/wasm-kernels.ts'
-import { SydraError, toSydraError } from './lib/errors.ts'
+import { assert } from './lib/assert.ts'
+import { toSydraError } from './lib/errors.ts'
 import { fileError } from './lib/file-errors.ts'
+import type { MemoryAccount } from './lib/memory-account.ts'
 import { isFileSystemError, type Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
+import { storageMemory } from './memory-relief.ts'
 import { removeTemporaryFiles } from './operators/spill/space.ts'
-import { openOrRebuildCatalog, openOrRebuildManifest, segmentFiles } from './rebuild.ts'
+import { openOrRebuildCatalog, openOrRebuildManifest } from './rebuild.ts'
+import { replay, setAsideLogs } from './replay.ts'
 import type { Catalog } from './storage/catalog/catalog.ts'
+import { segmentFiles } from './storage/data-files.ts'
 import { acquireLock } from './storage/lock.ts'
 import type { Manifest } from './storage/manifest/manifest.ts'
+import type { ManifestState } from './storage/manifest/state.ts'
 import { ChunkPool } from './storage/memtable/chunk-memory.ts'
 import { type FrozenLayers, LayeredMemtable } from './storage/memtable/layers.ts'
+import { finishCheckout } from './storage/object-store/checkout.ts'
+import { type RetentionRules, retentionRules } from './storage/retention/rules.ts'
 import { RowWriter } from './storage/rows/row-writer.ts'
 import { type SegmentEnvironment, segmentEnvironment } from './storage/segment/environment.ts'
 import { temporarySuffix } from './storage/segment/publish.ts'
 import { readSegmentMeta } from './storage/segment/recover.ts'
 import { openSegment, type Segment } from './storage/segment/segment.ts'
+import { type TombstoneEntry, tombstoneOf } from './storage/tombstones/entry.ts'
 import { SavedTombstones } from './storage/tombstones/saved.ts'
-import type { Deletion } from './storage/tombstones/tombstones.ts'
-import type { Lsn, MetricInfo, RowBatch, SegmentMeta } from './storage/types.ts'
+import { Tombstones } from './storage/tombstones/tombstones.ts'
+import type { Lsn, SegmentMeta } from './storage/types.ts'
 import { type SegmentSource, Versions } from './storage/versions.ts'
-import { decodeDeletion } from './storage/wal/delete-frame.ts'
-import { decodeRowBatches } from './storage/wal/row-frame.ts'
-import { openWal, type Wal, type WalRecovery, type WalSettings, walDefaults, walFrameTypes } from './storage/wal/wal.ts'
+import { openWal, type Wal, type WalSettings, walDefaults } from './storage/wal/wal.ts'
 import { writeSegments } from './storage/write-segments.ts'
 import type { EngineEvent } from './types.ts'
 
@@ -49,9 +57,12 @@ export interface Storage {
   readonly wal: Wal
   readonly rowWriter: RowWriter
   readonly duplicates: 'last' | 'first'
+  readonly rules: RetentionRules
+  readonly environment: SegmentEnvironment
+  readonly memory: MemoryAccount
+  readonly chunks: ChunkPool
   readonly flushedLsn: Lsn
-  /** Segments that could not be read when opening, with the reason. */
-  readonly quarantined: readonly { readonly path: string; readonly message: string }[]
+  readonly damage: Damage
   writeSegments(frozen: FrozenLayers): Promise<readonly SegmentMeta[]>
   /** Makes catalog and manifest durable, in this order. Resolves with the LSNs of the tombstones that still count. */
   commitFlush(frozen: FrozenLayers, segments: readonly SegmentMeta[]): Promise<ReadonlySet<Lsn>>
@@ -66,6 +77,19 @@ export interface Storage {
    * way; what it removes must be in the manifest then. Those it adds are published already.
    */
   replaceSegments(decide: (present: readonly SegmentMeta[]) => SegmentReplacement | undefined): Promise<void>
+  /** What the manifest says now. */
+  manifestState(): ManifestState
+  /** A change of the manifest failed so that the next opening may find it made. */
+  isManifestInDoubt(): boolean
+  /** Makes the catalog durable, then runs the task: until it ends, neither manifest nor catalog files change. */
+  undisturbed<T>(task: (state: ManifestState) => Promise<T>): Promise<T>
+  /**
+   * These segments and deletes take the place of all there are, durable first, then visible. The memtable is empty and nothing
+   * is written meanwhile.
+   */
+  restoreSegments(segments: readonly SegmentMeta[], deletes: readonly TombstoneEntry[]): Promise<void>
+  /** Segments and deletes of another time, for readers of that time. Close it when there are no more to come. */
+  openPast(segments: readonly SegmentMeta[], deletes: readonly TombstoneEntry[], lsn: Lsn): Versions
   close(): Promise<void>
 }
 
@@ -77,6 +101,9 @@ export interface SegmentReplacement {
 
 type Emit = (event: EngineEvent) => void
 
+/** Of what a snapshot keeps. */
+const nothingExpires = retentionRules({ retentionDays: 0, retention: {} })
+
 /** Log files are released whole: with little to keep they are smaller. */
 const walFileBytesMin = 2 ** 20
 const walSettings = ({ walKeepBytes }: Settings): WalSettings => ({
@@ -84,7 +111,19 @@ const walSettings = ({ walKeepBytes }: Settings): WalSettings => ({
   fileBytesMax: Math.min(walDefaults.fileBytesMax, Math.max(walFileBytesMin, walKeepBytes / 4)),
 })
 
-export async function openStorage(settings: Settings, ports: Ports, emit: Emit): Promise<Storage> {
+export interface StorageOptions {
+  /** Files of the WAL that are known to be damaged where rows are in segments already. */
+  readonly damagedLogs?: readonly string[]
+  /** Memtables have their arrays from V8, one by one: to see what the pool is good for. */
+  readonly plainChunks?: boolean
+}
+
+export async function openStorage(
+  settings: Settings,
+  ports: Ports,
+  emit: Emit,
+  { damagedLogs = [], plainChunks = false }: StorageOptions = {},
+): Promise<Storage> {
   const directory = settings.dataDir
   const opened: (() => void | Promise<void>)[] = []
   /** Closes everything whatever fails, and rejects with the first failure. */
@@ -99,77 +138,79 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
     }
     if (failures.length > 0) throw failures[0]
   }
-  let walDamaged = false
-  const tell: Emit = event => {
-    walDamaged ||= event.kind === 'wal-corruption'
-    emit(event)
-  }
+  const damage = new Damage(emit)
   try {
     const startedMs = ports.clock.monotonicMs()
+    const rules = retentionRules(settings)
     ports.files.makeDirectory(directory)
     const lock = await acquireLock(ports, directory)
     opened.push(() => lock.release())
+    await finishCheckout(ports, directory)
 
     const kernels = createWasmKernels()
-    const environment = segmentEnvironment(ports, kernels, { directory })
-    const manifest = await openOrRebuildManifest(settings, ports, environment)
+    const onDamage = (path: string, message: string): void => damage.report(path, message)
+    const environment = segmentEnvironment(ports, kernels, { directory, onDamage })
+    const context = { settings, ports, environment, emit }
+    const manifest = await openOrRebuildManifest(context)
     opened.push(() => manifest.close())
-    const { flushedLsn, duplicates } = manifest.state
+    const { duplicates, flushedLsn } = manifest.state
 
-    const recovery = openWal(ports, `${directory}/wal`, flushedLsn, walSettings(settings), tell)
-    const catalogStore = await openOrRebuildCatalog(settings, ports, environment, manifest, recovery)
+    const log = () => openWal(ports, `${directory}/wal`, manifest.state.flushedLsn, walSettings(settings), emit)
+    let recovery = log()
+    const catalogStore = await openOrRebuildCatalog(context, manifest, recovery)
     opened.push(() => catalogStore.close())
     const { catalog } = catalogStore
+    if (manifest.state.flushedLsn > flushedLsn) recovery = log()
 
-    const quarantined: { path: string; message: string }[] = []
-    const quarantine = (path: string, message: string): void => {
-      quarantined.push({ path, message })
-      emit({ kind: 'segment-quarantined', path, message })
-    }
-    removeUnfinished(ports, environment, manifest, quarantine)
+    removeUnfinished(ports, environment, manifest, damage)
     removeTemporaryFiles(ports.files, directory)
     const segments: Segment[] = []
     for (const meta of manifest.state.segments) {
-      const damage = damageOf(environment, meta)
-      if (damage === undefined) segments.push(openSegment(environment, meta, catalog))
-      else quarantine(meta.path, damage)
+      const reason = damageOf(environment, meta)
+      if (reason === undefined) segments.push(openSegment(environment, meta, catalog))
+      else damage.quarantine(meta.path, reason)
     }
 
-    const pool = new ChunkPool()
+    const { memtableMaxBytes } = settings
+    const chunks = new ChunkPool({ waitingBytesMax: memtableMaxBytes, nowMs: () => ports.clock.monotonicMs() })
+    const pool = plainChunks ? undefined : chunks
     const newMemtable = () => new LayeredMemtable({ duplicates, catalog, pool })
     let memtable = newMemtable()
-    const walFrames = replay(recovery, catalog, memtable, tell)
+    const replayed = replay(recovery, catalog, memtable, emit)
     const rows = memtable.rowCount
-    const wal = await recovery.start()
-    opened.push(() => wal.close())
 
     const saved = new SavedTombstones(manifest, catalog)
     let { nextSegment } = manifest.state
     const takeSegmentIds = (count: number): string[] =>
       Array.from({ length: count }, () => String(nextSegment++).padStart(10, '0'))
     /** A flush that is tried again names its segments as before. */
-    const idsOf = new WeakMap<FrozenLayers, string[]>()
+    const flushes = new WeakMap<FrozenLayers, { readonly ids: string[]; readonly nowUs: number }>()
     const write = (frozen: FrozenLayers): Promise<SegmentMeta[]> => {
-      const ids = idsOf.get(frozen) ?? []
-      idsOf.set(frozen, ids)
+      const { ids, nowUs } = flushes.get(frozen) ?? { ids: [], nowUs: ports.clock.nowUs() }
+      flushes.set(frozen, { ids, nowUs })
       const id = (n: number): string => (ids[n] ??= takeSegmentIds(1)[0]!)
-      return writeSegments(frozen, { ports, environment, catalog, id })
+      return writeSegments(frozen, { ports, environment, catalog, rules, nowUs, id })
     }
+    const extent = () => ({ incarnation: catalog.incarnation, records: catalog.logged })
     let openSegments: () => readonly SegmentSource[] = () => segments
     const changes = new Turns()
     const commit = (frozen: FrozenLayers, added: readonly SegmentMeta[], upTo: Lsn): Promise<void> =>
       changes.take(async () => {
         await catalogStore.appendLog()
         const tombstones = saved.changesFor(frozen.tombstones, openSegments())
-        await manifest.apply({ add: added, flushedLsn: upTo, nextSegment, ...tombstones })
+        await manifest.apply({ add: added, flushedLsn: upTo, nextSegment, catalog: extent(), ...tombstones })
       })
-    if (walDamaged) {
+    if (replayed.isDamaged || damagedLogs.length > 0) {
       // What was lost may have announced series whose ordinals go to others now: no row that follows it is replayed again.
       const added = await write(memtable.freeze())
-      await commit(memtable, added, wal.lastLsn)
+      await commit(memtable, added, recovery.lastLsn)
       for (const meta of added) segments.push(openSegment(environment, meta, catalog))
       memtable = newMemtable()
+      setAsideLogs(ports, new Set([...replayed.damagedFiles, ...damagedLogs]))
+      recovery = log()
     }
+    const wal = await recovery.start()
+    opened.push(() => wal.close())
     const versions = new Versions({
       catalog,
       newMemtable,
@@ -177,9 +218,12 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       memtable,
       tombstones: saved.tombstones().withAll(memtable.tombstones),
       lsn: wal.lastLsn,
+      clock: ports.clock,
+      rules,
       discard: ({ path }) => discardFile(ports, directory, path),
     })
     openSegments = () => versions.segments
+    const memory = storageMemory(settings, { chunks, versions, cache: environment.cache })
     const replace = (decide: (present: readonly SegmentMeta[]) => SegmentReplacement | undefined): Promise<void> =>
       changes.take(async () => {
         const present = manifest.state.segments
@@ -189,25 +233,51 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
         const after = [...versions.segments.filter(({ meta }) => !change.remove.has(meta.id)), ...add]
         const left = [...present.filter(({ id }) => !change.remove.has(id)), ...change.add]
         const removeTombstones = saved.unneededFor(left, after)
-        // Rows that stand in the catalog's log: a segment may come from a merge that saw series first.
-        await catalogStore.appendLog()
-        await manifest.apply({ add: change.add, remove: [...change.remove], nextSegment, removeTombstones })
+        try {
+          // Rows that stand in the catalog's log: a segment may come from a merge that saw series first.
+          await catalogStore.appendLog()
+          const remove = [...change.remove]
+          await manifest.apply({ add: change.add, remove, nextSegment, catalog: extent(), removeTombstones })
+        } catch (error) {
+          for (const segment of add) segment.close()
+          throw error
+        }
         versions.replaced({
           remove: new Set(versions.segments.filter(({ meta }) => change.remove.has(meta.id))),
           add,
           removeTombstones: new Set(removeTombstones),
         })
       })
+    const restore = (add: readonly SegmentMeta[], addTombstones: readonly TombstoneEntry[]): Promise<void> =>
+      changes.take(async () => {
+        assert(versions.active.isEmpty && versions.frozen.length === 0, 'no rows are in memory')
+        const { segments: before, tombstones, incarnation } = manifest.state
+        const sources = add.map(meta => openSegment(environment, meta, catalog))
+        await catalogStore.appendLog()
+        await manifest.apply({
+          add,
+          remove: before.map(({ id }) => id),
+          addTombstones,
+          removeTombstones: tombstones.map(({ lsn }) => lsn),
+          nextSegment,
+          catalog: extent(),
+          flushedLsn: wal.lastLsn,
+          incarnation: incarnation + 1,
+        })
+        const remove = new Set(versions.segments)
+        versions.replaced({ remove, add: sources, removeTombstones: new Set(), tombstones: saved.tombstones() })
+      })
     opened.push(() => versions.close())
     const work = new WorkInProgress()
     opened.push(() => work.ended())
     emit({
       kind: 'recovered',
-      walFrames,
+      walFrames: replayed.frames,
       rows,
       segments: segments.length,
       elapsedMs: ports.clock.monotonicMs() - startedMs,
     })
+    damage.opened(ports.files, directory)
 
     const newestUs = manifest.state.segments.reduce(
       (max, { maxTimeUs }) => Math.max(max, maxTimeUs),
@@ -219,8 +289,12 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       versions,
       wal,
       duplicates,
+      rules,
+      environment,
+      memory,
+      chunks,
       flushedLsn: manifest.state.flushedLsn,
-      quarantined,
+      damage,
       rowWriter: new RowWriter({
         catalog,
         scanner: createWasmScanner(new DataView(ports.random.bytes(new Uint8Array(8)).buffer).getBigUint64(0)),
@@ -236,6 +310,24 @@ export async function openStorage(settings: Settings, ports: Ports, emit: Emit):
       openSegments: metas => metas.map(meta => openSegment(environment, meta, catalog)),
       takeSegmentIds,
       replaceSegments: decide => work.add(replace(decide)),
+      manifestState: () => manifest.state,
+      isManifestInDoubt: () => manifest.isInDoubt,
+      undisturbed: task => work.add(changes.take(() => catalogStore.undisturbed(() => task(manifest.state)))),
+      restoreSegments: (metas, deletes) => work.add(restore(metas, deletes)),
+      openPast: (metas, deletes, lsn) =>
+        new Versions({
+          catalog,
+          newMemtable,
+          memtable: newMemtable(),
+          segments: metas.map(meta => openSegment(environment, meta, catalog)),
+          tombstones: Tombstones.of(
+            deletes.map(entry => tombstoneOf(entry, catalog)).filter(each => each !== undefined),
+          ),
+          lsn,
+          clock: ports.clock,
+          rules: nothingExpires,
+          discard: () => {},
+        }),
       close: closeAll,
     }
   } catch (error) {
@@ -261,6 +353,8 @@ function discardFile({ files, log }: Ports, directory: string, path: string): vo
   try {
     files.remove(`${directory}/${path}`)
   } catch (error) {
+    // Someone has set it aside.
+    if (isFileSystemError(error) && error.code === 'ENOENT') return
     log('warn', 'cannot remove a segment that is not needed any more', { path, error: toSydraError(error).message })
   }
 }
@@ -275,56 +369,6 @@ class WorkInProgress {
   }
   async ended(): Promise<void> {
     await this.#last
-  }
-}
-
-function replay(recovery: WalRecovery, catalog: Catalog, memtable: LayeredMemtable, emit: Emit): number {
-  let frames = 0
-  const onCatalog = (records: Uint8Array): void => catalog.applyRecords(records)
-  for (const { lsn, type, payload } of recovery.frames()) {
-    frames++
-    if (type !== walFrameTypes.rows && type !== walFrameTypes.delete)
-      throw new SydraError('corrupt_wal', `frame ${lsn} has the unknown type ${type}`, {
-        hint: 'open the directory with the version of SydraDB that wrote it',
-      })
-    try {
-      if (type === walFrameTypes.delete) {
-        const deletion = decodeDeletion(payload, onCatalog)
-        memtable.delete({ ...deletion, lsn }, metricOf(deletion, catalog))
-        continue
-      }
-      let known: ReadonlyMap<number, MetricInfo> | undefined
-      const lookup = (id: number) => (known ??= new Map(catalog.metrics().map(metric => [metric.id, metric]))).get(id)
-      const batches = decodeRowBatches(payload, onCatalog, lookup)
-      for (const batch of batches) assertKnownSeries(batch, catalog)
-      for (const batch of batches) memtable.append(batch, lsn)
-    } catch (error) {
-      // A frame whose series were announced by a frame that is lost: it cannot be understood.
-      if (!['corrupt_catalog', 'corrupt_wal'].includes(toSydraError(error).code)) throw error
-      emit({ kind: 'wal-corruption', path: `frame ${lsn}`, offset: 0, lostFrom: lsn, lostTo: lsn })
-    }
-  }
-  return frames
-}
-
-/** The metric of a delete whose series are all in the catalog. */
-function metricOf({ metric: id, series }: Deletion, catalog: Catalog): MetricInfo {
-  const metric = catalog.metrics().find(info => info.id === id)
-  const known = (ordinal: number): boolean => ordinal < catalog.seriesCount && catalog.metricOf(ordinal) === metric
-  if (metric === undefined || series?.every(known) === false)
-    throw new SydraError('corrupt_catalog', `what a delete of metric ${id} concerns is not in the catalog`)
-  return metric
-}
-
-function assertKnownSeries({ metrics }: RowBatch, catalog: Catalog): void {
-  for (const { metric, series, length } of metrics) {
-    for (let row = 0; row < length; row++) {
-      const ordinal = series[row]!
-      if (row > 0 && ordinal === series[row - 1]) continue
-      if (ordinal >= catalog.seriesCount || catalog.metricOf(ordinal).id !== metric.id) {
-        throw new SydraError('corrupt_catalog', `series ${ordinal} of ${metric.name} is not in the catalog`)
-      }
-    }
   }
 }
 
@@ -343,14 +387,9 @@ function damageOf(environment: SegmentEnvironment, meta: SegmentMeta): string | 
 }
 
 /** Files are renamed when they are whole and durable: one that cannot be read is damaged, not unfinished, and stays. */
-function removeUnfinished(
-  ports: Ports,
-  environment: SegmentEnvironment,
-  manifest: Manifest,
-  quarantine: (path: string, message: string) => void,
-): void {
+function removeUnfinished(ports: Ports, environment: SegmentEnvironment, manifest: Manifest, damage: Damage): void {
   const named = new Set(manifest.state.segments.map(({ path }) => path))
-  for (const path of segmentFiles(ports, environment.directory)) {
+  for (const path of segmentFiles(ports.files, environment.directory)) {
     if (named.has(path)) continue
     if (!path.endsWith(temporarySuffix)) {
       try {
@@ -358,7 +397,7 @@ function removeUnfinished(
       } catch (error) {
         const { code, message } = toSydraError(error)
         if (code !== 'corrupt_segment') throw error
-        quarantine(path, message)
+        damage.quarantine(path, message)
         continue
       }
     }

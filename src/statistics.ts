@@ -1,6 +1,7 @@
 /** What `db.stats()` tells of the parts of the engine. */
 import type { Permits } from './lib/permits.ts'
 import type { Storage } from './recovery.ts'
+import type { SegmentMeta } from './storage/types.ts'
 import type { DatabaseStatistics } from './types.ts'
 
 /** Deleted rows count until no segment has them any more. */
@@ -8,10 +9,13 @@ export function storageStatistics({
   versions,
   catalog,
   wal,
-  quarantined,
-}: Storage): Pick<DatabaseStatistics, 'lsn' | 'metrics' | 'series' | 'segments' | 'tombstones' | 'memtable' | 'wal'> {
+  damage,
+}: Storage): Pick<
+  DatabaseStatistics,
+  'setAside' | 'versions' | 'lsn' | 'metrics' | 'series' | 'segments' | 'tombstones' | 'memtable' | 'wal'
+> {
   const { segments, active, frozen } = versions
-  const total = (pick: (meta: { readonly rows: number; readonly bytes: number }) => number): number =>
+  const total = (pick: (meta: SegmentMeta) => number): number =>
     segments.reduce((sum, segment) => sum + pick(segment.meta), 0)
   return {
     lsn: versions.lsn,
@@ -19,11 +23,14 @@ export function storageStatistics({
     series: catalog.seriesCount,
     segments: {
       count: segments.length,
-      rows: total(meta => meta.rows),
+      rows: total(meta => (meta.rollup === undefined ? meta.rows : 0)),
       bytes: total(meta => meta.bytes),
-      quarantined: quarantined.length,
+      quarantined: damage.quarantined.length,
+      damaged: damage.found.size,
     },
+    setAside: damage.setAside,
     tombstones: versions.tombstones.size,
+    versions: versions.held,
     memtable: {
       rows: active.rowCount + frozen.reduce((sum, each) => sum + each.rowCount, 0),
       bytes: active.byteLength + frozen.reduce((sum, each) => sum + each.byteLength, 0),

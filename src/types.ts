@@ -2,7 +2,21 @@
 import type { Observable, Subscribable } from 'rxjs'
 import type { Batch, Schema } from './columnar/batch.ts'
 import type { ErrorCode, SydraError } from './lib/errors.ts'
+import type { MemoryStatistics } from './lib/memory-account.ts'
+import type {
+  GarbageReport,
+  RestoreOptions,
+  RestoreReport,
+  SeriesDifference,
+  Snapshot,
+  SnapshotOptions,
+  SnapshotReport,
+} from './snapshot-types.ts'
+import type { CompactionReason, MergeProgress, MergeResult } from './storage/compaction/job.ts'
+import type { ChunkPoolStatistics } from './storage/memtable/chunk-memory.ts'
+import type { Loss } from './storage/segment/salvage.ts'
 import type { Lsn, RowBatch, SegmentMeta, Tags } from './storage/types.ts'
+import type { VerifiedFile } from './storage/verify/types.ts'
 import type { Completion } from './sydraql/editor/complete.ts'
 import type { Diagnostic } from './sydraql/editor/diagnose.ts'
 
@@ -94,7 +108,7 @@ export interface QueryStatistics {
   readonly blocks_scanned: number
   readonly blocks_pruned: number
   readonly bytes_read: number
-  /** The rollup level used, or null. */
+  /** Widths of the rollups that answered, coarsest first, such as `1d 1h`; null: none did. */
   readonly rollup: string | null
   readonly elapsed_ms: {
     readonly parse: number
@@ -185,7 +199,18 @@ export type EngineEvent =
       readonly lostFrom: Lsn
       readonly lostTo: Lsn
     }
+  /** Left out when the database was opened: its rows are missing. */
   | { readonly kind: 'segment-quarantined'; readonly path: string; readonly message: string }
+  /** Found damaged by a query or a merge, which failed for it. Told once a file. */
+  | { readonly kind: 'segment-damaged'; readonly path: string; readonly message: string }
+  /** The manifest or the catalog was damaged, or missing, and was made anew from what can still be read. */
+  | {
+      readonly kind: 'rebuilt'
+      readonly path: string
+      readonly message: string
+      /** The damaged file; undefined when there was none. */
+      readonly keptAs: string | undefined
+    }
   | {
       readonly kind: 'flushed'
       readonly segments: readonly SegmentMeta[]
@@ -194,6 +219,35 @@ export type EngineEvent =
       readonly elapsedMs: number
     }
   | { readonly kind: 'flush-failed'; readonly message: string }
+  /** A merge of segments began. */
+  | {
+      readonly kind: 'compaction-started'
+      readonly reason: CompactionReason
+      readonly inputs: readonly SegmentMeta[]
+      readonly bytes: number
+    }
+  /** At most once a second. */
+  | ({ readonly kind: 'compaction-progress' } & MergeProgress)
+  | ({
+      readonly kind: 'compacted'
+      readonly reason: CompactionReason
+      readonly inputs: readonly SegmentMeta[]
+    } & MergeResult)
+  /** It was called off, or its inputs went meanwhile; nothing has changed. */
+  | { readonly kind: 'compaction-abandoned'; readonly reason: CompactionReason }
+  /** Nothing has changed. */
+  | { readonly kind: 'compaction-failed'; readonly message: string; readonly inputs: readonly SegmentMeta[] }
+  /** Segments went because all their rows had expired. */
+  | {
+      readonly kind: 'expired'
+      readonly segments: readonly SegmentMeta[]
+      readonly rows: number
+      readonly bytes: number
+    }
+  | { readonly kind: 'retention-failed'; readonly message: string }
+  /** `to`: the directory it was copied to. */
+  | ({ readonly kind: 'snapshot'; readonly to: string | undefined } & SnapshotReport)
+  | ({ readonly kind: 'restored' } & RestoreReport)
   | { readonly kind: 'read-only'; readonly message: string }
 
 export interface DatabaseStatistics {
@@ -204,8 +258,13 @@ export interface DatabaseStatistics {
     readonly count: number
     readonly rows: number
     readonly bytes: number
+    /** Left out when the database was opened. */
     readonly quarantined: number
+    /** Found damaged since. */
+    readonly damaged: number
   }
+  /** Files kept as `*.damaged`, which may be moved away. */
+  readonly setAside: number
   /** Deletes that still hide rows. */
   readonly tombstones: number
   readonly memtable: { readonly rows: number; readonly bytes: number; readonly frozen: number }
@@ -229,9 +288,102 @@ export interface DatabaseStatistics {
     readonly rowsScanned: number
     readonly rowsEmitted: number
   }
+  readonly versions: {
+    /** Readers: queries and whatever else sees the database as of a moment. */
+    readonly pins: number
+    /** Age of the oldest; 0 without any. `query.timeout_ms` limits it. */
+    readonly oldestPinMs: number
+    /** Segments that others have replaced, and a reader still needs. */
+    readonly filesWaiting: number
+    readonly bytesWaiting: number
+  }
+  /** Since the database was opened. */
+  readonly compaction: {
+    readonly running: boolean
+    readonly merges: number
+    readonly failed: number
+    readonly rowsRead: number
+    readonly bytesRead: number
+    readonly bytesWritten: number
+    /** Inputs that are not tried again before the next opening. */
+    readonly skipped: number
+    /** Bytes that flushes and merges wrote per byte that flushes wrote; 1 when nothing was merged. */
+    readonly writeAmplification: number
+  }
+  /** What went because it had expired, since the database was opened: whole segments. */
+  readonly retention: { readonly segments: number; readonly rows: number; readonly bytes: number }
   readonly commits: number
   readonly flushes: number
+  /** Of these, flushes of a memtable that was not full, because memory was short. */
+  readonly earlyFlushes: number
+  readonly memory: MemoryUse
   readonly readOnly: boolean
+}
+
+/** The account of `mem_limit_bytes`, and the memory of memtables. */
+export interface MemoryUse extends MemoryStatistics {
+  /** Readers that were told `snapshot_expired`. */
+  readonly readersExpired: number
+  readonly chunks: ChunkPoolStatistics
+}
+
+export interface CompactionOptions {
+  /** Stops the merge under way, if nobody else waits for it, and rejects. What was merged before stays merged. */
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: CompactionProgress) => void
+}
+
+/** Of one merge; `merges` are those that came before, of this call. */
+export interface CompactionProgress extends MergeProgress {
+  readonly merges: number
+}
+
+/** What a call of `compact` saw merged. */
+export interface CompactionReport {
+  readonly merges: number
+  /** Merges that failed: `events$` said why. */
+  readonly failed: number
+  readonly rowsRead: number
+  readonly rowsWritten: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  readonly elapsedMs: number
+}
+
+export type { Loss } from './storage/segment/salvage.ts'
+export type { FileKind, FileProblem, VerifiedFile } from './storage/verify/types.ts'
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Verifies while it is read: file by file, or to the end. It can be read once. */
+export interface VerifyResult extends AsyncIterable<VerifiedFile> {
+  all(): Promise<Verification>
+}
+
+/** What verifying found. */
+export interface Verification {
+  /** Whether nothing is damaged. */
+  readonly ok: boolean
+  readonly files: number
+  /** Rows in segments. */
+  readonly rows: number
+  readonly bytes: number
+  readonly damaged: readonly VerifiedFile[]
+  readonly elapsedMs: number
+}
+
+/** What a repair did about a file, and what was lost with it. */
+export interface Repair {
+  readonly path: string
+  /**
+   * `rebuilt`: made anew; `skipped`: damaged commits of the WAL; `salvaged`: what can be read is in a new file; `set-aside`: kept
+   * under another name; `dropped`: it can be made again.
+   */
+  readonly action: 'rebuilt' | 'skipped' | 'salvaged' | 'set-aside' | 'dropped'
+  readonly message: string
+  readonly losses: readonly Loss[]
 }
 
 export interface SeriesInfo {
@@ -280,6 +432,50 @@ export interface Database {
   series(metric?: string): Iterable<SeriesInfo>
   /** Writes every memtable row to segments; resolves when that is durable. */
   flush(): Promise<void>
+  /**
+   * Flushes, then merges segments until no merge pays any more, one at a time. The background does the same by itself, but
+   * takes its time. Rejects with `disk_full`, `io_error`, `read_only`; a damaged segment is left as it is.
+   *
+   * @example
+   * const { merges, bytesRead, bytesWritten } = await db.compact({ signal: AbortSignal.timeout(60_000) })
+   */
+  compact(options?: CompactionOptions): Promise<CompactionReport>
+  /**
+   * Keeps the database as it is now under a name (by default the time), while everything goes on; resolves when it is durable.
+   * It costs what is new since the last one. Rejects with `already_exists` for a name that is taken.
+   *
+   * @example
+   * await db.snapshot('before-the-import', { message: 'all is well' })
+   * await db.snapshot('monday', { to: '/backup/sydradb' })
+   */
+  snapshot(name?: string, options?: SnapshotOptions): Promise<SnapshotReport>
+  /** Newest first. */
+  snapshots(): Snapshot[]
+  /**
+   * Makes the database what it was at a snapshot: a name, `HEAD`, or the first digits of an id. Every hash is verified before
+   * anything changes, and then all changes at once, for readers that begin afterwards. What was written since the snapshot is
+   * gone unless another keeps it.
+   */
+  restore(ref: string, options?: RestoreOptions): Promise<RestoreReport>
+  /** What changed between two snapshots, series by series; `after` is HEAD by default. */
+  diff(
+    before: string,
+    after?: string,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): AsyncIterable<SeriesDifference>
+  /** Forgets a name. What no other snapshot needs goes with the next `gc`. */
+  removeSnapshot(name: string): Promise<void>
+  /** Removes what no snapshot needs any more. */
+  gc(options?: { readonly signal?: AbortSignal | undefined }): Promise<GarbageReport>
+  /**
+   * Reads every file and checks every checksum, order, statistic and reference, while the database goes on. Changes nothing.
+   * Rejects with the signal's reason, `io_error`, `shutting_down`.
+   *
+   * @example
+   * for await (const { path, problems } of db.verify()) console.log(path, problems)
+   * const { ok, damaged } = await db.verify().all()
+   */
+  verify(options?: VerifyOptions): VerifyResult
   stats(): DatabaseStatistics
   readonly committed$: Observable<Committed>
   readonly events$: Observable<EngineEvent>

@@ -44,6 +44,7 @@ let db: Database
 beforeAll(async () => {
   db = await open(':memory:')
   expect(await db.ingest(rows())).toMatchObject({ rejected: 0 })
+  await db.snapshot('monday')
   return () => db.close()
 })
 

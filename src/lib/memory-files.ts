@@ -1,7 +1,7 @@
 /**
  * A file system in memory, for `:memory:` databases. The simulated disk of the tests builds on its parts.
  *
- *   names   path -> MemoryBytes    (an open file keeps its bytes when its name is removed, as POSIX has it)
+ *   names   path -> MemoryBytes    (several names may have the same; an open file keeps it without any, as POSIX has it)
  *   paths   set of directories
  *
  * Invariants:
@@ -162,6 +162,15 @@ export function memoryFiles({ bytesMax = 2 ** 30 }: MemoryFilesOptions = {}): Fi
       if (content === undefined) throw fileSystemError(directories.has(path) ? 'EISDIR' : 'ENOENT', 'unlink', path)
       names.delete(path)
       letGo(content)
+    },
+    link(givenFrom, givenTo) {
+      const from = normalPath(givenFrom)
+      const to = normalPath(givenTo)
+      const content = names.get(from)
+      if (content === undefined || !directories.has(parentOf(to))) throw fileSystemError('ENOENT', 'link', from)
+      if (names.has(to) || directories.has(to)) throw fileSystemError('EEXIST', 'link', to)
+      names.set(to, content)
+      hold(content)
     },
     makeDirectory(given) {
       const made = withParents(given)

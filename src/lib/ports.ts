@@ -39,6 +39,11 @@ export interface FileSystem {
   /** Atomically replaces `to`. Durable after `syncDirectory` of its parent. */
   rename(from: string, to: string): void
   remove(path: string): void
+  /**
+   * Gives the file a second name, which must be new (`EEXIST`). Durable after `syncDirectory` of its parent. Where there are no
+   * links it throws another code: `EPERM`, `EXDEV`, `ENOTSUP`, `EMLINK`.
+   */
+  link(from: string, to: string): void
   /** Makes the directory and its parents; existing ones are fine. */
   makeDirectory(path: string): void
   /** Names in the directory, sorted; `ENOENT` when there is none. */
@@ -79,6 +84,19 @@ export interface Compression {
   decompress(bytes: Uint8Array, lengthMax: number): Uint8Array
 }
 
+/** A BLAKE3 hash under way. */
+export interface Blake3Hash {
+  update(bytes: Uint8Array): void
+  /** The 32 bytes; the hash is over. */
+  digest(): Uint8Array
+  /** Gives up a hash that is not asked for. Calling it after `digest` is allowed. */
+  dispose(): void
+}
+
+export interface Blake3 {
+  hash(): Blake3Hash
+}
+
 export interface Process {
   readonly pid: number
   /** An opaque token that tells one run of a pid from another (its start time), or undefined when no such process lives. */
@@ -88,6 +106,34 @@ export interface Process {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type Logger = (level: LogLevel, message: string, details?: Readonly<Record<string, unknown>>) => void
 
+/** What a task in another thread has of the machine. */
+export type WorkerPorts = Pick<Ports, 'files' | 'clock' | 'timers' | 'checksums' | 'zstd'>
+
+export interface WorkerContext<P> {
+  /** The caller's. A task in another thread gets its own of the same kind. */
+  readonly ports: WorkerPorts
+  /** When it is aborted, the task stops at its next turn, or at once with its thread. */
+  readonly signal: AbortSignal
+  progress(progress: P): void
+}
+
+/** Work that may be done in another thread: a function from plain data to plain data, and where to find it there. */
+export interface WorkerTask<I, R, P> {
+  /** `import.meta.url` of the module that exports the task. */
+  readonly module: string
+  /** The name of the export. */
+  readonly name: string
+  run(input: I, context: WorkerContext<P>): Promise<R>
+}
+
+export interface Workers {
+  /**
+   * Runs the task, in a thread of its own where there are threads. Rejects with what the task rejects with: a `SydraError` as
+   * such. When the signal is aborted it rejects with its reason, after the task has stopped for good.
+   */
+  run<I, R, P>(task: WorkerTask<I, R, P>, input: I, context: WorkerContext<P>): Promise<R>
+}
+
 export interface Ports {
   readonly files: FileSystem
   readonly clock: Clock
@@ -95,6 +141,8 @@ export interface Ports {
   readonly timers: Timers
   readonly checksums: Checksums
   readonly zstd: Compression
+  readonly blake3: Blake3
+  readonly workers: Workers
   readonly process: Process
   readonly log: Logger
 }

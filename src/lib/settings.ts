@@ -5,7 +5,8 @@
  *   TOML     data_dir = "./data"   [query] timeout_ms = "1s"
  *   env      SYDRADB_DATA_DIR, SYDRADB_QUERY_TIMEOUT_MS
  *
- * Sizes may be text such as "8MiB", durations such as "2s"; plain numbers are in the unit of the name.
+ * Sizes may be text such as "8MiB", durations such as "2s"; plain numbers are in the unit of the name. A map, such as
+ * `[retention]`, is one setting: a table in TOML, an object in a program, `weather=30,cpu=7` as text elsewhere.
  *
  * Invariants:
  * 1. Every setting below is used; an unknown one is an error with "did you mean".
@@ -14,6 +15,7 @@
 import { z } from 'zod'
 import { didYouMeanHint } from './did-you-mean.ts'
 import { SydraError } from './errors.ts'
+import { rollupWidthNames } from './rollup-widths.ts'
 
 const sizeUnits: Readonly<Record<string, number>> = {
   b: 1,
@@ -53,6 +55,47 @@ const durationMs = (fallback: number) =>
 const count = (fallback: number, min = 1, max = 2 ** 31) => z.coerce.number().int().min(min).max(max).default(fallback)
 const flag = (fallback: boolean) =>
   z.union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')]).default(fallback)
+const numberOrText = z.union([z.number(), z.string().trim().min(1)])
+const days = numberOrText.pipe(z.coerce.number<number | string>().min(0).max(36_500))
+
+/** A list of widths, also as the text `1m,1h`. */
+const widths = z
+  .union([z.array(z.string()), z.string().transform(text => (text.trim() === '' ? [] : text.split(',')))])
+  .transform(list => [...new Set(list.map(width => width.trim()))])
+  .pipe(z.array(z.enum(rollupWidthNames)))
+  .default(['1m', '5m', '1h', '1d'])
+
+/** Days for all widths, or by width, also as the text `1h=365,1d=0`. */
+const daysByWidth = z
+  .union([days, z.record(z.string(), numberOrText), z.string()], {
+    error: 'expected days, or days by width such as 1d=0',
+  })
+  .transform((input, context) => {
+    if (typeof input === 'number') return Object.fromEntries(rollupWidthNames.map(width => [width, input]))
+    if (typeof input !== 'string') return input
+    const pairs = input.split(',').map(pair => pair.split('=').map(part => part.trim()))
+    if (pairs.every(pair => pair.length === 2)) return Object.fromEntries(pairs) as Record<string, string>
+    context.addIssue({ code: 'custom', message: `"${input}" is not a number of days, or a list such as 1h=365,1d=0` })
+    return z.NEVER
+  })
+  .pipe(z.partialRecord(z.enum(rollupWidthNames), days))
+  .default({})
+
+/** A map of namespaces to days, also as the text `weather=30,cpu=7`. */
+const daysByNamespace = z
+  .union([z.record(z.string(), numberOrText), z.string()], { error: 'expected days by namespace, such as weather=30' })
+  .transform((input, context) => {
+    if (typeof input !== 'string') return input
+    const pairs = input.split(',').map(pair => pair.split('=').map(part => part.trim()))
+    if (pairs.every(pair => pair.length === 2)) return Object.fromEntries(pairs) as Record<string, string>
+    context.addIssue({ code: 'custom', message: `"${input}" is not a list such as weather=30,cpu=7` })
+    return z.NEVER
+  })
+  .pipe(z.record(z.string(), days))
+  .refine(map => Object.keys(map).every(name => name !== '' && !name.includes('.')), {
+    error: 'a namespace is the part of a metric’s name before its first "."',
+  })
+  .default({})
 
 const MiB = 2 ** 20
 
@@ -72,11 +115,35 @@ const shape = {
   /** Age at which a memtable is flushed; 0 never. */
   flushIntervalMs: durationMs(600_000),
   memtableMaxBytes: bytes(32 * MiB, 64 * 1024),
+  /** What memtables, rows in flight, caches and queries hold together. */
+  memLimitBytes: bytes(256 * MiB, 16 * MiB),
   /** Released WAL that is kept for resuming subscribers. */
   walKeepBytes: bytes(256 * MiB),
   maxSeries: count(1_000_000),
   /** Which of two rows with one series and timestamp wins; fixed when the database is made. */
   duplicates: z.enum(['last', 'first']).default('last'),
+  /** Rows with an older time are not seen any more and removed in the background; 0: kept for ever. */
+  retentionDays: days.default(0),
+  /** The same for the metrics of a namespace: of a name up to its first `.`. */
+  retention: daysByNamespace,
+  compaction: z
+    .strictObject({
+      /** Whether segments are merged in the background; `compact` merges in any case. */
+      enabled: flag(true),
+      /** Bytes that a merge reads and writes per second; 0: as fast as it can. */
+      bytesPerSecondMax: bytes(64 * MiB),
+    })
+    .prefault({}),
+  rollups: z
+    .strictObject({
+      /** Compaction writes them, and queries answer from them. */
+      enabled: flag(true),
+      /** Of which widths compaction writes them, where rows are dense. */
+      widths,
+      /** How long they are kept where that is longer than rows, by width; 0: for ever; a width without: as long as rows. */
+      keepDays: daysByWidth,
+    })
+    .prefault({}),
   ingest: z
     .strictObject({
       /** Bytes of rows between the socket and their acknowledgement. */
@@ -105,10 +172,12 @@ const schema = z.strictObject(shape)
 export type Settings = Readonly<z.output<typeof schema>>
 export type SettingsInput = z.input<typeof schema>
 
-type Group = 'ingest' | 'query'
+type Group = 'compaction' | 'ingest' | 'query' | 'rollups'
 const groups: Readonly<Record<Group, { readonly shape: object }>> = {
+  compaction: shape.compaction.unwrap(),
   ingest: shape.ingest.unwrap(),
   query: shape.query.unwrap(),
+  rollups: shape.rollups.unwrap(),
 }
 const isGroup = (name: string): name is Group => name in groups
 
@@ -155,6 +224,12 @@ export function parseSettings(input: SettingsInput): Settings {
     throw new SydraError('invalid_setting', `setting ${name}: ${issue.message}`)
   }
   const settings = result.data
+  const memLimitMin = 2 * (settings.memtableMaxBytes + settings.ingest.inFlightMaxBytes)
+  if (settings.memLimitBytes < memLimitMin) {
+    throw new SydraError('invalid_setting', `setting mem_limit_bytes: ${settings.memLimitBytes} is too small`, {
+      hint: `it must be at least twice memtable_max_bytes and ingest.in_flight_max_bytes together: ${memLimitMin}`,
+    })
+  }
   for (const value of Object.values(settings)) if (typeof value === 'object') Object.freeze(value)
   return Object.freeze(settings)
 }

@@ -56,7 +56,11 @@ const noRules: ReadonlySet<string> = new Set()
  * for await (const batch of stream) …
  */
 export function execute(plan: LogicalPlan, context: ExecutionContext, options: ExecuteOptions = {}): Running {
-  const physical = planPhysical(plan, { disabledRules: options.disabledRules ?? noRules, tables: options.tables })
+  const physical = planPhysical(plan, {
+    disabledRules: options.disabledRules ?? noRules,
+    tables: options.tables,
+    rollupWidthsUs: context.version.rollupWidthsUs,
+  })
   const execution = startExecution(context)
   return {
     schema: physical.schema,

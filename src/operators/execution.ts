@@ -4,13 +4,14 @@
  * Invariants:
  * 1. `held` is the sum of what each owner last said it holds; more than `memoryMaxBytes` throws `memory_limit`.
  *    Owners that can spill do so at `spillingShare` of it, so that those that cannot find room; each may keep a
- *    `floorShare` in any case, so that it gets on.
+ *    `floorShare` in any case, so that it gets on. The same holds for what all queries may hold together.
  * 2. `pace` throws the signal's reason once it is aborted, and never keeps the event loop longer than `turnMaxMs` plus
  *    the work between two calls.
  */
 import { SydraError } from '../lib/errors.ts'
+import type { QueryMemory } from '../lib/memory-account.ts'
+import { megabytes } from '../lib/text.ts'
 import type { ExecutionContext } from './operator.ts'
-import { megabytes } from './spill/space.ts'
 
 /** How long a query works before other events get their turn. */
 const turnMaxMs = 8
@@ -21,8 +22,11 @@ const floorShare = 1 / 16
 export interface MemoryAccount {
   /** Says how many bytes this owner holds now. Throws `memory_limit`. */
   hold(owner: object, bytes: number): void
-  /** The same for an owner that can spill: false when it should. Throws only where the query has no temporary files. */
-  tryHold(owner: object, bytes: number): boolean
+  /**
+   * The same for an owner that can spill: false when it should. Throws only where the query has no temporary files, or all
+   * queries together leave not even the floor. `toSpill`: what it takes to spill.
+   */
+  tryHold(owner: object, bytes: number, toSpill?: number): boolean
   release(owner: object): void
   readonly held: number
   /** The most that was held at once. */
@@ -47,7 +51,7 @@ export function startExecution(context: ExecutionContext): Execution {
     })
   return {
     ...context,
-    memory: memoryAccount(context.memoryMaxBytes, context.spill !== undefined),
+    memory: memoryAccount(context.memoryMaxBytes, context.spill !== undefined, context.sharedMemory),
     pace() {
       if (signal.aborted) throw abortError(signal)
       return clock.monotonicMs() - turnStartedMs < turnMaxMs ? undefined : giveTurn()
@@ -62,17 +66,22 @@ function abortError(signal: AbortSignal): SydraError {
     : new SydraError('cancelled', 'the query was cancelled', { cause: reason })
 }
 
-function memoryAccount(maxBytes: number, spills: boolean): MemoryAccount {
+function memoryAccount(maxBytes: number, spills: boolean, shared: QueryMemory | undefined): MemoryAccount {
   const holdings = new Map<object, number>()
   let held = 0
   let peak = 0
-  const set = (owner: object, bytes: number): void => {
-    held += bytes - (holdings.get(owner) ?? 0)
+  /** Returns by how much it grew. */
+  const set = (owner: object, bytes: number): number => {
+    const more = bytes - (holdings.get(owner) ?? 0)
+    if (more === 0) return 0
+    held += more
     if (held > peak) peak = held
     holdings.set(owner, bytes)
+    shared?.grow(more)
+    return more
   }
   const hold = (owner: object, bytes: number): void => {
-    set(owner, bytes)
+    if (set(owner, bytes) > 0 && shared?.isOver) throw shared.refusal()
     if (held > maxBytes)
       throw new SydraError('memory_limit', `the query needs more than ${megabytes(maxBytes)} of memory`, {
         hint: 'narrow the time range, group by fewer values, or add a limit',
@@ -86,17 +95,21 @@ function memoryAccount(maxBytes: number, spills: boolean): MemoryAccount {
       return peak
     },
     hold,
-    tryHold(owner, bytes) {
+    tryHold(owner, bytes, toSpill = 0) {
       if (!spills) {
         hold(owner, bytes)
         return true
       }
-      set(owner, bytes)
-      return held <= maxBytes * spillingShare || bytes <= maxBytes * floorShare
+      const more = set(owner, bytes)
+      if (bytes > maxBytes * floorShare) return held <= (maxBytes - toSpill) * spillingShare && !shared?.isShort
+      if (more > 0 && shared?.isOver) throw shared.refusal()
+      return true
     },
     release(owner) {
-      held -= holdings.get(owner) ?? 0
+      const bytes = holdings.get(owner) ?? 0
       holdings.delete(owner)
+      held -= bytes
+      shared?.grow(-bytes)
     },
   }
 }

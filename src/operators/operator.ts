@@ -9,6 +9,7 @@
  */
 import type { Batch } from '../columnar/batch.ts'
 import type { Kernels } from '../kernels/kernels.ts'
+import type { QueryMemory } from '../lib/memory-account.ts'
 import type { Clock, Timers } from '../lib/ports.ts'
 import type { CatalogReader } from '../storage/catalog/types.ts'
 import type { ReadStatistics, Version } from '../storage/types.ts'
@@ -33,6 +34,8 @@ export interface OperatorStatistics {
 /** What one execution of a query shares among its operators. */
 export interface ExecutionContext {
   readonly version: Version
+  /** What scans of a snapshot read; needed by plans with such scans only. */
+  readonly versionAt?: ((ref: string) => Version) | undefined
   readonly catalog: CatalogReader
   readonly kernels: Kernels
   readonly clock: Clock
@@ -45,6 +48,8 @@ export interface ExecutionContext {
   readonly windowRowsMax?: number | undefined
   /** Bytes the query may hold in sorts, groups and windows; beyond it `memory_limit`, but for what can spill. */
   readonly memoryMaxBytes: number
+  /** What it takes of the memory of all queries; undefined where nobody counts. */
+  readonly sharedMemory?: QueryMemory | undefined
   /** Temporary files of this query, in which sorts and groups go on; undefined where there are none. */
   readonly spill?: Spill | undefined
   readonly duplicates: 'last' | 'first'

@@ -1,6 +1,6 @@
 /**
- * Show lists what there is: metrics, series, tags, fields, functions from the catalog and the registry, segments and
- * settings from the engine.
+ * Show lists what there is: metrics, series, tags, fields, functions from the catalog and the registry, segments, rollups
+ * and settings from the engine.
  *
  *   Tables: subject -> rows, in the columns of `showSchemas`
  */
@@ -8,6 +8,7 @@ import { BatchBuilder } from '../columnar/builder.ts'
 import type { Scalar } from '../columnar/value.ts'
 import { compareUtf8 } from '../lib/text.ts'
 import type { CatalogReader } from '../storage/catalog/types.ts'
+import type { SegmentContents } from '../storage/segment/segment.ts'
 import type { MetricInfo, SegmentMeta } from '../storage/types.ts'
 import { functions, returnName, signature } from '../sydraql/functions.ts'
 import type { ShowNode, ShowSubject } from '../sydraql/plan.ts'
@@ -23,6 +24,7 @@ export interface Tables {
 /** What the catalog does not know. */
 export interface EngineTables {
   segments(): Iterable<SegmentMeta>
+  rollups(): Iterable<{ readonly meta: SegmentMeta; contents(): readonly SegmentContents[] }>
   settings(): Iterable<readonly [name: string, value: string | null]>
 }
 
@@ -56,6 +58,14 @@ export function catalogTables(catalog: CatalogReader, engine: EngineTables): Tab
           for (const segment of engine.segments()) {
             const { id, path, minTimeUs, maxTimeUs, minLsn, maxLsn, rows, bytes } = segment
             yield [id, path, minTimeUs, maxTimeUs, minLsn, maxLsn, rows, bytes]
+          }
+          return
+        case 'rollups':
+          for (const segment of engine.rollups()) {
+            const { id, rollup } = segment.meta
+            for (const { metric: name, rows, bytes, minTimeUs, maxTimeUs } of segment.contents())
+              if (metric === undefined || name === metric)
+                yield [id, name, rollup!.widthUs, rows, bytes, rollup!.of, minTimeUs, maxTimeUs]
           }
           return
         case 'functions':

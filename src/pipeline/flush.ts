@@ -87,13 +87,15 @@ export function flush<F extends { readonly maxLsn: Lsn }>(
   )
 }
 
-export type FreezeReason = 'size' | 'age' | 'request'
+export type FreezeReason = 'size' | 'age' | 'memory' | 'request'
 
 export interface FreezeInputs {
   /** One event per commit. */
   readonly committed: Observable<unknown>
   /** Someone asks for a flush: `db.flush()` or shutdown. */
   readonly requests: Observable<unknown>
+  /** Memory is short, and the active memtable worth a flush. */
+  readonly shortages: Observable<unknown>
 }
 export interface FreezeSettings {
   /** 0: never by age. */
@@ -108,8 +110,8 @@ export interface ActiveMemtable {
 }
 
 /**
- * Says when to freeze the active memtable: when it is full, `flushIntervalMs` after its first row went in, or on
- * request. The age timer runs only while there are rows, one at a time.
+ * Says when to freeze the active memtable: when it is full, `flushIntervalMs` after its first row went in, for its
+ * memory, or on request. The age timer runs only while there are rows, one at a time.
  */
 export function freezes(
   inputs: FreezeInputs,
@@ -131,5 +133,6 @@ export function freezes(
     )
   const byAge = settings.flushIntervalMs === 0 ? EMPTY : inputs.committed.pipe(exhaustMap(whenOld))
   const byRequest = inputs.requests.pipe(map((): FreezeReason => 'request'))
-  return merge(bySize, byAge, byRequest)
+  const byShortage = inputs.shortages.pipe(map((): FreezeReason => 'memory'))
+  return merge(bySize, byAge, byShortage, byRequest)
 }

@@ -25,7 +25,7 @@ export interface Lock {
   release(): void
 }
 
-const lockName = 'LOCK'
+export const lockName = 'LOCK'
 const graceMs = 1000
 const pollMs = 20
 const contentBytesMax = 4096
@@ -59,6 +59,12 @@ export async function acquireLock(ports: Ports, dataDir: string): Promise<Lock> 
   } catch (error) {
     throw fileError(error, `cannot lock ${dataDir}`)
   }
+}
+
+/** The pid of the process that has the directory, or undefined. Changes nothing. */
+export function holderOf(ports: Ports, dataDir: string): number | undefined {
+  const found = read(ports, `${dataDir}/${lockName}`)
+  return found !== 'gone' && found !== 'unreadable' && lives(ports, found) ? found.pid : undefined
 }
 
 /** The holder this process has become, or the pid of the one that lives. */

@@ -10,6 +10,7 @@
  *    and the later piece wins (with `duplicates: "first"`, the earlier).
  * 2. Within a piece (series, time) is unique, and rows are read in (series rank, time) order.
  */
+import type { RollupView } from './rollup/view.ts'
 import type { RowBuffer } from './row-buffer.ts'
 
 export type FieldType = 'float' | 'integer' | 'boolean' | 'string'
@@ -72,6 +73,8 @@ export interface ReadStatistics {
   blocksPruned: number
   bytesRead: number
   rowsScanned: number
+  /** Buckets of rollups read, by width in µs; absent: none. */
+  rollups?: Map<number, number>
 }
 
 export interface SeriesSet {
@@ -156,8 +159,14 @@ export interface Piece {
 
 export interface Version {
   readonly lsn: Lsn
+  /** Rows of the metric with a lower time are expired: no piece gives them, whatever the request. -Infinity: none is. */
+  horizonUs(metric: MetricInfo): number
   /** Pieces that may hold rows of the request, in write order. */
   pieces(request: ReadRequest): Piece[]
+  /** What may stand for rows of the request; absent: nothing. */
+  rollups?(request: ReadRequest): RollupView
+  /** The widths of which there are rollups, of any metric. */
+  readonly rollupWidthsUs?: readonly number[]
   /** Lets go of memtables and files. Calling it again is allowed; reading afterwards is not. */
   release(): void
 }

@@ -11,11 +11,18 @@
  *    has it, a memtable also by being active and by each pin of that time. The last release closes the segment and gives
  *    the memtable's memory to the next.
  *    The file of a replaced segment goes with its last reader.
+ *    A pin is known with the moment it began until it is released.
+ *    One whose owner has said how may be told to go, for the memory that it keeps.
  * 3. In `pieces`, segments come first by max LSN, then frozen memtables, then the active one: write order.
  * 4. Without tombstones of the metric in the range, pieces are as segments and memtables give them.
+ * 5. What is expired when it is pinned, a pin does not see, though the rows are there; and all else for as long as it is held.
  */
+import type { Clock } from '../lib/ports.ts'
 import type { CatalogReader } from './catalog/types.ts'
 import type { FrozenLayers, LayeredMemtable, LayeredView } from './memtable/layers.ts'
+import type { RetentionRules } from './retention/rules.ts'
+import { rollupView } from './rollup/view.ts'
+import type { SegmentContents } from './segment/segment.ts'
 import { maskedPieces } from './tombstones/mask.ts'
 import type { Deletion, Tombstones } from './tombstones/tombstones.ts'
 import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch, SegmentMeta, Version } from './types.ts'
@@ -23,6 +30,12 @@ import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch, SegmentMeta, Versio
 /** An open segment, as a version reads it. */
 export interface SegmentSource {
   readonly meta: SegmentMeta
+  /** The `source` of its pieces. */
+  readonly source: object
+  /** Whether it has the request's metric. */
+  holds(request: ReadRequest): boolean
+  /** What it has of each metric. */
+  contents(): SegmentContents[]
   pieces(request: ReadRequest): Piece[]
   close(): void
 }
@@ -33,10 +46,31 @@ export interface SegmentChange {
   readonly add: readonly SegmentSource[]
   /** LSNs of tombstones that concern no row any more. */
   readonly removeTombstones: ReadonlySet<Lsn>
+  /** Instead of all that there are. */
+  readonly tombstones?: Tombstones
 }
 
 /** Up to which LSN deletes have been applied to the segment's rows. */
 export const deletesLsnOf = ({ deletesLsn, maxLsn }: SegmentMeta): Lsn => deletesLsn ?? maxLsn
+
+/** What `stats()` tells of readers. */
+export interface HeldVersions {
+  readonly pins: number
+  /** Age of the oldest; 0 without any. */
+  readonly oldestPinMs: number
+  /** Replaced segments that a pin still reads. */
+  readonly filesWaiting: number
+  readonly bytesWaiting: number
+}
+
+interface Pin {
+  readonly startedMs: number
+  /** Those that were in memory when it began. */
+  readonly memtables: readonly FrozenLayers[]
+  /** Ends its reader; undefined where that is not possible. */
+  readonly expire: (() => void) | undefined
+  isTold: boolean
+}
 
 interface Frozen {
   readonly memtable: FrozenLayers
@@ -48,6 +82,7 @@ interface Contents {
   readonly tombstones: Tombstones
 }
 interface State extends Contents {
+  readonly rollupWidthsUs: readonly number[]
   retains: number
 }
 
@@ -61,6 +96,8 @@ export interface VersionsOptions {
   readonly memtable: LayeredMemtable
   /** What was deleted of the segments and the first memtable. */
   readonly tombstones: Tombstones
+  readonly clock: Clock
+  readonly rules: RetentionRules
   /** Told of a replaced segment, closed, when its last reader is gone: its file may go. */
   readonly discard: (meta: SegmentMeta) => void
 }
@@ -73,11 +110,17 @@ export class Versions {
   })
   /** Those that a pin still reads. */
   readonly #replaced = new Set<SegmentSource>()
-  readonly #memtableRetains = new Retains<FrozenLayers>(memtable => memtable.release())
+  readonly #memtableRetains = new Retains<FrozenLayers>(memtable => {
+    this.#flushedMemtables.delete(memtable)
+    memtable.release()
+  })
+  /** Those that a pin still reads. */
+  readonly #flushedMemtables = new Set<FrozenLayers>()
   #active: LayeredMemtable
   #state: State
   #lsn: Lsn
-  #pins = 0
+  /** When those that are held began, oldest first. */
+  readonly #pins = new Set<Pin>()
 
   constructor(options: VersionsOptions) {
     this.#options = options
@@ -105,8 +148,25 @@ export class Versions {
   get tombstones(): Tombstones {
     return this.#state.tombstones
   }
-  get pins(): number {
-    return this.#pins
+  /** What the active memtable and the frozen ones keep from others. */
+  get memtableBytes(): number {
+    return this.#state.frozen.reduce((sum, { memtable }) => sum + memtable.heldBytes, this.#active.heldBytes)
+  }
+  /** The same of memtables that are flushed but still read. */
+  get pinnedBytes(): number {
+    return heldBytes(this.#flushedMemtables)
+  }
+  /** Readers and what they keep. */
+  get held(): HeldVersions {
+    const [oldest] = this.#pins
+    let bytes = 0
+    for (const { meta } of this.#replaced) bytes += meta.bytes
+    return {
+      pins: this.#pins.size,
+      oldestPinMs: oldest === undefined ? 0 : this.#options.clock.monotonicMs() - oldest.startedMs,
+      filesWaiting: this.#replaced.size,
+      bytesWaiting: bytes,
+    }
   }
 
   /** Makes a commit visible. */
@@ -138,6 +198,7 @@ export class Versions {
   /** The frozen memtable's rows are in these segments now; of its tombstones and older ones, those of `live` still count. */
   flushed(memtable: FrozenLayers, segments: readonly SegmentSource[], live: ReadonlySet<Lsn>): void {
     const state = this.#state
+    this.#flushedMemtables.add(memtable)
     this.#replace({
       frozen: state.frozen.filter(each => each.memtable !== memtable),
       segments: bySequence([...state.segments, ...segments]),
@@ -146,32 +207,66 @@ export class Versions {
   }
 
   /** Other segments hold what these did; readers of before keep them. */
-  replaced({ remove, add, removeTombstones }: SegmentChange): void {
+  replaced({ remove, add, removeTombstones, tombstones }: SegmentChange): void {
     const state = this.#state
     for (const segment of remove) this.#replaced.add(segment)
     this.#replace({
       frozen: state.frozen,
       segments: bySequence([...state.segments.filter(segment => !remove.has(segment)), ...add]),
       tombstones:
-        removeTombstones.size === 0
+        tombstones ??
+        (removeTombstones.size === 0
           ? state.tombstones
-          : state.tombstones.filter(({ lsn }) => !removeTombstones.has(lsn)),
+          : state.tombstones.filter(({ lsn }) => !removeTombstones.has(lsn))),
     })
   }
 
-  pin(): Version {
+  /**
+   * Ends readers, the oldest first, until so many bytes of flushed memtables have none but such as were told to end: those
+   * of before count. Returns how many it told.
+   */
+  expire(bytes: number): number {
+    const target = this.pinnedBytes - bytes
+    let told = 0
+    for (const pin of this.#pins) {
+      if (this.#stayingBytes() <= target) break
+      const { expire, isTold, memtables } = pin
+      if (expire === undefined || isTold || !memtables.some(memtable => this.#flushedMemtables.has(memtable))) continue
+      pin.isTold = true
+      told++
+      expire()
+    }
+    return told
+  }
+
+  /** Of flushed memtables that some pin keeps that was not told to end. */
+  #stayingBytes(): number {
+    const staying = new Set<FrozenLayers>()
+    for (const { isTold, memtables } of this.#pins)
+      if (!isTold) for (const memtable of memtables) if (this.#flushedMemtables.has(memtable)) staying.add(memtable)
+    return heldBytes(staying)
+  }
+
+  /** `expire` ends the reader when it is called; without it the pin is held for as long as its owner wants. */
+  pin(expire?: () => void): Version {
     const state = this.#state
-    const memtable = this.#active
-    const active = memtable.view()
-    const { catalog } = this.#options
+    const active = this.#active.view()
+    // of an empty one it reads nothing, whatever is committed to it later
+    const actives = this.#active.isEmpty ? [] : [this.#active]
+    const { catalog, clock, rules } = this.#options
     state.retains++
-    this.#memtableRetains.add(memtable)
-    this.#pins++
-    let held = true
+    for (const memtable of actives) this.#memtableRetains.add(memtable)
+    const memtables = [...state.frozen.map(({ memtable }) => memtable), ...actives]
+    const pin: Pin = { startedMs: clock.monotonicMs(), memtables, expire, isTold: false }
+    this.#pins.add(pin)
+    const nowUs = clock.nowUs()
+    const horizonUs = ({ name }: MetricInfo): number => rules.horizonUs(name, nowUs)
     return {
       lsn: this.#lsn,
-      pieces: request => {
+      horizonUs,
+      pieces: asked => {
         const pieces: Piece[] = []
+        const request = { ...asked, fromUs: Math.max(asked.fromUs, horizonUs(asked.metric)) }
         const tombstones = state.tombstones.touching(request)
         for (const segment of state.segments)
           if (segment.meta.rollup === undefined)
@@ -180,13 +275,29 @@ export class Versions {
         pieces.push(...active.pieces(request, catalog, tombstones))
         return pieces
       },
+      rollupWidthsUs: state.rollupWidthsUs,
+      rollups: request =>
+        rollupView(state.segments, request, state.tombstones.touching(request), deletesLsnOf, {
+          rowsFromUs: horizonUs(request.metric),
+          rollupsFromUs: widthUs => rules.rollupHorizonUs(widthUs, nowUs),
+        }),
       release: () => {
-        if (!held) return
-        held = false
-        this.#pins--
+        if (!this.#pins.delete(pin)) return
         this.#releaseState(state)
-        this.#memtableRetains.drop(memtable)
+        for (const memtable of actives) this.#memtableRetains.drop(memtable)
       },
+    }
+  }
+
+  /** Keeps the files that are there now until the returned function is called: for who reads them by name. */
+  hold(): () => void {
+    const state = this.#state
+    state.retains++
+    let isHeld = true
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      this.#releaseState(state)
     }
   }
 
@@ -204,7 +315,7 @@ export class Versions {
   #retainState({ frozen, segments, tombstones }: Contents): State {
     for (const segment of segments) this.#segmentRetains.add(segment)
     for (const { memtable } of frozen) this.#memtableRetains.add(memtable)
-    return { frozen, segments, tombstones, retains: 1 }
+    return { frozen, segments, tombstones, rollupWidthsUs: widthsOf(segments), retains: 1 }
   }
 
   #releaseState(state: State): void {
@@ -235,6 +346,15 @@ class Retains<T> {
       this.#last(thing)
     }
   }
+}
+
+const widthsOf = (segments: readonly SegmentSource[]): number[] => [
+  ...new Set(segments.flatMap(({ meta }) => meta.rollup?.widthUs ?? [])),
+]
+function heldBytes(memtables: Iterable<FrozenLayers>): number {
+  let bytes = 0
+  for (const memtable of memtables) bytes += memtable.heldBytes
+  return bytes
 }
 
 const bySequence = (segments: readonly SegmentSource[]): readonly SegmentSource[] =>

@@ -3,16 +3,21 @@
  *
  *   chunks -> hours -> windows;   slice of sorted rows -> its rows of each window -> that window's SegmentWriter -> publish
  *
+ * Metrics of a namespace with a retention rule of its own go to segments of their own, so that they go whole one day.
+ *
  * Invariants:
  * 1. All segments of one flush have its LSN range; `id` gives the same at every try, so that a retried
  *    flush overwrites what the failed one left.
  * 2. Beside the memtable, one slice of sorted rows is held and the encoded segments, a tenth of it; of metrics that deletes
  *    concerned in this memtable, all rows that are left. The event loop gets a turn after `turnRowsMax` rows: ingest and
  *    queries go on meanwhile.
+ * 3. Rows that have expired are left out.
  */
 import type { Ports } from '../lib/ports.ts'
 import type { CatalogReader } from './catalog/types.ts'
 import type { FrozenMemtable, FrozenTable } from './memtable/memtable.ts'
+import { type RetentionRules, retentionClassOf } from './retention/rules.ts'
+import { dropBefore } from './retention/trim.ts'
 import { SegmentWriter } from './segment/encode.ts'
 import type { SegmentEnvironment } from './segment/environment.ts'
 import { declaredHeaderLength, decodeHeader, headerFixedLength } from './segment/format.ts'
@@ -25,6 +30,9 @@ export interface WriteSegmentsOptions {
   readonly ports: Ports
   readonly environment: SegmentEnvironment
   readonly catalog: CatalogReader & { readonly incarnation: string }
+  readonly rules: RetentionRules
+  /** When the flush began: what expires later is written. The same at every try. */
+  readonly nowUs: number
   /** The id of the n-th segment of this flush. */
   readonly id: (n: number) => string
 }
@@ -32,31 +40,55 @@ export interface WriteSegmentsOptions {
 /** Rows that are sorted and encoded before others get a turn: some milliseconds. */
 const turnRowsMax = 32_768
 
+/** A segment that is being made. */
+interface Output {
+  readonly window: string
+  readonly namespace: string | undefined
+  readonly writer: SegmentWriter
+  isEmpty: boolean
+}
+
 /** Throws `disk_full` and `io_error`; may be repeated. */
 export async function writeSegments(frozen: FrozenMemtable, options: WriteSegmentsOptions): Promise<SegmentMeta[]> {
-  const { ports, environment, catalog, id } = options
-  const head = { minLsn: frozen.minLsn, maxLsn: frozen.maxLsn, incarnation: catalog.incarnation, keys: catalog }
-  const tables = frozen.tables()
-  const plan = planWindows(sizesOf(tables))
-  const writers = plan.names.map(() => new SegmentWriter(head, environment.kernels, ports.checksums, ports.zstd))
+  const { ports, environment, catalog, rules, nowUs, id } = options
+  const { minLsn, maxLsn } = frozen
+  const head = { minLsn, maxLsn, incarnation: catalog.incarnation, keys: catalog }
+  const outputs: Output[] = []
   let rowsThisTurn = 0
-  for (const table of tables) {
-    for (const rows of table.slices(catalog)) {
-      if (rowsThisTurn >= turnRowsMax) {
-        await new Promise<void>(resolve => ports.timers.soon(resolve))
-        rowsThisTurn = 0
+  for (const [namespace, tables] of Map.groupBy(frozen.tables(), ({ metric }) => rules.classOf(metric.name))) {
+    const plan = planWindows(sizesOf(tables))
+    const retentionClass = retentionClassOf(namespace, ports.checksums)
+    const own = plan.names.map((window): Output => {
+      const writer = new SegmentWriter({ ...head, retentionClass }, environment.kernels, ports.checksums, ports.zstd)
+      return { window, namespace, writer, isEmpty: true }
+    })
+    outputs.push(...own)
+    for (const table of tables) {
+      const horizonUs = rules.horizonUs(table.metric.name, nowUs)
+      for (const rows of table.slices(catalog)) {
+        if (rowsThisTurn >= turnRowsMax) {
+          await new Promise<void>(resolve => ports.timers.soon(resolve))
+          rowsThisTurn = 0
+        }
+        rowsThisTurn += rows.length
+        dropBefore(rows, horizonUs)
+        for (const [window, selection] of plan.split(rows).entries()) {
+          const output = own[window]!
+          output.writer.rows(table.metric, rows, selection)
+          if ((selection ?? rows).length > 0) output.isEmpty = false
+        }
       }
-      rowsThisTurn += rows.length
-      for (const [window, selection] of plan.split(rows).entries()) writers[window]!.rows(table.metric, rows, selection)
     }
   }
   const metas: SegmentMeta[] = []
-  for (const [window, writer] of writers.entries()) {
+  for (const { window, namespace, writer, isEmpty } of outputs) {
+    if (isEmpty) continue
     const bytes = writer.finish()
-    const path = segmentPath(plan.names[window]!, id(window))
+    const path = segmentPath(window, id(metas.length))
     await publishSegment(ports, environment.directory, path, bytes)
     const length = declaredHeaderLength(bytes.subarray(0, headerFixedLength))
-    metas.push(metaOf(decodeHeader(bytes.subarray(0, length), ports.checksums), path))
+    const meta = metaOf(decodeHeader(bytes.subarray(0, length), ports.checksums), path)
+    metas.push(namespace === undefined ? meta : { ...meta, namespace })
   }
   return metas
 }

@@ -2,6 +2,7 @@
 
 /** The value with every key in snake_case. */
 export function snakeCase(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeCase)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
@@ -10,3 +11,12 @@ export function snakeCase(value: unknown): unknown {
     ]),
   )
 }
+
+/** A flat record with every key in camelCase. */
+export const camelCase = (record: object): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(record).map(([key, value]) => [
+      key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  )

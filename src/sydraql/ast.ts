@@ -87,11 +87,23 @@ export interface SelectItem {
   readonly alias: string | undefined
   readonly span: Span
 }
+/** `as of 'ref'`: a snapshot, by what it is called. */
+export interface AsOf {
+  readonly ref: string
+  /** Of the text. */
+  readonly span: Span
+}
+interface SeriesSourceSyntax {
+  /** Absent: the present. */
+  readonly asOf?: AsOf
+  readonly alias: string | undefined
+  readonly span: Span
+}
 export type SourceSyntax =
-  | { readonly kind: 'metric'; readonly name: string; readonly alias: string | undefined; readonly span: Span }
-  | { readonly kind: 'series'; readonly id: string; readonly alias: string | undefined; readonly span: Span }
+  | ({ readonly kind: 'metric'; readonly name: string } & SeriesSourceSyntax)
+  | ({ readonly kind: 'series'; readonly id: string } & SeriesSourceSyntax)
   /** Every metric whose name the pattern finds; the pattern is without its slashes. */
-  | { readonly kind: 'regex'; readonly pattern: string; readonly alias: string | undefined; readonly span: Span }
+  | ({ readonly kind: 'regex'; readonly pattern: string } & SeriesSourceSyntax)
   | { readonly kind: 'query'; readonly select: SelectStatement; readonly alias: string; readonly span: Span }
 
 /** `join source on time [within 5s]` */

@@ -152,10 +152,11 @@ function buildSource(source: SourceQuery, report: Report): LogicalPlan {
   }
 }
 
-const scanOf = ({ metric, seriesIds, schema }: MetricSource): ScanNode => ({
+const scanOf = ({ metric, seriesIds, asOf, schema }: MetricSource): ScanNode => ({
   kind: 'scan',
   metric,
   seriesIds,
+  ...(asOf && { asOf }),
   range: everything,
   seriesPredicate: undefined,
   rowPredicate: undefined,

@@ -9,7 +9,7 @@
 import type { Schema } from '../columnar/batch.ts'
 import type { Bound } from './bind.ts'
 import type { Expr } from './expression.ts'
-import { formatExpr, formatName } from './format.ts'
+import { formatExpr, formatName, formatText } from './format.ts'
 import type {
   AggregateCall,
   FillMode,
@@ -88,8 +88,9 @@ function describe(plan: LogicalPlan): string {
 }
 
 function describeScan(scan: ScanNode): string {
-  const { metric, seriesIds, range, seriesPredicate, rowPredicate, order, limit, seriesLimit, schema } = scan
-  const parts = [`scan ${metric}${rangeText(range)}`]
+  const { metric, seriesIds, asOf, range, seriesPredicate, rowPredicate, order, limit, seriesLimit, schema } = scan
+  const past = asOf === undefined ? '' : ` as of ${formatText(asOf.ref)}`
+  const parts = [`scan ${metric}${past}${rangeText(range)}`]
   if (seriesIds !== undefined) parts.push(`series ${seriesIds.join(', ')}`)
   if (seriesPredicate !== undefined) parts.push(`series where ${formatExpr(seriesPredicate)}`)
   if (rowPredicate !== undefined) parts.push(`rows where ${formatExpr(rowPredicate)}`)
@@ -152,6 +153,7 @@ function properties(plan: LogicalPlan): Record<string, unknown> {
         kind,
         metric: plan.metric,
         series_ids: plan.seriesIds ?? null,
+        ...(plan.asOf && { as_of: plan.asOf.ref }),
         range: rangeJson(plan.range),
         series_predicate: plan.seriesPredicate === undefined ? null : formatExpr(plan.seriesPredicate),
         row_predicate: plan.rowPredicate === undefined ? null : formatExpr(plan.rowPredicate),

@@ -176,7 +176,7 @@ function formatFloat(value: number): string {
   return /[.e]/.test(text) ? text : `${text}.0`
 }
 
-const formatText = (text: string): string => `'${text.replaceAll("'", "''")}'`
+export const formatText = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 const reserved = new Set(reservedWords)
 
@@ -234,7 +234,8 @@ const clauses = (...parts: (string | false | undefined)[]): string => parts.filt
 const formatAlias = (alias: string | undefined): string => (alias === undefined ? '' : ` as ${formatName(alias)}`)
 
 function formatSource(source: SourceSyntax): string {
-  const alias = formatAlias(source.alias)
+  const asOf = 'asOf' in source && source.asOf !== undefined ? ` as of ${formatText(source.asOf.ref)}` : ''
+  const alias = asOf + formatAlias(source.alias)
   switch (source.kind) {
     case 'metric':
       return formatName(source.name) + alias

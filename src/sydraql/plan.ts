@@ -9,6 +9,7 @@
  * 4. Rows of one (series, time) are already merged when they leave a scan.
  */
 import type { Schema } from '../columnar/batch.ts'
+import type { AsOf } from './ast.ts'
 import type { Expr, Parameter } from './expression.ts'
 
 export interface NamedExpr {
@@ -40,6 +41,8 @@ export interface ScanNode {
   readonly metric: string
   /** Only these series (ids as decimal text), or undefined for all. */
   readonly seriesIds: readonly string[] | undefined
+  /** The snapshot to read; absent: the present. */
+  readonly asOf?: AsOf
   readonly range: TimeRange
   /** Over `series`, `series_id` and `tag.*` only: decides which series are read. */
   readonly seriesPredicate: Expr | undefined

@@ -44,11 +44,6 @@ export function syntaxProblem(message: string, text: string, span: Span, hint?: 
   return problem('syntax_error', `${message}\n${caretLines(text, span)}`, text, span, hint)
 }
 
-/** A construct of the language that this version recognises and does not run. */
-export function unsupported(feature: string, text: string, span: Span): SydraError {
-  return problem('unsupported_feature', `${feature} is not supported yet`, text, span)
-}
-
 /** Errors that one statement is told of at most; analysis ends with the last of them. */
 export const errorsMax = 20
 

@@ -8,6 +8,7 @@
  * 2. Names in `output` are unique.
  */
 import type { Schema } from '../columnar/batch.ts'
+import type { AsOf } from './ast.ts'
 import type { Expr, Literal, Parameter, Span } from './expression.ts'
 import type {
   AggregateCall,
@@ -26,6 +27,8 @@ export interface MetricSource {
   readonly kind: 'metric'
   readonly metric: string
   readonly seriesIds: readonly string[] | undefined
+  /** Absent: the present. */
+  readonly asOf?: AsOf
   /** All columns that a scan of the metric can yield. */
   readonly schema: Schema
   readonly sequence: Sequence

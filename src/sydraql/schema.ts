@@ -102,7 +102,11 @@ export const showSchemas: Readonly<Record<ShowSubject, Schema>> = {
     column('rollup', 'string', false),
     column('metric', 'string', false),
     column('width', 'duration', false),
-    column('rows', 'integer', false),
+    column('buckets', 'integer', false),
+    column('bytes', 'integer', false),
+    column('segment', 'string', false),
+    column('min_time', 'timestamp', false),
+    column('max_time', 'timestamp', false),
   ],
   functions: [
     column('function', 'string', false),

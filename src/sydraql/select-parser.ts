@@ -5,6 +5,7 @@
  */
 import type { IToken } from 'chevrotain'
 import type {
+  AsOf,
   CountSyntax,
   FillSyntax,
   JoinSyntax,
@@ -158,30 +159,36 @@ export class SelectParser extends ExpressionParser {
     const id = this.CONSUME(t.Text)
     this.CONSUME(t.RightParen)
     const span = this.spanSince(first)
-    const alias = this.OPTION(() => this.SUBRULE(this.alias))
-    return { kind: 'series', id: stringText(id), alias, span }
+    const asOf = this.OPTION1({ GATE: () => this.isAsOf(), DEF: () => this.SUBRULE(this.asOf) })
+    const alias = this.OPTION2(() => this.SUBRULE(this.alias))
+    return { kind: 'series', id: stringText(id), ...(asOf && { asOf }), alias, span }
   })
 
   private metricSource = this.RULE('metricSource', (): SourceSyntax => {
     const parts = this.SUBRULE(this.dottedName)
-    this.OPTION1({
-      // `of` may also be the alias.
-      GATE: () => this.LA(2).tokenType === t.Of && this.LA(3).tokenType === t.Text,
-      DEF: () => {
-        const as = this.CONSUME(t.As)
-        const of = this.CONSUME(t.Of)
-        this.ACTION(() => this.build.unsupported('as of', as, of))
-      },
-    })
+    const asOf = this.OPTION1({ GATE: () => this.isAsOf(), DEF: () => this.SUBRULE(this.asOf) })
     const alias = this.OPTION2(() => this.SUBRULE(this.alias))
-    return this.ACTION(() => ({ kind: 'metric', ...this.named(parts), alias }))
+    return this.ACTION(() => ({ kind: 'metric', ...this.named(parts), ...(asOf && { asOf }), alias }))
   })
+
+  private asOf = this.RULE('asOf', (): AsOf => {
+    this.CONSUME(t.As)
+    this.CONSUME(t.Of)
+    const ref = this.CONSUME(t.Text)
+    return this.ACTION(() => ({ ref: stringText(ref), span: spanOf(ref) }))
+  })
+
+  /** `of` may also be the alias. */
+  private isAsOf(): boolean {
+    return this.LA(2).tokenType === t.Of && this.LA(3).tokenType === t.Text
+  }
 
   private regexSource = this.RULE('regexSource', (): SourceSyntax => {
     const token = this.CONSUME(t.Regex)
     const span = this.spanSince(token)
-    const alias = this.OPTION(() => this.SUBRULE(this.alias))
-    return { kind: 'regex', pattern: token.image.slice(1, -1), alias, span }
+    const asOf = this.OPTION1({ GATE: () => this.isAsOf(), DEF: () => this.SUBRULE(this.asOf) })
+    const alias = this.OPTION2(() => this.SUBRULE(this.alias))
+    return { kind: 'regex', pattern: token.image.slice(1, -1), ...(asOf && { asOf }), alias, span }
   })
 
   private querySource = this.RULE('querySource', (): SourceSyntax => {

@@ -13,7 +13,7 @@ import type { LiteralSyntax, NameSyntax, ParameterSyntax, StarSyntax, SyntaxExpr
 import type { Span } from './expression.ts'
 import { nestingDepthMax, parametersMax, queryNodesMax, sourcesMax } from './limits.ts'
 import type { ShowSubject } from './plan.ts'
-import { problem, syntaxProblem, unsupported } from './problem.ts'
+import { problem, syntaxProblem } from './problem.ts'
 import { parseDuration, parseTimestamp } from './times.ts'
 import * as t from './tokens.ts'
 
@@ -124,9 +124,6 @@ export class SyntaxBuilder {
     }
   }
 
-  unsupported(feature: string, first: IToken, last: IToken = first): never {
-    throw unsupported(feature, this.text, spanFrom(spanOf(first), spanOf(last)))
-  }
   fail(message: string, span: Span, hint?: string): never {
     throw syntaxProblem(message, this.text, span, hint)
   }

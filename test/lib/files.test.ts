@@ -31,6 +31,25 @@ const systems: [string, FileSystem, string][] = [
 describe.each(systems)('files (%s)', (_, files, root) => {
   files.makeDirectory(root)
 
+  test('a link is another name of the same bytes', async () => {
+    const file = files.open(`${root}/linked`, 'create')
+    file.write(bytes(1, 2, 3), 0)
+    await file.dataSync()
+    files.link(`${root}/linked`, `${root}/link`)
+    await files.syncDirectory(root)
+    expect(errno(() => files.link(`${root}/linked`, `${root}/link`))).toBe('EEXIST')
+    expect(errno(() => files.link(`${root}/none`, `${root}/other`))).toBe('ENOENT')
+    expect(errno(() => files.link(`${root}/linked`, `${root}/none/other`))).toBe('ENOENT')
+    file.write(bytes(9), 0)
+    file.close()
+    files.remove(`${root}/linked`)
+    const other = files.open(`${root}/link`, 'read')
+    const target = new Uint8Array(3)
+    expect([other.read(target, 0), ...target]).toEqual([3, 9, 2, 3])
+    other.close()
+    files.remove(`${root}/link`)
+  })
+
   test('are written and read at positions, with zeros in between', async () => {
     const file = files.open(`${root}/f`, 'create')
     file.write(bytes(1, 2, 3), 5)

@@ -21,6 +21,22 @@ describe('the ports of Node', () => {
     expect(ports.clock.monotonicMs()).toBeGreaterThanOrEqual(first)
   })
 
+  test('blake3: the hashes of the specification, in pieces or at once', () => {
+    const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+    const empty = ports.blake3.hash()
+    expect(hex(empty.digest())).toBe('af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262')
+    // test_vectors.json of BLAKE3: bytes 0, 1, …, 250, 0, 1, …
+    const input = Uint8Array.from({ length: 102_400 }, (_, i) => i % 251)
+    const hash = ports.blake3.hash()
+    for (let at = 0; at < input.length; at += 1000) hash.update(input.subarray(at, at + 1000))
+    expect(hex(hash.digest())).toBe('bc3e3d41a1146b069abffad3c0d44860cf664390afce4d9661f7902e7943e085')
+    hash.dispose()
+    const given = ports.blake3.hash()
+    given.update(input)
+    given.dispose()
+    given.dispose()
+  })
+
   test('crc32 continues from a seed', () => {
     const text = new TextEncoder().encode('123456789')
     expect(ports.checksums.crc32(text)).toBe(0xcbf43926)

@@ -51,6 +51,34 @@ describe('settings', () => {
     expect(failure(() => parseSettings({ httpPort: 70_000 }))).toMatchObject({ code: 'invalid_setting' })
   })
 
+  test('retention is days by namespace, as an object or as text', () => {
+    expect(parseSettings({}).retention).toEqual({})
+    expect(parseSettings({ retention: { weather: 30, cpu: '7' } }).retention).toEqual({ weather: 30, cpu: 7 })
+    expect(parseSettings({ retention: ' weather = 30,cpu=0.5' }).retention).toEqual({ weather: 30, cpu: 0.5 })
+    expect(fromSnakeCase({ retention_days: 1, retention: { my_Name: 2 } })).toEqual({
+      retentionDays: 1,
+      retention: { my_Name: 2 },
+    })
+    const bad = [
+      { 'a.b': 1 },
+      { '': 1 },
+      { a: -1 },
+      { a: 'x' },
+      { a: '' },
+      { a: null },
+      'weather',
+      'weather=30,',
+      'a=b',
+      5,
+    ]
+    for (const retention of bad)
+      expect(failure(() => parseSettings({ retention } as never))).toMatchObject({
+        code: 'invalid_setting',
+        message: expect.stringMatching(/^setting retention/),
+      })
+    expect(failure(() => parseSettings({ retentionDays: -1 }))).toMatchObject({ code: 'invalid_setting' })
+  })
+
   test('TOML names become library names', () => {
     expect(fromSnakeCase({ data_dir: 'd', query: { timeout_ms: 5 } })).toEqual({
       dataDir: 'd',

@@ -11,6 +11,7 @@ import { parseSettings } from '../../src/lib/settings.ts'
 import { openStorage, type Storage } from '../../src/recovery.ts'
 import type { FieldRows, FieldType, MetricInfo, RowBatch, Tags } from '../../src/storage/types.ts'
 import type { SeededRandom } from '../simulated/random.ts'
+import { rollUp } from '../storage/rollup/publish.ts'
 import { numbers, type Row, type Scalar, texts } from './expressions.ts'
 import type { Setting } from './queries.ts'
 
@@ -46,7 +47,8 @@ export async function randomDatabase(random: SeededRandom, finite = false): Prom
   const duplicates = random.chance(0.8) ? 'last' : 'first'
   const settings = parseSettings({ dataDir: 'data', duplicates, fsync: 'none' })
   const clock: Clock = { nowUs: () => startUs, monotonicMs: () => 0 }
-  const storage = await openStorage(settings, { ...nodePorts(), files: memoryFiles(), clock }, () => {})
+  const files = memoryFiles()
+  const storage = await openStorage(settings, { ...nodePorts(), files, clock }, () => {})
   const { catalog } = storage
   const metric = catalog.useMetric('m')
   for (const name of fieldNames) catalog.useField(metric, name, fieldTypes[name]!)
@@ -113,6 +115,8 @@ export async function randomDatabase(random: SeededRandom, finite = false): Prom
       if (random.chance(0.85)) await flushAll(storage)
     }
   }
+  if (random.chance(0.5))
+    await rollUp(storage, { widthsUs: [60e6, 300e6, hourUs, 24 * hourUs], files, directory: 'data' })
   return { storage, setting, rows: merged(written, storage, duplicates === 'last') }
 }
 

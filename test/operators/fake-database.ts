@@ -116,12 +116,15 @@ export function fakeVersion(database: FakeDatabase, hooks: PieceHooks = {}): Ver
   return {
     lsn: 1,
     released: 0,
+    horizonUs: () => -Infinity,
     pieces(request) {
       const ranks = database.catalog.ranks(request.metric.id)
       const pieces = database.pieces[request.metric.name] ?? []
       return pieces.flatMap((rows, index) => {
         const sorted = rows.toSorted((a, b) => ranks[a.series]! - ranks[b.series]! || a.timeUs - b.timeUs)
-        return sorted.some(row => belongs(row, request)) ? [fakePiece(sorted, request, ranks, index, hooks)] : []
+        return sorted.some(row => belongs(row, request))
+          ? [{ ...fakePiece(sorted, request, ranks, index, hooks), source: rows }]
+          : []
       })
     },
     release() {
@@ -168,7 +171,7 @@ function within(row: FakeRow, bound: FieldBound, fields: readonly FieldInfo[]): 
   return Number.isNaN(value) ? bound.nan : value >= bound.min && value <= bound.max
 }
 
-function append(rows: readonly FakeRow[], into: RowBuffer): void {
+export function append(rows: readonly FakeRow[], into: RowBuffer): void {
   into.reserve(rows.length)
   for (const row of rows) {
     const at = into.length++

@@ -10,6 +10,7 @@ import { bind } from '../../src/sydraql/bind.ts'
 import { ruleNames } from '../../src/sydraql/optimize.ts'
 import { prepare } from '../../src/sydraql/prepare.ts'
 import { type FakeDatabase, type FakeRow, type FakeSeries, fakeCatalog } from './fake-database.ts'
+import { versionWithRollups } from './fake-rollups.ts'
 import { runModel } from './model.ts'
 import { planOf, run, sameRows } from './support.ts'
 
@@ -260,9 +261,11 @@ test.each(Object.entries(kinds))('%s', async (_, query) => {
       fc.oneof(fc.constant([]), fc.subarray([...ruleNames])),
       fc.subarray(Object.keys(physicalRules)),
       fc.constantFrom(undefined, 3, 20),
-      async (database, text, off, physicalOff, windowRowsMax) => {
+      fc.constantFrom([], [60e6], [10e6, 60e6, 300e6]),
+      async (database, text, off, physicalOff, windowRowsMax, rollups) => {
         const expected = runModel(planOf(text, database, ruleNames), database)
-        const rows = await run(planOf(text, database, off), database, { windowRowsMax }, physicalOff)
+        const context = { windowRowsMax, version: versionWithRollups(database, rollups) }
+        const rows = await run(planOf(text, database, off), database, context, physicalOff)
         if (!sameRows(rows, expected)) expect({ text, off, rows }).toEqual({ text, off, rows: expected })
       },
     ),

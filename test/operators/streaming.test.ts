@@ -20,6 +20,7 @@ const database: FakeDatabase = {
 /** Pieces of one series and 8,192 rows each, a row a second, made up as they are read. */
 class GeneratedVersion implements Version {
   readonly lsn = 1
+  readonly horizonUs = () => -Infinity
   rowsRead = 0
   largest = 0
   readonly #perSeries: number
@@ -117,6 +118,7 @@ describe('the first rows of each series', () => {
     const [long, short] = [new GeneratedVersion(100, 100_000), new GeneratedVersion(1, 1000)]
     const version: Version = {
       lsn: 1,
+      horizonUs: () => -Infinity,
       pieces: request => {
         const others = {
           ...request,
@@ -269,7 +271,11 @@ describe('ends', () => {
 })
 
 test('listings come from the catalog, the registry and the engine', async () => {
-  const tables = catalogTables(database.catalog, { segments: () => [], settings: () => [['http_port', '8080']] })
+  const tables = catalogTables(database.catalog, {
+    segments: () => [],
+    rollups: () => [],
+    settings: () => [['http_port', '8080']],
+  })
   const list = async (text: string) => {
     const rows: unknown[] = []
     const { stream } = execute(planOf(text, database), fakeContext(database), { tables })

@@ -79,7 +79,7 @@ describe('freezes', () => {
     marbles(({ hot, expectObservable }) => {
       let bytes = 0
       const sized = { ...memtable, isFull: () => (bytes += 40) >= 100 }
-      const reasons = freezes({ committed: hot('c-c-c'), requests: EMPTY }, sized, {
+      const reasons = freezes({ committed: hot('c-c-c'), requests: EMPTY, shortages: EMPTY }, sized, {
         flushIntervalMs: 0,
       })
       expectObservable(reasons).toBe('----s', { s: 'size' })
@@ -90,7 +90,7 @@ describe('freezes', () => {
     marbles(({ hot, expectObservable }) => {
       let age = 0
       const aged = { ...memtable, ageMs: () => age++ * 10 }
-      const reasons = freezes({ committed: hot('ccc------'), requests: EMPTY }, aged, {
+      const reasons = freezes({ committed: hot('ccc------'), requests: EMPTY, shortages: EMPTY }, aged, {
         flushIntervalMs: 10,
       })
       expectObservable(reasons).toBe('----------a', { a: 'age' })
@@ -102,7 +102,7 @@ describe('freezes', () => {
       // Set at 0 for 10 ms; then the age is 4 (frozen by size meanwhile), so 6 ms more.
       const ages = [0, 4, 4, 10]
       const young = { ...memtable, ageMs: () => ages.shift()! }
-      const reasons = freezes({ committed: hot('c---'), requests: EMPTY }, young, {
+      const reasons = freezes({ committed: hot('c---'), requests: EMPTY, shortages: EMPTY }, young, {
         flushIntervalMs: 10,
       })
       expectObservable(reasons).toBe('----------------a', { a: 'age' })
@@ -112,7 +112,7 @@ describe('freezes', () => {
   test('not by age when empty', () => {
     marbles(({ hot, expectObservable }) => {
       const empty = { ...memtable, isEmpty: () => true, ageMs: () => 0 }
-      const reasons = freezes({ committed: hot('c---'), requests: EMPTY }, empty, {
+      const reasons = freezes({ committed: hot('c---'), requests: EMPTY, shortages: EMPTY }, empty, {
         flushIntervalMs: 5,
       })
       expectObservable(reasons).toBe('-')
@@ -121,7 +121,7 @@ describe('freezes', () => {
 
   test('by request', () => {
     marbles(({ hot, expectObservable }) => {
-      const reasons = freezes({ committed: EMPTY, requests: hot('-r') }, memtable, {
+      const reasons = freezes({ committed: EMPTY, requests: hot('-r'), shortages: EMPTY }, memtable, {
         flushIntervalMs: 10,
       })
       expectObservable(reasons).toBe('-r', { r: 'request' })

@@ -4,7 +4,9 @@
  *
  *   # words to the end of the line            between blocks
  *   settings {"duplicates": "first"}          of the database, one line
+ *   now 2024-03-01T12:00:00Z                  the clock of the database, which stands still
  *   load                                      rows as NDJSON, up to an empty line; later ones are written later
+ *   snapshot monday                           takes one of what the queries before it left, for `as of 'monday'`
  *   query                                     one query, on as many lines as it likes
  *   params [1, "x", {"date": "2024-03-01"}]   its parameters, one line
  *   expect rows                               the columns' names (or name:type), then a line a row, cells between bars
@@ -25,12 +27,16 @@ type Expectation =
 
 interface Case {
   readonly line: number
+  /** Taken before the query. */
+  readonly snapshot: string | undefined
   readonly query: string
   readonly params: readonly QueryParameter[]
   readonly expectation: Expectation
 }
 interface Script {
   readonly settings: Settings
+  /** undefined: the machine's clock. */
+  readonly now: string | undefined
   /** NDJSON lines in write order. */
   readonly rows: readonly string[]
   readonly cases: readonly Case[]
@@ -39,13 +45,15 @@ interface Script {
 type Settings = Omit<Parameters<typeof open>[0] & object, 'dataDir'>
 const plainSettings: Settings = { fsync: 'none', flushIntervalMs: 0 }
 
-const keyword = /^(load|query|params|expect)\b/
+const keyword = /^(load|snapshot|query|params|expect)\b/
 
 function parseScript(text: string): Script {
   const lines = text.split('\n')
   const rows: string[] = []
   const cases: Case[] = []
   let settings: Settings = plainSettings
+  let now: string | undefined
+  let snapshot: string | undefined
   let at = 0
   const block = (): string[] => {
     const found: string[] = []
@@ -60,8 +68,16 @@ function parseScript(text: string): Script {
       settings = { ...plainSettings, ...(JSON.parse(head.slice('settings '.length)) as Settings) }
       continue
     }
+    if (head.startsWith('now ')) {
+      now = head.slice('now '.length)
+      continue
+    }
     if (head === 'load') {
       rows.push(...block())
+      continue
+    }
+    if (head.startsWith('snapshot ')) {
+      snapshot = head.slice('snapshot '.length)
       continue
     }
     if (head !== 'query') throw new Error(`line ${line}: expected load or query, found ${head}`)
@@ -75,9 +91,10 @@ function parseScript(text: string): Script {
       kind === 'error'
         ? { kind, code: code ?? '', part: part ?? '' }
         : { kind: kind as 'rows' | 'plan', lines: block() }
-    cases.push({ line, query, params: params === null ? [] : parameters(params[1]!), expectation })
+    cases.push({ line, snapshot, query, params: params === null ? [] : parameters(params[1]!), expectation })
+    snapshot = undefined
   }
-  return { settings, rows, cases }
+  return { settings, now, rows, cases }
 }
 
 const parameters = (json: string): QueryParameter[] =>
@@ -111,28 +128,31 @@ function interleaved(rows: readonly string[]): [readonly string[], readonly stri
   return parts
 }
 
+/** Opens a database of the script's settings and time. */
+type Opener = (dataDir: string) => Promise<Database>
+
 /** Opens a database that holds the rows; `dataDir` is its own. */
 const places: Readonly<
-  Record<string, (rows: readonly string[], dataDir: string, settings: Settings) => Promise<Database>>
+  Record<string, (rows: readonly string[], dataDir: string, opened: Opener) => Promise<Database>>
 > = {
-  async 'in memory'(rows, _, settings) {
-    const db = await open({ ...settings, dataDir: ':memory:' })
+  async 'in memory'(rows, _, opened) {
+    const db = await opened(':memory:')
     await write(db, rows)
     return db
   },
-  async 'on disk, not flushed'(rows, dataDir, settings) {
-    const db = await open({ ...settings, dataDir })
+  async 'on disk, not flushed'(rows, dataDir, opened) {
+    const db = await opened(dataDir)
     await write(db, rows)
     return db
   },
-  async 'on disk, flushed'(rows, dataDir, settings) {
-    const db = await open({ ...settings, dataDir })
+  async 'on disk, flushed'(rows, dataDir, opened) {
+    const db = await opened(dataDir)
     await write(db, rows)
     await db.flush()
     return db
   },
-  async 'in two segments and a memtable, one after another'(rows, dataDir, settings) {
-    const db = await open({ ...settings, dataDir })
+  async 'in two segments and a memtable, one after another'(rows, dataDir, opened) {
+    const db = await opened(dataDir)
     const third = Math.ceil(rows.length / 3)
     await write(db, rows.slice(0, third))
     await db.flush()
@@ -141,22 +161,31 @@ const places: Readonly<
     await write(db, rows.slice(2 * third))
     return db
   },
-  async 'half flushed, late rows in the memtable'(rows, dataDir, settings) {
-    const db = await open({ ...settings, dataDir })
+  async 'half flushed, late rows in the memtable'(rows, dataDir, opened) {
+    const db = await opened(dataDir)
     const [early, late] = interleaved(rows)
     await write(db, early)
     await db.flush()
     await write(db, late)
     return db
   },
-  async reopened(rows, dataDir, settings) {
-    const db = await open({ ...settings, dataDir })
+  async 'in two segments with late rows, merged'(rows, dataDir, opened) {
+    const db = await opened(dataDir)
+    for (const part of interleaved(rows)) {
+      await write(db, part)
+      await db.flush()
+    }
+    await db.compact()
+    return db
+  },
+  async reopened(rows, dataDir, opened) {
+    const db = await opened(dataDir)
     const [late, early] = interleaved(rows)
     await write(db, early)
     await db.flush()
     await write(db, late)
     await db.close()
-    return open({ ...settings, dataDir })
+    return opened(dataDir)
   },
 }
 
@@ -197,7 +226,8 @@ function checkRows(columns: Schema, rows: readonly Record<string, Value>[], line
   expect(columns).toHaveLength(names.length)
 }
 
-async function checkCase(db: Database, { query, params, expectation }: Case): Promise<void> {
+async function checkCase(db: Database, { snapshot, query, params, expectation }: Case): Promise<void> {
+  if (snapshot !== undefined) await db.snapshot(snapshot)
   if (expectation.kind === 'error') {
     const error = await db
       .query(query, params)
@@ -225,11 +255,14 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const folder = new URL('.', import.meta.url).pathname
 for (const name of readdirSync(folder).filter(file => file.endsWith('.test.txt'))) {
-  const { settings, rows, cases } = parseScript(readFileSync(join(folder, name), 'utf8'))
+  const { settings, now, rows, cases } = parseScript(readFileSync(join(folder, name), 'utf8'))
+  const nowUs = now === undefined ? undefined : Date.parse(now) * 1000
+  const clock = nowUs === undefined ? {} : { clock: { nowUs: () => nowUs, monotonicMs: () => performance.now() } }
+  const opened: Opener = dataDir => open({ ...settings, dataDir }, clock)
   describe.each(Object.entries(places))(`${name} %s`, (place, openPlace) => {
     let db: Database
     beforeAll(async () => {
-      db = await openPlace(rows, join(root, `${name} ${place}`), settings)
+      db = await openPlace(rows, join(root, `${name} ${place}`), opened)
     })
     afterAll(() => db.close())
     for (const each of cases) test(`${name}:${each.line} ${each.query.split('\n')[0]}`, () => checkCase(db, each))

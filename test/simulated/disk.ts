@@ -19,6 +19,15 @@ import { fileSystemError, MemoryBytes, namesIn, withParents } from '../../src/li
 import { normalPath, parentOf } from '../../src/lib/paths.ts'
 import type { File, FileSystem, OpenMode } from '../../src/lib/ports.ts'
 import { SeededRandom } from './random.ts'
+import {
+  applyData,
+  applyNames,
+  type Names,
+  type PendingData,
+  type PendingNames,
+  tornContent,
+  tornNames,
+} from './torn.ts'
 
 export type DiskCall =
   | 'open'
@@ -29,6 +38,7 @@ export type DiskCall =
   | 'dataSync'
   | 'rename'
   | 'remove'
+  | 'link'
   | 'makeDirectory'
   | 'list'
   | 'exists'
@@ -53,8 +63,6 @@ interface ArmedFault {
   seen: number
 }
 
-type PendingData = { readonly position: number; readonly bytes: Uint8Array } | { readonly size: number }
-
 interface Inode {
   readonly id: number
   live: MemoryBytes
@@ -62,28 +70,23 @@ interface Inode {
   pending: PendingData[]
 }
 
-/** A change to names: `set` gives a path an inode (undefined: takes the name away). One entry changes all its paths at once. */
-interface PendingNames {
-  readonly directories: ReadonlySet<string>
-  readonly set: readonly (readonly [path: string, inode: Inode | 'directory' | undefined])[]
-}
-
-type Names = Map<string, Inode | 'directory'>
-
 export class SimulatedDisk {
   readonly files: FileSystem
   /** Called before every call takes effect: the place to look at `afterCrash` at every step. */
   onCall: (call: DiskCall, path: string) => void = () => {}
+  /** Told of everything that goes wrong: `ENOSPC write`, `write torn by power loss`, `bit flipped`, … */
+  onMishap: (what: string) => void = () => {}
   /** Calls so far, of every kind. */
   calls = 0
 
   readonly #random: SeededRandom
-  #names: Names
-  #durableNames: Names
-  #pendingNames: PendingNames[] = []
+  #names: Names<Inode>
+  #durableNames: Names<Inode>
+  #pendingNames: PendingNames<Inode>[] = []
   #faults: ArmedFault[] = []
   #heldSyncs: (() => void)[] | undefined
   #nextInode = 1
+  readonly #handles = new Set<{ readonly path: string }>()
   #dead = false
 
   constructor(seed = 1) {
@@ -124,16 +127,16 @@ export class SimulatedDisk {
   }
 
   /** The disk a machine finds that lost power now. This one goes on unharmed. */
-  afterCrash(seed: number): SimulatedDisk {
+  afterCrash(seed: number, told: (what: string) => void = () => {}): SimulatedDisk {
     const random = new SeededRandom(seed)
     const after = new SimulatedDisk(random.next32())
     const inodes = new Map<Inode, Inode>()
     const survivor = (inode: Inode): Inode => {
       let found = inodes.get(inode)
-      if (found === undefined) inodes.set(inode, (found = after.#inode(tornContent(inode, random))))
+      if (found === undefined) inodes.set(inode, (found = after.#inode(tornContent(inode, random, told))))
       return found
     }
-    for (const [path, target] of tornNames(this.#durableNames, this.#pendingNames, random)) {
+    for (const [path, target] of tornNames(this.#durableNames, this.#pendingNames, random, told)) {
       after.#names.set(path, target === 'directory' ? target : survivor(target))
     }
     after.#durableNames = new Map(after.#names)
@@ -143,7 +146,7 @@ export class SimulatedDisk {
 
   /** Power is lost: this disk's port is dead, the disk after the crash is returned. */
   crash(seed: number = this.#random.next32()): SimulatedDisk {
-    const after = this.afterCrash(seed)
+    const after = this.afterCrash(seed, what => this.onMishap(`${what} by power loss`))
     this.#dead = true
     this.releaseSyncs()
     return after
@@ -169,6 +172,7 @@ export class SimulatedDisk {
   /** Rot: changes bytes on the device and in the cache, behind everyone's back. */
   damage(path: string, position: number, change: (byte: number) => number = byte => byte ^ 1): void {
     const inode = this.#file(normalPath(path))
+    this.onMishap('byte rotten at rest')
     for (const content of [inode.live, inode.durable]) {
       if (position < content.length) content.write(Uint8Array.of(change(content.view()[position]!)), position)
     }
@@ -180,6 +184,11 @@ export class SimulatedDisk {
       .filter(([, target]) => target !== 'directory')
       .map(([path]) => path)
       .sort()
+  }
+
+  /** Paths of the handles that are open, as they were opened. */
+  openHandles(): string[] {
+    return [...this.#handles].map(({ path }) => path).sort()
   }
 
   // ---- the port -------------------------------------------------------------------------------------------------
@@ -202,6 +211,15 @@ export class SimulatedDisk {
         this.#enter('remove', path)
         this.#file(path, 'unlink')
         this.#rename([[path, undefined]])
+      },
+      link: (givenFrom, givenTo) => {
+        const from = normalPath(givenFrom)
+        const to = normalPath(givenTo)
+        this.#enter('link', to)
+        const inode = this.#file(from, 'link')
+        this.#requireDirectory(parentOf(to), 'link')
+        if (this.#names.has(to)) throw fileSystemError('EEXIST', 'link', to)
+        this.#rename([[to, inode]])
       },
       makeDirectory: given => {
         const path = normalPath(given)
@@ -253,6 +271,8 @@ export class SimulatedDisk {
 
   #handle(inode: Inode, path: string, writable: boolean): File {
     let open = true
+    const handle = { path }
+    this.#handles.add(handle)
     const enter = (call: DiskCall, writes = false): ArmedFault | undefined => {
       if (!open || (writes && !writable)) throw fileSystemError('EBADF', call, path)
       return this.#step(call, path)
@@ -295,8 +315,9 @@ export class SimulatedDisk {
         }
         check(armed, 'dataSync')
       },
-      close() {
+      close: () => {
         open = false
+        this.#handles.delete(handle)
       },
     }
   }
@@ -306,6 +327,8 @@ export class SimulatedDisk {
     if (this.#dead) throw fileSystemError('EIO', call, path)
     this.calls++
     this.onCall(call, path)
+    // the process may have ended with this very call
+    if (this.#dead) throw fileSystemError('EIO', call, path)
     let due: ArmedFault | undefined
     for (const armed of this.#faults) {
       const { fault } = armed
@@ -313,6 +336,10 @@ export class SimulatedDisk {
       armed.seen++
       const first = fault.nth ?? 1
       if (armed.seen >= first && armed.seen < first + (fault.times ?? 1)) due ??= armed
+    }
+    if (due !== undefined) {
+      const short = call === 'write' && (due.fault.writtenBytes ?? 0) > 0
+      this.onMishap(`${due.fault.code ?? 'EIO'} ${short ? 'after a short write' : call}`)
     }
     return due
   }
@@ -332,7 +359,7 @@ export class SimulatedDisk {
     if (this.#dead) throw fileSystemError('EIO', 'sync', path)
   }
 
-  #rename(set: PendingNames['set']): void {
+  #rename(set: PendingNames<Inode>['set']): void {
     const change = { directories: new Set(set.map(([path]) => parentOf(path))), set }
     applyNames(this.#names, change)
     this.#pendingNames.push(change)
@@ -354,8 +381,8 @@ export class SimulatedDisk {
 }
 
 /** The changes to names in a directory, with the earlier ones they build on. */
-function changesBehind(directory: string, pending: readonly PendingNames[]): Set<PendingNames> {
-  const covered = new Set<PendingNames>()
+function changesBehind(directory: string, pending: readonly PendingNames<Inode>[]): Set<PendingNames<Inode>> {
+  const covered = new Set<PendingNames<Inode>>()
   const touched = new Set<string>()
   for (const change of pending.toReversed()) {
     if (!change.directories.has(directory) && !change.set.some(([path]) => touched.has(path))) continue
@@ -363,67 +390,4 @@ function changesBehind(directory: string, pending: readonly PendingNames[]): Set
     for (const [path] of change.set) touched.add(path)
   }
   return covered
-}
-
-function applyNames(names: Names, change: PendingNames): void {
-  for (const [path, target] of change.set) {
-    if (target === undefined) names.delete(path)
-    else names.set(path, target)
-  }
-}
-
-function applyData(content: MemoryBytes, change: PendingData): void {
-  if ('size' in change) content.truncate(change.size)
-  else content.write(change.bytes, change.position)
-}
-
-const sectorBytes = 512
-
-/** What is left of an inode: its durable bytes, and of each later change what chance lets through (invariant 2). */
-function tornContent(inode: Inode, random: SeededRandom): MemoryBytes {
-  const content = inode.durable.copy()
-  // Rare among independent choices, so made likely: nothing survives, all does, all up to one torn write does.
-  const mood = (['nothing', 'all', 'prefix', 'scatter'] as const)[random.below(4)]!
-  const cut = random.below(inode.pending.length + 1)
-  inode.pending.forEach((change, index) => {
-    if (mood === 'nothing' || (mood === 'prefix' && index > cut)) return
-    const whole = mood === 'all' || (mood === 'prefix' && index < cut)
-    if (whole || ('size' in change && random.chance(0.5))) applyData(content, change)
-    else if ('bytes' in change) tearWrite(content, change.bytes, change.position, random)
-  })
-  return content
-}
-
-function tearWrite(content: MemoryBytes, bytes: Uint8Array, position: number, random: SeededRandom): void {
-  switch (random.below(4)) {
-    case 0:
-      return
-    case 1:
-      content.write(bytes, position)
-      return
-    case 2:
-      content.write(bytes.subarray(0, random.below(bytes.length + 1)), position)
-      return
-    default:
-      for (let from = 0; from < bytes.length; ) {
-        const to = Math.min(bytes.length, from + sectorBytes - ((position + from) % sectorBytes))
-        if (random.chance(0.5)) content.write(bytes.subarray(from, to), position + from)
-        from = to
-      }
-  }
-}
-
-function tornNames(durable: Names, pending: readonly PendingNames[], random: SeededRandom): Names {
-  const names: Names = new Map(durable)
-  const lost = new Set<string>()
-  const survival = [0, 0.5, 0.9, 1][random.below(4)]!
-  for (const change of pending) {
-    const paths = change.set.map(([path]) => path)
-    const orphaned = paths.some(path => lost.has(path) || lost.has(parentOf(path)))
-    if (orphaned || !random.chance(survival)) for (const path of paths) lost.add(path)
-    else applyNames(names, change)
-  }
-  // A name whose directory never became durable is gone with it.
-  for (const path of [...names.keys()].sort()) if (!names.has(parentOf(path))) names.delete(path)
-  return names
 }

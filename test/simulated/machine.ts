@@ -11,6 +11,8 @@
  *    has a turn, so that promises settle.
  * 2. A process that crashed or was killed has no live pid any more; the next one has another pid.
  */
+import { inlineWorkers } from '../../src/lib/inline-workers.ts'
+import { nodeBlake3 } from '../../src/lib/node/blake3.ts'
 import { nodeChecksums, nodeZstd } from '../../src/lib/node/ports.ts'
 import type { LogLevel, Ports } from '../../src/lib/ports.ts'
 import { SimulatedDisk } from './disk.ts'
@@ -102,6 +104,8 @@ export class SimulatedMachine {
       },
       checksums: nodeChecksums,
       zstd: nodeZstd,
+      blake3: nodeBlake3,
+      workers: inlineWorkers,
       process: { pid, startToken: other => (other === this.#pid ? `run-${other}` : undefined) },
       log: (level, message, details) => void this.log.push({ level, message, details }),
     }

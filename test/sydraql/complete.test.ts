@@ -137,6 +137,17 @@ describe('what may stand at the cursor', () => {
   })
 })
 
+test('names of snapshots stand behind `as of`, in quotes', () => {
+  const given = (text: string) =>
+    complete(text, text.length, demoSchema, () => ['monday', "it's"])
+      .items.filter(({ kind }) => kind === 'snapshot')
+      .map(({ insert }) => insert)
+  expect(given('select usage from cpu as of ')).toEqual(["'it''s'", "'monday'"])
+  expect(given("select usage from by_id('1') as of mo")).toEqual(["'monday'"])
+  for (const other of ['select usage from cpu as ', 'select usage from cpu where time > ', 'delete from cpu as of '])
+    expect(given(other)).toEqual([])
+})
+
 describe('an item', () => {
   test('replaces the word around the cursor', () => {
     expect(at('select us|age from cpu')).toMatchObject({ from: 7, to: 12 })

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SydraError } from '../../src/lib/errors.ts'
 import type {
+  AsOf,
   FillSyntax,
   InsertStatement,
   OrderSyntax,
@@ -265,22 +266,33 @@ const order: fc.Arbitrary<OrderSyntax> = fc.record({
   descending: fc.boolean(),
   nulls: optional(fc.constantFrom('first', 'last')),
 })
+/** Absent where it is undefined, as the parser has it. */
+const past = { asOf: optional(fc.string().map(ref => ({ ref, span }))) }
+const present = <T extends { asOf: AsOf | undefined }>({ asOf, ...source }: T) => ({ ...source, ...(asOf && { asOf }) })
 const { select } = fc.letrec<{ select: SelectStatement; source: SourceSyntax }>(tie => ({
   source: fc.oneof(
     { depthSize: 'small' },
-    fc.record({ kind: fc.constant('metric' as const), name, alias: optional(name), span: fc.constant(span) }),
-    fc.record({
-      kind: fc.constant('series' as const),
-      id: fc.string(),
-      alias: optional(name),
-      span: fc.constant(span),
-    }),
-    fc.record({
-      kind: fc.constant('regex' as const),
-      pattern: fc.stringMatching(/^([a-z]|\\\/|[.^$()[\]'"-])([a-z]|\\\/|[.*^$()[\]'"-])*$/),
-      alias: optional(name),
-      span: fc.constant(span),
-    }),
+    fc
+      .record({ kind: fc.constant('metric' as const), name, ...past, alias: optional(name), span: fc.constant(span) })
+      .map(present),
+    fc
+      .record({
+        kind: fc.constant('series' as const),
+        id: fc.string(),
+        ...past,
+        alias: optional(name),
+        span: fc.constant(span),
+      })
+      .map(present),
+    fc
+      .record({
+        kind: fc.constant('regex' as const),
+        pattern: fc.stringMatching(/^([a-z]|\\\/|[.^$()[\]'"-])([a-z]|\\\/|[.*^$()[\]'"-])*$/),
+        ...past,
+        alias: optional(name),
+        span: fc.constant(span),
+      })
+      .map(present),
     fc.record({ kind: fc.constant('query' as const), select: tie('select'), alias: name, span: fc.constant(span) }),
   ),
   select: fc
@@ -397,7 +409,8 @@ test.each([
   ['select a from b join c onn ^time', 'a join needs "on time"', 'did you mean "on"'],
   ['explain ^analyse select 1', 'expected select or show', 'did you mean "analyze"'],
   ['^insrt into a values (1, 2)', 'expected select, show, insert, delete or explain', 'did you mean "insert"'],
-  ["select a from b ^as of 'x'", 'as of is not supported', undefined],
+  ["select a from b as c ^of 'x'", 'unexpected', undefined],
+  ["select a from (select b from c) as d ^as of 'x'", 'unexpected', undefined],
 ])('%s', (marked, message, hint) => {
   const text = marked.replace('^', '')
   let error: unknown

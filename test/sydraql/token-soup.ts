@@ -29,6 +29,7 @@ export const statements: readonly string[] = [
   "select time_bucket(5m, time, 'Europe/Berlin') as t, tag.host, avg(usage)::integer, case when max(value) > 1 then 'a' else null end\n" +
     "from cpu c where time between '2024-03-01' and now() - 1h and tag.dc not in ('x', ?) -- comment\n" +
     'group by t, tag.host having count(*) > 3 fill(previous, 1h) order by t desc nulls last limit 10 offset 2',
+  "select a.usage from cpu as of 'monday' a join cpu b on time where a.tag.host = b.tag.host",
   'select distinct a.usage, b.used from cpu a join mem b on time within 5s where a.usage > 1 order by b.used limit 3 per a.usage',
   'select s.m, difference(s.m) from (select time_bucket(1m, time) time, tag.host, max(usage) m from cpu group by 1, 2) as s where s.m > 0',
   'select time, usage from /^c.u$/ where usage is not null order by series, time limit 5 per tag.host',

@@ -20,6 +20,7 @@ export const nodeFiles: FileSystem = {
   open: (path, mode) => openFile(path, mode),
   rename: (from, to) => fs.renameSync(from, to),
   remove: path => fs.unlinkSync(path),
+  link: (from, to) => fs.linkSync(from, to),
   makeDirectory: path => void fs.mkdirSync(path, { recursive: true }),
   list: path => fs.readdirSync(path).sort(),
   exists: path => fs.existsSync(path),

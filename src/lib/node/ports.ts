@@ -2,8 +2,10 @@
 import { randomFillSync } from 'node:crypto'
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { Checksums, Clock, Compression, Logger, Ports, Random, Timers } from '../ports.ts'
+import { nodeBlake3 } from './blake3.ts'
 import { nodeFiles } from './files.ts'
 import { nodeProcess } from './process.ts'
+import { nodeWorkers } from './workers.ts'
 
 export interface NodePortsOptions {
   /** Where log records go. Default: nowhere, an embedded database is silent. */
@@ -19,6 +21,8 @@ export function nodePorts({ log = () => {} }: NodePortsOptions = {}): Ports {
     timers: nodeTimers,
     checksums: nodeChecksums,
     zstd: nodeZstd,
+    blake3: nodeBlake3,
+    workers: nodeWorkers,
     process: nodeProcess,
     log,
   }

@@ -24,6 +24,7 @@ import type { SpillRun } from '../spill/run.ts'
 import type { Aggregator, BucketKey, InputOrder } from './aggregator.ts'
 import { PartitionedResults } from './partitioned-results.ts'
 import { Pass } from './pass.ts'
+import { type Passed, type RollupSlabs, slabsOf, withSlabs } from './rollup-stream.ts'
 import { type AddByRuns, type PartOfSeries, runAggregation } from './runs.ts'
 import { answerFromStatistics } from './statistics.ts'
 
@@ -37,7 +38,8 @@ export interface AggregateInput {
 export interface AggregateSource {
   /** Set when the rows are all those of a scan: whole series, so that runs and statistics may serve. */
   readonly ofScan: ScanChoices | undefined
-  open(): OpenSource
+  /** `withRollups`: rollups may answer for some of a scan's rows, which then come from nowhere else. */
+  open(choices: { readonly withRollups: boolean }): OpenSource
 }
 
 export interface ScanChoices {
@@ -71,9 +73,11 @@ export async function* aggregate(node: AggregateNode, input: AggregateInput, exe
     for (const source of input.sources) {
       const { stream, addByRuns, addKnown } = await openSource(source, buckets, pass, execution)
       for await (const batch of stream) {
-        if (pass.overflow !== undefined || !addByRuns(batch)) pass.add(batch)
-        // Groups known from statistics must be in memory: their rows are never read, so that no partition has them.
-        if (aggregator.isFull) await pass.makeRoom(() => addKnown(Infinity))
+        for (const rows of 'columns' in batch ? pass.steps(batch) : []) {
+          if (pass.overflow !== undefined || !addByRuns(rows)) pass.add(rows)
+          // Groups known from statistics and rollups must be in memory: their rows are never read, so that no partition has them.
+          if (aggregator.isFull) await pass.makeRoom(() => addKnown(Infinity))
+        }
         if (batch.watermarkUs === undefined || buckets === undefined) continue
         addKnown(batch.watermarkUs)
         const ended = aggregator.ended(batch.watermarkUs)
@@ -110,9 +114,9 @@ export async function* aggregate(node: AggregateNode, input: AggregateInput, exe
 
 /** A source that is being read, by the best way it has. */
 interface Reading {
-  readonly stream: AsyncIterable<Batch> | readonly Batch[]
+  readonly stream: AsyncIterable<Batch | Passed> | readonly Batch[]
   readonly addByRuns: AddByRuns
-  /** Adds what statistics know of before this time. */
+  /** Adds what statistics and rollups know of before this time. */
   addKnown(beforeUs: number): void
 }
 
@@ -124,10 +128,40 @@ async function openSource(
   execution: Execution,
 ): Promise<Reading> {
   const { aggregator } = pass
-  const { scan, stream } = open()
   const byRows = { addByRuns: () => false, addKnown: () => {} }
-  if (ofScan === undefined || pass.overflow !== undefined) return { ...byRows, stream: stream() }
+  if (ofScan === undefined || pass.overflow !== undefined)
+    return { ...byRows, stream: open({ withRollups: false }).stream() }
   const partOf = partsBySeries(aggregator, ofScan, execution)
+  let opened = open({ withRollups: true })
+  const slabs = opened.scan && slabsOf(opened.scan, { aggregator, partOf, said: ofScan.said }, buckets, execution)
+  if (slabs === 'too many') opened = open({ withRollups: false })
+  const reading = await openRows(opened, ofScan, partOf, buckets, pass, execution)
+  return slabs === undefined || slabs === 'too many' ? reading : withRollups(reading, slabs, execution)
+}
+
+const withRollups = (reading: Reading & RowReading, slabs: RollupSlabs, execution: Execution): Reading => ({
+  stream: withSlabs(reading.stream, slabs, execution),
+  addByRuns: reading.addByRuns,
+  addKnown(beforeUs) {
+    reading.addKnown(beforeUs)
+    slabs.addBefore(beforeUs)
+  },
+})
+
+interface RowReading extends Reading {
+  readonly stream: AsyncIterable<Batch> | readonly Batch[]
+}
+
+async function openRows(
+  { scan, stream }: OpenSource,
+  ofScan: ScanChoices,
+  partOf: PartOfSeries,
+  buckets: BucketKey | undefined,
+  pass: Pass,
+  execution: Execution,
+): Promise<RowReading> {
+  const { aggregator } = pass
+  const byRows = { addByRuns: () => false, addKnown: () => {} }
   const usesRuns = ofScan.byRuns && !aggregator.takesAnyRange
   const addByRuns = usesRuns ? runAggregation(aggregator, partOf, execution.kernels) : byRows.addByRuns
   const answers =

@@ -21,6 +21,7 @@ import { columnType, type Evaluator, reusableCodes, reusableNumbers } from '../f
 import { asNumbers } from '../functions/numeric-evaluator.ts'
 import { type AggregateFunction, aggregateFunction, columnCount } from './functions.ts'
 import { GroupTable } from './groups.ts'
+import { overflowBytes } from './overflow.ts'
 import { type PartitionIds, partitionIds } from './partitions.ts'
 import { type AggregateState, noGroup, type RowOrdering } from './state.ts'
 
@@ -175,7 +176,7 @@ export class Aggregator {
       bytes += state.byteLength
     }
     this.byteLength = bytes
-    this.isFull = !this.#execution.memory.tryHold(this, bytes)
+    this.isFull = !this.#execution.memory.tryHold(this, bytes, overflowBytes(this.#execution))
   }
 
   release(): void {
@@ -184,7 +185,8 @@ export class Aggregator {
 
   /** All groups, or those in buckets that have ended by then; in the order of the result. */
   ended(watermarkUs: number): Uint32Array {
-    const groups = Uint32Array.from({ length: this.table.size }, (_, group) => group)
+    const groups = new Uint32Array(this.table.size)
+    for (let group = 0; group < groups.length; group++) groups[group] = group
     if (watermarkUs === Infinity || this.bucket === undefined) return this.table.sorted(groups)
     const openFromUs = this.bucket.functions.floor(watermarkUs)
     return this.table.sorted(groups.filter(group => this.table.bucketStart(group) < openFromUs))

@@ -14,6 +14,12 @@ import { reusableCodes } from '../functions/evaluator.ts'
 import { type KeyIndex, keyIndex, keyRanks, NumberTable, noId, PairTable } from './keys.ts'
 import { noGroup } from './state.ts'
 
+/** The rank of each of some groups by one key, below `size`. */
+interface Ranked {
+  readonly size: number
+  readonly ranks: Uint32Array
+}
+
 export class GroupTable {
   /** One index per key that is no bucket, in the order of the keys. */
   readonly #keys: readonly KeyIndex[]
@@ -111,7 +117,7 @@ export class GroupTable {
   }
 
   bucketStart(group: number): number {
-    return this.#buckets.key(this.#keys.length === 0 ? group : this.#groups.right(group))
+    return this.#buckets.key(this.#bucketOf(group))
   }
 
   keyValue(group: number, key: number): Scalar {
@@ -120,18 +126,35 @@ export class GroupTable {
 
   /** Group ids in the order of the result: by bucket, then by the keys, nulls last. */
   sorted(groups: Uint32Array): Uint32Array {
-    const ranks = this.#keys.map(keyRanks)
-    const starts = this.#hasBucket ? Float64Array.from(groups, group => this.bucketStart(group)) : undefined
-    const keyRank = ranks.map((rank, key) =>
-      Uint32Array.from(groups, group => rank[this.#keyId(this.#partOf(group), key)]!),
-    )
-    const order = Uint32Array.from(groups.keys())
-    order.sort((a, b) => {
-      if (starts !== undefined && starts[a] !== starts[b]) return starts[a]! - starts[b]!
-      for (const rank of keyRank) if (rank[a] !== rank[b]) return rank[a]! - rank[b]!
-      return 0
+    const count = groups.length
+    const digits: Ranked[] = this.#keys.map((key, i) => {
+      const ranks = keyRanks(key)
+      return { size: key.size, ranks: groups.map(group => ranks[this.#keyId(this.#partOf(group), i)]!) }
     })
-    return order.map(index => groups[index]!)
+    if (this.#hasBucket) digits.unshift(this.#bucketRanks(groups))
+    if (digits.reduce((product, { size }) => product * size, count) > Number.MAX_SAFE_INTEGER) {
+      const order = Uint32Array.from(groups.keys())
+      order.sort((a, b) => {
+        for (const { ranks } of digits) if (ranks[a] !== ranks[b]) return ranks[a]! - ranks[b]!
+        return 0
+      })
+      return order.map(index => groups[index]!)
+    }
+    // Ranks as the digits of one number, whose last is the place: typed arrays sort without a function.
+    const numbers = new Float64Array(count)
+    for (const { size, ranks } of digits) for (let i = 0; i < count; i++) numbers[i] = numbers[i]! * size + ranks[i]!
+    for (let i = 0; i < count; i++) numbers[i] = numbers[i]! * count + i
+    numbers.sort()
+    return groups.map((_, i) => groups[numbers[i]! % count]!)
+  }
+
+  #bucketRanks(groups: Uint32Array): Ranked {
+    const { size } = this.#buckets
+    const ids = Uint32Array.from({ length: size }, (_, id) => id)
+    ids.sort((a, b) => this.#buckets.key(a) - this.#buckets.key(b))
+    const ranks = new Uint32Array(size)
+    for (let rank = 0; rank < size; rank++) ranks[ids[rank]!] = rank
+    return { size, ranks: groups.map(group => ranks[this.#bucketOf(group)]!) }
   }
 
   /** Drops all groups but these, which become 0, 1, … in this order. Only with a bucket key. */
@@ -145,6 +168,10 @@ export class GroupTable {
 
   #partCount(): number {
     return this.#keys.length === 1 ? this.#keys[0]!.size : this.#pairs.at(-1)!.size
+  }
+
+  #bucketOf(group: number): number {
+    return this.#keys.length === 0 ? group : this.#groups.right(group)
   }
 
   #partOf(group: number): number {

@@ -22,6 +22,9 @@ const partitionCount = 16
 /** A null's hash. */
 const nullHash = 0x6e756c6c
 
+/** What writing to partitions takes. */
+export const overflowBytes = (execution: Execution): number => partitionCount * 2 * blockBytes(execution)
+
 export class Overflow {
   /** The greatest bucket start among the rows in partitions. */
   maxStartUs = -Infinity
@@ -42,7 +45,7 @@ export class Overflow {
     this.#level = level
     this.#hashers = aggregator.keys.map(() => columnHasher())
     this.#writers = Array.from({ length: partitionCount }, () => new RunWriter(schema, spill, execution, coded))
-    execution.memory.tryHold(this, partitionCount * 2 * blockBytes(execution))
+    execution.memory.tryHold(this, overflowBytes(execution))
   }
 
   /** Writes the rows of groups that memory does not hold to partitions; returns those of the groups that it does. */

@@ -8,17 +8,21 @@
  * 1. Groups that are in memory when the overflow begins stay there: their rows never go to a partition.
  * 2. States that neither drain nor stay small within a group end in `memory_limit`, not in more memory.
  */
-import { type Batch, columnIndex, type Schema } from '../../columnar/batch.ts'
+import { type Batch, columnIndex, rowCount, type Schema } from '../../columnar/batch.ts'
+import { sliceBatch } from '../../columnar/slice.ts'
 import { SydraError } from '../../lib/errors.ts'
+import { megabytes } from '../../lib/text.ts'
 import type { AggregateNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { columnType } from '../functions/evaluator.ts'
-import { megabytes } from '../spill/space.ts'
 import { Aggregator, type InputOrder, type Slot } from './aggregator.ts'
 import { Overflow } from './overflow.ts'
 import { SpilledValues } from './spilled-values.ts'
 import { noGroup } from './state.ts'
 
+/** Rows may all be of new groups, which take some hundred bytes each: between two looks at the memory, few of it. */
+const stepRowsMin = 1024
+const stepRowsPerByte = 1 / 1024
 /** The share of the memory limit from which draining a state is worth a file. */
 const drainShare = 1 / 16
 
@@ -43,6 +47,14 @@ export class Pass {
     this.#coded = series < 0 ? [] : [series]
     this.#level = level
     this.#execution = execution
+  }
+
+  /** The batch in parts, after each of which `makeRoom` may be due. */
+  *steps(batch: Batch): Generator<Batch, void, undefined> {
+    const rows = rowCount(batch)
+    const most = Math.max(stepRowsMin, Math.floor(this.#execution.memoryMaxBytes * stepRowsPerByte))
+    if (rows <= most) yield batch
+    else for (let from = 0; from < rows; from += most) yield sliceBatch(batch, from, Math.min(from + most, rows))
   }
 
   /** Adds a batch by rows. */

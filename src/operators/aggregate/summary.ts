@@ -91,6 +91,20 @@ export class SummaryState implements AggregateState {
     for (let run = 0; run < runs; run++) this.#addCells(groups[run]!, summaries, run * width)
   }
 
+  /** Adds the summary of each row of [0, length) to its group. */
+  addSummaries(groups: Uint32Array, length: number, { valid, counts, nans, mins, maxs, sums }: KnownSummaries): void {
+    const cells = this.#cells
+    for (let row = 0; row < length; row++) {
+      if (valid !== undefined && valid[row] === 0) continue
+      const at = groups[row]! * width
+      cells[at]! += counts[row]!
+      if (nans !== undefined && nans.valid[row] === 1) cells[at + 1]! += nans.values[row]!
+      if (mins !== undefined && mins[row]! < cells[at + 2]!) cells[at + 2] = mins[row]!
+      if (maxs !== undefined && maxs[row]! > cells[at + 3]!) cells[at + 3] = maxs[row]!
+      if (sums !== undefined) cells[at + 4]! += sums[row]!
+    }
+  }
+
   merge(other: SummaryState, groups: Uint32Array): void {
     for (let group = 0; group < groups.length; group++)
       if (groups[group] !== noGroup) this.#addCells(groups[group]!, other.#cells, group * width)
@@ -136,6 +150,18 @@ export class SummaryState implements AggregateState {
   #nanCount(group: number): number {
     return this.#cells[group * width + 1]!
   }
+}
+
+/** Summaries that are known, row by row; what is undefined nobody asks for. */
+export interface KnownSummaries {
+  /** 0: the row has none; undefined: all have one. */
+  readonly valid: Uint8Array | undefined
+  readonly counts: Float64Array
+  /** null: none is NaN. */
+  readonly nans: { readonly values: ArrayLike<number>; readonly valid: Uint8Array } | undefined
+  readonly mins: Float64Array | undefined
+  readonly maxs: Float64Array | undefined
+  readonly sums: Float64Array | undefined
 }
 
 /** Counts rows, or non-null values of any type. */

@@ -6,37 +6,42 @@ import type { ScanNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { instrument } from '../instrument.ts'
 import type { BatchStream } from '../operator.ts'
-import { type IsSmall, openScan, type PhysicalOrder } from '../scan/scan.ts'
+import { type IsSmall, openScan, type PhysicalOrder, type RollupChooser } from '../scan/scan.ts'
 import type { PhysicalPlan, PlannerOptions } from './types.ts'
 
 export interface PlannedScan {
   readonly plan: PhysicalPlan
   /** Finds the pieces; `stream` then reads them. */
-  open(execution: Execution): ReturnType<typeof openScan>
+  open(execution: Execution, choices?: { readonly rollups: RollupChooser | undefined }): ReturnType<typeof openScan>
 }
 
 export interface ScanChoices {
   /** Each series is read up to its first row for which this is true, which comes too; nothing of it after. */
   readonly until?: Expr | undefined
   readonly isSmall?: IsSmall | undefined
+  /** Widths of rollups that may answer, for `explain`. */
+  readonly rollups?: string | undefined
 }
 
 export function planScan(
   node: ScanNode,
   order: PhysicalOrder,
   options: PlannerOptions,
-  { until, isSmall }: ScanChoices = {},
+  { until, isSmall, rollups: widths }: ScanChoices = {},
 ): PlannedScan {
   const blockBounds = node.rowPredicate !== undefined && !options.disabledRules.has('block-bounds')
-  const open = (execution: Execution) => openScan(node, { order, blockBounds, until, isSmall }, execution)
+  const open: PlannedScan['open'] = (execution, { rollups } = { rollups: undefined }) =>
+    openScan(node, { order, blockBounds, until, isSmall, rollups }, execution)
   const plan: PhysicalPlan = {
     name: 'scan',
     schema: node.schema,
     details: {
       metric: node.metric,
+      ...(node.asOf === undefined ? {} : { as_of: node.asOf.ref }),
       order,
       ...(node.limit === undefined ? {} : { limit: node.limit }),
       ...(node.seriesLimit === undefined ? {} : { series_limit: node.seriesLimit }),
+      ...(widths === undefined ? {} : { rollups: widths }),
       ...(until === undefined ? {} : { until: formatExpr(until) }),
     },
     rules: blockBounds ? ['block-bounds'] : [],

@@ -18,6 +18,7 @@ import { project } from '../project.ts'
 import type { IsSmall, PhysicalOrder } from '../scan/scan.ts'
 import { isSeriesColumn } from '../scan/series.ts'
 import { type PairsPlan, pairsOver } from './plan-pairs.ts'
+import { planRollup } from './plan-rollup.ts'
 import { asStream, planScan } from './plan-scan.ts'
 import type { PhysicalPlan, PhysicalRule, PlannerOptions } from './types.ts'
 
@@ -70,7 +71,15 @@ export function planSource(
   const end = point ? soughtEnd(own) : undefined
   const order = isLimited(scan) ? scan.order : scanOrder(isStreaming, bucketsLeave, paired !== undefined)
   const isSmall = order === 'windows' && bySeries && enabled('whole-buckets') ? fewGroups(own) : undefined
-  const planned = planScan(scan, end?.order ?? order, options, { until: end?.found, isSmall })
+  const rollup =
+    isBare && bySeries && paired === undefined && enabled('rollup')
+      ? planRollup(own, { fromStatistics, fromEnd: end !== undefined }, options)
+      : undefined
+  const planned = planScan(scan, end?.order ?? order, options, {
+    until: end?.found,
+    isSmall,
+    rollups: rollup?.widths,
+  })
   const filtered = predicates.reduceRight<PhysicalPlan>(
     (below, predicate) => filterPlan(predicate, below),
     planned.plan,
@@ -85,12 +94,13 @@ export function planSource(
   if (isStreaming) rules.push('bucket-streaming')
   if (isSmall !== undefined) rules.push('whole-buckets')
   if (end !== undefined) rules.push('last-point')
+  if (rollup !== undefined) rules.push('rollup')
 
   const source = (execution: Execution): AggregateSource => ({
     ofScan: { byRuns, fromStatistics, fromEnd: end !== undefined, schema: scan.schema, said },
-    open() {
+    open({ withRollups }) {
       if (!isBare || paired !== undefined) return { scan: undefined, stream: () => plan.open(execution) }
-      const opened = planned.open(execution)
+      const opened = planned.open(execution, { rollups: withRollups ? rollup?.choose : undefined })
       const stream = (pieces?: readonly number[]): BatchStream => {
         const batches = instrument(
           planned.plan,

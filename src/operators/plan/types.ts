@@ -8,6 +8,7 @@ import type { Tables } from '../show.ts'
 export const physicalRules = {
   'block-bounds': 'skip blocks whose statistics rule out the row predicate',
   'statistics-answer': 'answer aggregates from the statistics of pieces that are whole and overlap no other',
+  rollup: 'answer aggregates from the buckets of rollups where no other row may merge with theirs',
   'bucket-runs': 'fold runs of rows of one series by kernels, cut by bucket, instead of row by row',
   'series-groups': 'find the group once per series where the keys depend on it alone',
   'bucket-streaming': 'read by time windows, so that buckets leave in order as soon as they have ended',
@@ -34,4 +35,6 @@ export interface PhysicalPlan {
 export interface PlannerOptions {
   readonly disabledRules: ReadonlySet<string>
   readonly tables: Tables | undefined
+  /** Widths of the rollups there are; absent: none. */
+  readonly rollupWidthsUs?: readonly number[] | undefined
 }

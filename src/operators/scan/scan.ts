@@ -20,6 +20,7 @@
 import type { Batch } from '../../columnar/batch.ts'
 import { assert } from '../../lib/assert.ts'
 import { overlapGroups } from '../../storage/overlap.ts'
+import type { RollupChoice, RollupPart } from '../../storage/rollup/choose.ts'
 import { RowBuffer } from '../../storage/row-buffer.ts'
 import type { FieldInfo, MetricInfo, Piece, ReadRequest, ReadStatistics, SeriesSet } from '../../storage/types.ts'
 import type { Expr } from '../../sydraql/expression.ts'
@@ -49,6 +50,8 @@ export interface OpenScan {
   readonly pieces: readonly Piece[]
   /** 1 where no other piece overlaps. */
   readonly isolated: Uint8Array
+  /** What answers for the rows that are in no piece. */
+  readonly rollups: OpenRollups | undefined
   /** Reads the pieces of these indexes; undefined: all. */
   batches(pieces?: readonly number[]): Generator<Batch>
 }
@@ -81,22 +84,42 @@ export interface ScanOptions {
   readonly until: Expr | undefined
   /** Where true, a scan by `windows` reads in order `none` instead. */
   readonly isSmall: IsSmall | undefined
+  /** Chooses rollups to answer for some of the rows. */
+  readonly rollups: RollupChooser | undefined
+}
+
+/** Of the pieces with rows of the request, whatever is expired of it; undefined: none. */
+export type RollupChooser = (
+  pieces: readonly Piece[],
+  request: ReadRequest,
+  execution: Execution,
+) => RollupChoice | undefined
+
+/** Buckets to be read instead of rows. */
+export interface OpenRollups {
+  readonly parts: readonly RollupPart[]
+  readonly request: ReadRequest
 }
 
 /** Of the pieces to read, and how many series they may be of. */
 export type IsSmall = (pieces: readonly Piece[], series: number) => boolean
 
-export function openScan(node: ScanNode, options: ScanOptions, execution: Execution): OpenScan {
+export function openScan(node: ScanNode, options: ScanOptions, present: Execution): OpenScan {
+  const execution = executionAt(node, present)
   const { blockBounds, until } = options
   const { catalog, kernels, version } = execution
   const metric = catalog.metric(node.metric)
   assert(metric !== undefined, `metric ${node.metric} is known`)
   const fields = fieldNames(node).map(name => fieldOf(metric, name))
   const series = selectSeries(metric, node.seriesIds, node.seriesPredicate, catalog, kernels)
-  const { fromUs, toUs } = node.range
+  const { toUs } = node.range
+  const fromUs = Math.max(node.range.fromUs, version.horizonUs(metric))
   const request: ReadRequest = { metric, fields, fromUs, toUs, series, statistics: execution.read }
-  const empty = fromUs >= toUs || series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
-  const pieces = empty ? [] : version.pieces(request)
+  const none = series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
+  const found = none || fromUs >= toUs ? [] : version.pieces(request)
+  const asked = { ...request, fromUs: node.range.fromUs }
+  const chosen = none || asked.fromUs >= toUs ? undefined : options.rollups?.(found, asked, execution)
+  const pieces = chosen?.pieces ?? found
   const isolated = isolatedPieces(pieces)
   const ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
   const order = options.order === 'windows' && options.isSmall?.(pieces, ordinals.length) ? 'none' : options.order
@@ -105,7 +128,8 @@ export function openScan(node: ScanNode, options: ScanOptions, execution: Execut
     fields,
     pieces,
     isolated,
-    *batches(chosen) {
+    rollups: chosen && { parts: chosen.parts, request: asked },
+    *batches(wanted) {
       const window: WindowReader = {
         order: windowOrders[order],
         metric,
@@ -125,12 +149,12 @@ export function openScan(node: ScanNode, options: ScanOptions, execution: Execut
         perSeries,
         asked: { ...execution.read, bytesRead: 0, blocksScanned: 0, blocksPruned: 0, rowsScanned: 0 },
       }
-      const some = chosen === undefined ? pieces : chosen.map(index => pieces[index]!)
-      const alone = chosen === undefined ? isolated : Uint8Array.from(chosen, index => isolated[index]!)
+      const some = wanted === undefined ? pieces : wanted.map(index => pieces[index]!)
+      const alone = wanted === undefined ? isolated : Uint8Array.from(wanted, index => isolated[index]!)
       try {
         if (order === 'none') yield* inStorageOrder(reading, some, alone)
         else if (order === 'series,time') yield* bySeries(reading, some)
-        else if (perSeries !== undefined) yield* firstOfSeries(reading, perSeries, some, alone, chosen === undefined)
+        else if (perSeries !== undefined) yield* firstOfSeries(reading, perSeries, some, alone, wanted === undefined)
         else yield* byWindows(reading, some, alone, request, order === 'windows' || order === 'series in windows')
       } finally {
         execution.read.bytesRead += reading.asked.bytesRead
@@ -141,6 +165,13 @@ export function openScan(node: ScanNode, options: ScanOptions, execution: Execut
       }
     },
   }
+}
+
+/** With the version that the scan reads. */
+function executionAt({ asOf }: ScanNode, execution: Execution): Execution {
+  if (asOf === undefined) return execution
+  assert(execution.versionAt !== undefined, 'a scan of a snapshot has its version')
+  return { ...execution, version: execution.versionAt(asOf.ref) }
 }
 
 function fieldOf(metric: MetricInfo, name: string): FieldInfo {

@@ -12,6 +12,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import { type File, type FileSystem, isFileSystemError } from '../../lib/ports.ts'
+import { megabytes } from '../../lib/text.ts'
 
 /** The temporary files of one query. */
 export interface Spill {
@@ -181,8 +182,4 @@ function quietly(work: () => void): void {
   } catch (error) {
     if (!isFileSystemError(error)) throw error
   }
-}
-
-export function megabytes(bytes: number): string {
-  return `${bytes < 1e7 ? Math.round(bytes / 1e5) / 10 : Math.round(bytes / 1e6)} MB`
 }

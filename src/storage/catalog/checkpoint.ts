@@ -164,6 +164,23 @@ export function readCheckpoint(ports: Pick<Ports, 'files' | 'checksums'>, direct
   }
 }
 
+/** Checks every checksum, and yields after each section. Throws `corrupt_catalog`. */
+export function* checkCheckpoint(ports: Pick<Ports, 'files' | 'checksums'>, directory: string): Generator<void, void> {
+  const path = `${directory}/${checkpointName}`
+  const file = ports.files.open(path, 'read')
+  try {
+    const source = new SectionReader(ports, file, path)
+    source.header()
+    for (let kind = source.kind(); ; kind = source.kind()) {
+      source.bytes(kind)
+      if (kind === section.end) return
+      yield
+    }
+  } finally {
+    file.close()
+  }
+}
+
 function readTables(source: SectionReader): CatalogTables {
   const schemaAt = source.at
   const schemaBytes = source.bytes(section.schema)
@@ -273,6 +290,13 @@ class SectionReader {
       throw this.damage('the header is damaged', 0)
     if (version !== checkpointVersion) throw unsupportedVersion(this.#path, version, checkpointVersion)
     return { incarnation, sequence }
+  }
+
+  /** Of the next section, as it says. */
+  kind(): SectionKind {
+    const kind = new ByteReader(this.#read(4)).u32() as SectionKind
+    this.at -= 4
+    return kind
   }
 
   list(kind: SectionKind): U32List {

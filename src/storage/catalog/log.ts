@@ -13,6 +13,7 @@
 import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
 import type { File, Ports } from '../../lib/ports.ts'
+import { contentsOf, readWhole } from '../../lib/read-whole.ts'
 import { fromHex, toHex } from '../../lib/text.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import { unsupportedVersion } from '../unsupported-version.ts'
@@ -64,42 +65,93 @@ export async function createLog(ports: LogPorts, directory: string, incarnation:
 }
 
 /**
- * Opens the log, hands each batch to `apply`, and cuts a torn tail. Throws `corrupt_catalog` where it is damaged;
+ * Opens the log, hands each batch to `apply`, tells where they end, and cuts a torn tail. Throws `corrupt_catalog` where it is damaged;
  * `apply` reports a batch that does not fit by a `DamageError`.
  */
 export function openLog(
   ports: LogPorts,
   directory: string,
   apply: (batch: Uint8Array, incarnation: string) => void,
+  applied: (end: number) => void,
 ): CatalogLog {
   const path = `${directory}/${logName}`
   const file = ports.files.open(path, 'open')
   try {
-    const bytes = new Uint8Array(file.size())
-    const length = file.read(bytes, 0)
-    const { incarnation, salt } = readHeader(ports, path, bytes.subarray(0, length))
-    let at = headerBytes
-    for (;;) {
-      const batch = frameAt(ports, bytes, at, salt)
-      if (batch === undefined) break
+    const bytes = contentsOf(file)
+    const { incarnation, salt, frames, end, goodBehind } = decodeLog(ports, path, bytes)
+    for (const { at, batch } of frames) {
       try {
         apply(batch, incarnation)
       } catch (error) {
         if (!(error instanceof DamageError)) throw error
         throw corrupt(path, at + frameHeaderBytes + error.offset, error.message)
       }
-      at += frameHeaderBytes + batch.length
     }
-    if (at < bytes.length) {
-      for (let later = at + 1; later < bytes.length; later++)
-        if (frameAt(ports, bytes, later, salt) !== undefined)
-          throw corrupt(path, at, 'a frame before a good one is damaged')
-      file.truncate(at)
-    }
-    return openedLog(ports, file, incarnation, salt, at)
+    if (goodBehind) throw corrupt(path, end, damagedFrame)
+    applied(end)
+    if (end < bytes.length) file.truncate(end)
+    return openedLog(ports, file, incarnation, salt, end)
   } catch (error) {
     file.close()
     throw error
+  }
+}
+
+export const damagedFrame = 'a frame before a good one is damaged'
+
+export interface LogFrame {
+  readonly at: number
+  readonly batch: Uint8Array
+}
+
+export interface DecodedLog {
+  readonly incarnation: string
+  readonly salt: number
+  /** Up to the first that is none. */
+  readonly frames: readonly LogFrame[]
+  /** Where they end. */
+  readonly end: number
+  /** Whether a good frame comes behind: then what is at `end` is damaged, not torn. */
+  readonly goodBehind: boolean
+}
+
+/** Throws `corrupt_catalog` when the header is damaged. */
+export function decodeLog(ports: Pick<Ports, 'checksums'>, path: string, bytes: Uint8Array): DecodedLog {
+  const header = readHeader(ports, path, bytes)
+  const frames: LogFrame[] = []
+  let end = headerBytes
+  for (;;) {
+    const batch = frameAt(ports, bytes, end, header.salt)
+    if (batch === undefined) break
+    frames.push({ at: end, batch })
+    end += frameHeaderBytes + batch.length
+  }
+  const goodBehind = framesBehind(ports, bytes, end + 1, header.salt).next().done !== true
+  return { ...header, frames, end, goodBehind }
+}
+
+/** All batches that can be read, damaged ones passed over; undefined when the header is damaged. */
+export function salvageLog(
+  ports: Pick<Ports, 'files' | 'checksums'>,
+  directory: string,
+): { readonly incarnation: string; readonly batches: readonly Uint8Array[] } | undefined {
+  const path = `${directory}/${logName}`
+  if (!ports.files.exists(path)) return undefined
+  const bytes = readWhole(ports.files, path)
+  try {
+    const { incarnation, salt } = readHeader(ports, path, bytes)
+    return { incarnation, batches: [...framesBehind(ports, bytes, headerBytes, salt)] }
+  } catch (error) {
+    if (error instanceof SydraError && error.code === 'corrupt_catalog') return undefined
+    throw error
+  }
+}
+
+function* framesBehind(ports: Pick<Ports, 'checksums'>, bytes: Uint8Array, from: number, salt: number) {
+  for (let at = from; at < bytes.length; ) {
+    const batch = frameAt(ports, bytes, at, salt)
+    if (batch !== undefined) yield batch
+    at += batch === undefined ? 1 : frameHeaderBytes + batch.length
   }
 }
 
@@ -120,7 +172,12 @@ function readHeader(
   return { incarnation, salt }
 }
 
-function frameAt({ checksums }: LogPorts, bytes: Uint8Array, at: number, salt: number): Uint8Array | undefined {
+function frameAt(
+  { checksums }: Pick<Ports, 'checksums'>,
+  bytes: Uint8Array,
+  at: number,
+  salt: number,
+): Uint8Array | undefined {
   if (bytes[at] !== (frameMagic & 0xff) || bytes.length - at < frameHeaderBytes) return undefined
   const reader = new ByteReader(bytes, at)
   if (reader.u32() !== frameMagic) return undefined

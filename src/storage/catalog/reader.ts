@@ -118,6 +118,17 @@ export class TablesReader implements CatalogReader {
     return this.#entry(this.tables.series.metric.data[series]!).info
   }
 
+  /** Whether all of these series exist and are of the metric. */
+  areOf(metric: number, series: Uint32Array): boolean {
+    const { data } = this.tables.series.metric
+    const { seriesCount } = this
+    for (let i = 0; i < series.length; i++) {
+      const ordinal = series[i]!
+      if (ordinal >= seriesCount || data[ordinal] !== metric) return false
+    }
+    return true
+  }
+
   tagsOf(ordinal: number): Tags {
     const { series, postings } = this.tables
     const tags: [string, string][] = []

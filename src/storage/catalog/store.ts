@@ -15,7 +15,8 @@
 import { SydraError } from '../../lib/errors.ts'
 import { isFileSystemError, type Ports } from '../../lib/ports.ts'
 import { toHex } from '../../lib/text.ts'
-import { setAside } from '../set-aside.ts'
+import type { CatalogExtent } from '../manifest/state.ts'
+import { keepCopy, setAside } from '../set-aside.ts'
 import type { FieldType, Tags } from '../types.ts'
 import { Catalog } from './catalog.ts'
 import { type CheckpointPorts, checkpointName, readCheckpoint, writeCheckpoint } from './checkpoint.ts'
@@ -32,6 +33,8 @@ export interface CatalogStoreOptions {
   /** Holds `catalog.ckpt` and `catalog.log`; made when absent. */
   readonly directory: string
   readonly seriesMax: number
+  /** What the files held once: less is damage, no torn tail. */
+  readonly extent?: CatalogExtent | undefined
   readonly logBytesMax?: number
   /** xxHash64 by default; tests inject one that collides. */
   readonly hash?: SeriesHasher
@@ -43,6 +46,8 @@ export interface CatalogStore {
   appendLog(): Promise<void>
   /** Writes `catalog.ckpt` and starts an empty log. */
   checkpoint(): Promise<void>
+  /** Makes all records durable as `appendLog` does, then runs the task; neither file changes before it ends. */
+  undisturbed<T>(task: () => Promise<T>): Promise<T>
   /** Waits for what is under way and closes the log; appends nothing. */
   close(): Promise<void>
 }
@@ -70,10 +75,16 @@ export async function openCatalog(options: CatalogStoreOptions): Promise<Catalog
     return new FileCatalogStore(options, new Catalog({ incarnation, hash, seriesMax }), log, 0)
   }
   let catalog = checkpoint && new Catalog({ incarnation: checkpoint.incarnation, hash, seriesMax }, checkpoint.state)
-  const log = openLog(ports, directory, (batch, incarnation) => {
+  const assertWhole = (end: number): void => {
+    const { incarnation, records } = options.extent ?? { records: 0 }
+    if (records > (catalog?.sequence ?? 0) && (catalog === undefined || incarnation === catalog.incarnation))
+      throw corrupt(`${directory}/${logName}`, end, `it ends before record ${records}`)
+  }
+  const apply = (batch: Uint8Array, incarnation: string): void => {
     catalog ??= new Catalog({ incarnation, hash, seriesMax })
     catalog.applyBatch(batch)
-  })
+  }
+  const log = openLog(ports, directory, apply, assertWhole)
   catalog ??= new Catalog({ incarnation: log.incarnation, hash, seriesMax })
   if (catalog.incarnation !== log.incarnation) {
     log.close()
@@ -115,6 +126,13 @@ class FileCatalogStore implements CatalogStore {
     return this.#inTurn(() => this.#checkpoint())
   }
 
+  undisturbed<T>(task: () => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      await this.#append()
+      return task()
+    })
+  }
+
   close(): Promise<void> {
     const closed = this.#last.then(() => {
       this.#closed = true
@@ -124,16 +142,19 @@ class FileCatalogStore implements CatalogStore {
     return closed
   }
 
-  #inTurn(task: () => Promise<void>): Promise<void> {
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(async () => {
       if (this.#closed) throw new SydraError('shutting_down', 'the catalog is closed')
       try {
-        await task()
+        return await task()
       } catch (error) {
         throw fileError(error, this.#directory)
       }
     })
-    this.#last = turn.catch(() => {})
+    this.#last = turn.then(
+      () => {},
+      () => {},
+    )
     return turn
   }
 
@@ -196,12 +217,11 @@ export async function rebuildFrom(
   options: CatalogStoreOptions,
   evidence: Iterable<CatalogEvidence> | AsyncIterable<CatalogEvidence>,
 ): Promise<CatalogStore> {
-  const { files } = options.ports
-  for (const name of [checkpointName, logName]) {
-    const path = `${options.directory}/${name}`
-    if (files.exists(path)) setAside(files, path)
-  }
   const { ports, directory } = options
+  for (const name of [checkpointName, logName]) {
+    const path = `${directory}/${name}`
+    if (ports.files.exists(path)) setAside(ports.files, path)
+  }
   const incarnation = toHex(ports.random.bytes(new Uint8Array(16)))
   const hash = options.hash ?? (await loadSeriesHasher())
   // A limit on new series is no reason to lose old ones.
@@ -212,12 +232,30 @@ export async function rebuildFrom(
     for (const tags of series) catalog.useSeries(info, tags)
   }
   // The log comes last: until it is there, the catalog is missing, and is rebuilt by whoever opens it.
+  await writeWhole(options, catalog)
+  return openCatalog(options)
+}
+
+/**
+ * Puts a catalog that was salvaged in the place of the files, of which copies of the damaged are kept first: whenever this
+ * is interrupted, it can be salvaged again. Ordinals and incarnation stay. The result is durable.
+ */
+export async function replaceWith(
+  options: CatalogStoreOptions,
+  salvaged: Catalog,
+  damagedPaths: readonly string[],
+): Promise<CatalogStore> {
+  for (const path of damagedPaths) await keepCopy(options.ports.files, path)
+  await writeWhole(options, salvaged)
+  return openCatalog(options)
+}
+
+async function writeWhole({ ports, directory }: CatalogStoreOptions, catalog: Catalog): Promise<void> {
   try {
-    await writeCheckpoint(ports, directory, incarnation, catalog.state)
-    const log = await createLog(ports, directory, incarnation)
+    await writeCheckpoint(ports, directory, catalog.incarnation, catalog.state)
+    const log = await createLog(ports, directory, catalog.incarnation)
     log.close()
   } catch (error) {
     throw fileError(error, directory)
   }
-  return openCatalog(options)
 }

@@ -12,7 +12,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import type { Checksums } from '../../lib/ports.ts'
 import type { TombstoneEntry } from '../tombstones/entry.ts'
-import type { Lsn } from '../types.ts'
+import type { Lsn, SegmentMeta } from '../types.ts'
 import { unsupportedVersion } from '../unsupported-version.ts'
 import type { ManifestEdit, ManifestState } from './state.ts'
 import { applyEdit } from './state.ts'
@@ -108,24 +108,42 @@ const rebuildHint = 'restore the file from a snapshot, or let SydraDB rebuild it
 const corrupt = (path: string, offset: number, what: string) =>
   new SydraError('corrupt_manifest', `${path} is damaged at byte ${offset}: ${what}`, { hint: rebuildHint })
 
+/** What the lines of a damaged manifest that check still tell. */
+export interface SalvagedManifest {
+  /** The state that these lines alone make. */
+  readonly state: Partial<ManifestState> & Pick<ManifestState, 'segments' | 'tombstones'>
+  /** Ids of segments that others took the places of. */
+  readonly removed: ReadonlySet<string>
+  /** They may have told of more. */
+  readonly damagedLines: number
+}
+
 /**
- * The tombstones in the lines of a damaged manifest that check. Those that were removed since may be among them: they
- * concern nothing any more. `damagedLines` may have held others.
+ * Reads what can be read: the newest numbers, segments that were added and not removed, and all tombstones. Segments that
+ * a damaged line removed are among them, whose files are gone or replaced by others; tombstones that were removed, too: they
+ * concern nothing any more, unless a segment comes back that had gone.
  */
-export function salvageTombstones(
-  bytes: Uint8Array,
-  checksums: Checksums,
-): { readonly tombstones: readonly TombstoneEntry[]; readonly damagedLines: number } {
-  const byLsn = new Map<Lsn, TombstoneEntry>()
+export function salvageManifest(bytes: Uint8Array, checksums: Checksums): SalvagedManifest {
+  const segments = new Map<string, SegmentMeta>()
+  const tombstones = new Map<Lsn, TombstoneEntry>()
+  const removed = new Set<string>()
+  let told: Partial<ManifestState> = {}
   let damagedLines = 0
   for (let at = 0; at < bytes.length; ) {
     const found = bytes.indexOf(newline, at)
     const end = found < 0 ? bytes.length : found
     const line = decodeLine(bytes.subarray(at, end), checksums)
     if (line === undefined) damagedLines++
-    for (const entry of [...(line?.state?.tombstones ?? []), ...(line?.edit?.addTombstones ?? [])])
-      byLsn.set(entry.lsn, entry)
     at = end + 1
+    const { add = [], remove = [], addTombstones = [], removeTombstones: _, ...rest } = line?.edit ?? {}
+    told = { ...told, ...line?.state, ...rest }
+    for (const id of remove) {
+      segments.delete(id)
+      removed.add(id)
+    }
+    for (const meta of [...(line?.state?.segments ?? []), ...add]) segments.set(meta.id, meta)
+    for (const entry of [...(line?.state?.tombstones ?? []), ...addTombstones]) tombstones.set(entry.lsn, entry)
   }
-  return { tombstones: [...byLsn.values()], damagedLines }
+  const state = { ...told, segments: [...segments.values()], tombstones: [...tombstones.values()] }
+  return { state, removed, damagedLines }
 }

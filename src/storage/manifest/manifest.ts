@@ -107,6 +107,11 @@ export class Manifest {
     return this.#state
   }
 
+  /** An edit failed so that it may be there or not, when the file is read again. */
+  get isInDoubt(): boolean {
+    return this.#poison !== undefined
+  }
+
   /**
    * Resolves when the edit is durable. Rejects with `disk_full` or `io_error` when it could not be written, and with
    * `read_only` after a failure that leaves the file in doubt. Before that the state is checked: an edit that does not

@@ -27,6 +27,14 @@ export interface ManifestState {
   readonly segments: readonly SegmentMeta[]
   /** Deletes that concern rows in segments. */
   readonly tombstones: readonly TombstoneEntry[]
+  /** What the catalog's own files hold at least; absent: not known. A log that ends earlier was cut. */
+  readonly catalog?: CatalogExtent
+}
+
+export interface CatalogExtent {
+  /** Which catalog: 32 hexadecimal digits. */
+  readonly incarnation: string
+  readonly records: number
 }
 
 /** What changes; absent parts stay. */
@@ -40,6 +48,7 @@ export interface ManifestEdit {
   readonly flushedLsn?: Lsn
   readonly nextSegment?: number
   readonly incarnation?: number
+  readonly catalog?: CatalogExtent
 }
 
 /** @param id 16 random bytes. */
@@ -95,16 +104,21 @@ const inWriteOrder = (segments: SegmentMeta[]): SegmentMeta[] =>
 export interface FoundSegment extends SegmentMeta {
   /** Ids of the segments that were merged into it. */
   readonly replaces?: readonly string[]
+  /** How many segments that merge made. */
+  readonly parts?: number
 }
 
 export interface RebuildSources {
-  readonly databaseId: Uint8Array
+  /** 32 hexadecimal digits. */
+  readonly databaseId: string
   readonly duplicates: Duplicates
   /** The incarnation to begin, above any that was ever published. */
   readonly incarnation: number
   readonly nextSegment: number
   /** Where the log begins; what is before it was flushed. */
   readonly walFirstLsn: Lsn
+  /** Up to which LSN the damaged manifest says that rows are in segments. */
+  readonly flushedLsn?: Lsn
   /** What the damaged manifest still told. */
   readonly tombstones?: readonly TombstoneEntry[]
 }
@@ -112,28 +126,33 @@ export interface RebuildSources {
 /**
  * The state from the segments that are there, when the manifest is lost.
  *
- * - A segment is left out when one that replaces it covers its times and LSNs. A merge that was not finished, so that
- *   only part of what replaces it is there, keeps both: reading merges them to the same rows.
+ * - A segment is left out when all that its merge made is there, or one of it that covers its times and LSNs. A merge that
+ *   was not finished, so that only part of what replaces it is there, keeps both: reading merges them to the same rows.
+ * - Rollups of what is left out are left out.
  * - The newest flush may be incomplete: its edit was perhaps never written. Its LSNs count as not flushed, so that the log
  *   is replayed over it, which merges to the same rows as well. Earlier flushes were complete, for they go one at a time.
  * - Tombstones that count as not flushed are replayed too.
  */
 export function rebuildManifest(found: readonly FoundSegment[], sources: RebuildSources): ManifestState {
   const byId = new Map(found.map(segment => [segment.id, segment]))
-  for (const segment of found) {
-    for (const id of segment.replaces ?? []) {
+  const replaced = new Set<string>()
+  for (const made of Map.groupBy(found, ({ replaces = [] }) => replaces.join(' ')).values()) {
+    const { replaces = [], parts } = made[0]!
+    for (const id of replaces) {
       const input = byId.get(id)
-      if (input !== undefined && covers(segment, input)) byId.delete(id)
+      if (input !== undefined && (made.length === parts || made.some(each => covers(each, input)))) replaced.add(id)
     }
   }
-  const segments = inWriteOrder([...byId.values()].map(({ replaces: _, ...meta }) => meta))
-  const flushedLsn = Math.max(sources.walFirstLsn - 1, flushedFor(found))
-  const tombstones = sources.tombstones ?? []
+  const isLeft = ({ id, rollup }: SegmentMeta): boolean => !replaced.has(rollup?.of ?? id)
+  const segments = inWriteOrder(found.filter(isLeft).map(({ replaces: _, parts: __, ...meta }) => meta))
+  const flushedLsn = Math.max(sources.walFirstLsn - 1, sources.flushedLsn ?? 0, flushedFor(found))
+  const { databaseId, duplicates, incarnation, nextSegment, tombstones = [] } = sources
   return {
-    ...newManifestState(sources.databaseId, sources.duplicates),
-    incarnation: sources.incarnation,
+    databaseId,
+    duplicates,
+    incarnation,
     flushedLsn,
-    nextSegment: sources.nextSegment,
+    nextSegment,
     segments,
     tombstones: tombstones.filter(({ lsn }) => lsn <= flushedLsn).sort((a, b) => a.lsn - b.lsn),
   }

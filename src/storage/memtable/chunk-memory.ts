@@ -1,98 +1,237 @@
 /**
- * The arrays of chunks: counted for one memtable, and used by one memtable after the other.
+ * The arrays of chunks: pieces of slabs, which one memtable uses after the other.
  *
- *   memtable -> frozen -> flushed, no longer read -> ChunkPool -> the next memtable
+ *   slab    128 KiB, cut into pieces of one size class: 256 B, 512 B, … 128 KiB
+ *   arena   the slabs of one memtable (ChunkMemory)
+ *   pool    slabs that wait for the next arena (ChunkPool)
+ *
+ *   arena -> frozen -> flushed -> last pin released -> its slabs, all at once -> pool -> the next arena
  *
  * Chunks are most of the array memory of an engine that ingests. V8 collects whenever that has grown by some tens of MB:
- * with fresh arrays for each memtable it would collect all the time, and find little.
+ * with fresh arrays for each memtable it would collect all the time, and find little. Slabs of one size serve any mix of
+ * metrics, large and small. After J. Bonwick, "The Slab Allocator" (USENIX Summer 1994), section 3.2, and, for the arena that
+ * goes whole, D. R. Hanson, "Fast Allocation and Deallocation of Memory Based on Object Lifetimes" (SP&E 20(1), 1990).
  *
  * Invariants:
- * 1. What waits in the pool is at most as large as the memtable that came back last: a burst's memory goes with it.
- * 2. Arrays come back once nobody reads them any more, together, and only those of full-size chunks are kept.
+ * 1. What waits in the pool is at most `waitingBytesMax`, and at most as much as the arena that came back last: a burst's
+ *    memory goes with it.
+ * 2. Slabs come back together, once nobody reads their memtable any more.
+ * 3. An outgrown piece serves its own arena again at once: only the memtable that still grows outgrows pieces, and its
+ *    readers ask the chunk for its arrays anew whenever they read, never across a turn.
  */
+import { assert } from '../../lib/assert.ts'
+import { newHistogram, observe } from '../../lib/histogram.ts'
 
 /** Rows of a full-size chunk. */
 export const chunkRowsMax = 16_384
+/** A full-size chunk's largest array. */
+export const slabBytes = chunkRowsMax * Float64Array.BYTES_PER_ELEMENT
+const pieceBytesMin = 256
+const classCount = Math.log2(slabBytes / pieceBytesMin) + 1
+/** Of how long arenas were held, in milliseconds. */
+const holdBoundsMs = [10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000]
 
 export type ChunkArray = Float64Array | Uint8Array | Uint32Array
 
+/** Pieces of one size, of all arenas. */
+export interface SizeClassStatistics {
+  readonly pieceBytes: number
+  readonly inUse: number
+  /** Cut, or ready to be cut, from slabs of this class. */
+  readonly waiting: number
+  /** Bytes of these slabs. */
+  readonly bytes: number
+  /** Pieces given out since the beginning. */
+  readonly allocations: number
+}
+
+export interface ChunkPoolStatistics {
+  readonly slabBytes: number
+  /** Slabs of arenas, and those that wait for the next. */
+  readonly slabsInUse: number
+  readonly slabsWaiting: number
+  /** Slabs that were made, and that served another arena before. */
+  readonly slabsMade: number
+  readonly slabsReused: number
+  readonly classes: readonly SizeClassStatistics[]
+  /** How long arenas were held, from their first piece until their slabs came back; the last count has no upper bound. */
+  readonly holdTimes: { readonly boundsMs: readonly number[]; readonly counts: readonly number[] }
+}
+
+export interface ChunkPoolOptions {
+  /** Default: no limit but that of invariant 1. */
+  readonly waitingBytesMax?: number
+  /** A clock that never goes back; without one, hold times are 0. */
+  readonly nowMs?: () => number
+}
+
 export class ChunkPool {
-  readonly #float64: Float64Array[] = []
-  readonly #uint32: Uint32Array[] = []
-  readonly #uint8: Uint8Array[] = []
-  #bytes = 0
+  readonly #waitingMax: number
+  readonly #nowMs: () => number
+  readonly #waiting: ArrayBuffer[] = []
+  readonly #slabs = new Float64Array(classCount)
+  readonly #inUse = new Float64Array(classCount)
+  readonly #allocations = new Float64Array(classCount)
+  readonly #holdTimes = newHistogram(holdBoundsMs)
+  #made = 0
+  #reused = 0
 
-  // Arrays of `chunkRowsMax` elements that hold anything; undefined when none waits.
-
-  float64(): Float64Array | undefined {
-    return this.#taken(this.#float64.pop())
-  }
-  uint32(): Uint32Array | undefined {
-    return this.#taken(this.#uint32.pop())
-  }
-  uint8(): Uint8Array | undefined {
-    return this.#taken(this.#uint8.pop())
+  constructor({ waitingBytesMax = Number.POSITIVE_INFINITY, nowMs = () => 0 }: ChunkPoolOptions = {}) {
+    this.#waitingMax = Math.ceil(waitingBytesMax / slabBytes)
+    this.#nowMs = nowMs
   }
 
-  #taken<A extends ChunkArray>(array: A | undefined): A | undefined {
-    this.#bytes -= array?.byteLength ?? 0
-    return array
+  /** What waits. */
+  get bytes(): number {
+    return this.#waiting.length * slabBytes
+  }
+  get bytesMax(): number {
+    return this.#waitingMax * slabBytes
   }
 
-  /** Keeps the arrays of a memtable that is gone. */
-  takeBack(arrays: Iterable<ChunkArray>): void {
-    let most = 0
-    for (const array of arrays) {
-      if (array.length !== chunkRowsMax) continue
-      most += array.byteLength
-      if (array instanceof Float64Array) this.#float64.push(array)
-      else if (array instanceof Uint32Array) this.#uint32.push(array)
-      else this.#uint8.push(array)
+  nowMs(): number {
+    return this.#nowMs()
+  }
+
+  /** A slab to be cut into pieces of the class. It holds anything. */
+  slab(sizeClass: number): ArrayBuffer {
+    this.#slabs[sizeClass]!++
+    const waiting = this.#waiting.pop()
+    if (waiting === undefined) this.#made++
+    else this.#reused++
+    return waiting ?? new ArrayBuffer(slabBytes)
+  }
+
+  /** Pieces that an arena has begun to use, or no longer does when negative. */
+  count(sizeClass: number, pieces: number): void {
+    this.#inUse[sizeClass]! += pieces
+    if (pieces > 0) this.#allocations[sizeClass]! += pieces
+  }
+
+  /** Keeps the slabs of an arena that is gone. */
+  takeBack(slabs: readonly ArrayBuffer[], slabsOf: Float64Array, heldMs: number): void {
+    for (let each = 0; each < classCount; each++) this.#slabs[each]! -= slabsOf[each]!
+    observe(this.#holdTimes, heldMs)
+    this.#waiting.push(...slabs)
+    this.#keep(Math.min(slabs.length, this.#waitingMax))
+  }
+
+  /** Lets go of what waits beyond so many bytes. */
+  shrinkTo(bytes: number): void {
+    this.#keep(Math.floor(bytes / slabBytes))
+  }
+
+  #keep(slabs: number): void {
+    if (this.#waiting.length > slabs) this.#waiting.length = slabs
+  }
+
+  stats(): ChunkPoolStatistics {
+    const classes = Array.from({ length: classCount }, (_, each): SizeClassStatistics => {
+      const pieceBytes = pieceBytesMin * 2 ** each
+      const bytes = this.#slabs[each]! * slabBytes
+      const inUse = this.#inUse[each]!
+      return { pieceBytes, inUse, waiting: bytes / pieceBytes - inUse, bytes, allocations: this.#allocations[each]! }
+    })
+    return {
+      slabBytes,
+      slabsInUse: this.#slabs.reduce((sum, slabs) => sum + slabs, 0),
+      slabsWaiting: this.#waiting.length,
+      slabsMade: this.#made,
+      slabsReused: this.#reused,
+      classes,
+      holdTimes: { boundsMs: holdBoundsMs, counts: [...this.#holdTimes.counts] },
     }
-    this.#bytes += most
-    while (this.#bytes > most) this.#taken(this.#float64.pop() ?? this.#uint32.pop() ?? this.#uint8.pop())
   }
 }
 
-/** The memory of one memtable. */
+interface Piece {
+  readonly slab: ArrayBuffer
+  readonly at: number
+}
+
+/** The memory of one memtable. Without a pool its arrays come from V8 and go back there, one by one. */
 export class ChunkMemory {
   /** What its arrays take, and whatever else is counted here. */
   bytes = 0
   readonly #pool: ChunkPool | undefined
-  readonly #arrays = new Set<ChunkArray>()
+  readonly #slabs: ArrayBuffer[] = []
+  /** By size class: how many slabs; pieces in use; the slab that is being cut and from where; pieces that were outgrown. */
+  readonly #slabsOf = new Float64Array(classCount)
+  readonly #inUse = new Float64Array(classCount)
+  readonly #cuts: (Piece | undefined)[] = []
+  readonly #outgrown: Piece[][] = Array.from({ length: classCount }, () => [])
+  #piecesBytes = 0
+  #startedMs = 0
 
   constructor(pool: ChunkPool | undefined) {
     this.#pool = pool
   }
 
-  // New arrays. Those of full size hold anything, but for `uint8`, which are zeros.
+  /** What it keeps from others: like `bytes`, but slabs count whole. */
+  get heldBytes(): number {
+    return this.#pool === undefined ? this.bytes : this.bytes - this.#piecesBytes + this.#slabs.length * slabBytes
+  }
+
+  // New arrays of 256 × 2^n elements, `chunkRowsMax` at most. They hold anything, but for `uint8`, which are zeros.
 
   float64(length: number): Float64Array {
-    return this.#counted((length === chunkRowsMax ? this.#pool?.float64() : undefined) ?? new Float64Array(length))
+    const piece = this.#piece(length * 8)
+    return piece === undefined ? new Float64Array(length) : new Float64Array(piece.slab, piece.at, length)
   }
   uint32(length: number): Uint32Array {
-    return this.#counted((length === chunkRowsMax ? this.#pool?.uint32() : undefined) ?? new Uint32Array(length))
+    const piece = this.#piece(length * 4)
+    return piece === undefined ? new Uint32Array(length) : new Uint32Array(piece.slab, piece.at, length)
   }
   uint8(length: number): Uint8Array {
-    const waiting = length === chunkRowsMax ? this.#pool?.uint8()?.fill(0) : undefined
-    return this.#counted(waiting ?? new Uint8Array(length))
+    const piece = this.#piece(length)
+    return piece === undefined ? new Uint8Array(length) : new Uint8Array(piece.slab, piece.at, length).fill(0)
   }
 
-  #counted<A extends ChunkArray>(array: A): A {
-    this.bytes += array.byteLength
-    this.#arrays.add(array)
-    return array
-  }
-
-  /** An array that was replaced by a larger one: readers may still have it. */
+  /** An array that was replaced by a larger one. */
   outgrown(array: ChunkArray): void {
-    this.bytes -= array.byteLength
-    this.#arrays.delete(array)
+    this.#use(array.byteLength, -1)
+    if (this.#pool === undefined) return
+    this.#outgrown[classOf(array.byteLength)]!.push({ slab: array.buffer as ArrayBuffer, at: array.byteOffset })
   }
 
-  /** Gives the arrays to the pool. */
+  /** Nobody reads the memtable any more: gives its slabs to the pool. */
   release(): void {
-    this.#pool?.takeBack(this.#arrays)
-    this.#arrays.clear()
+    const pool = this.#pool
+    if (pool === undefined || this.#slabs.length === 0) return
+    for (let each = 0; each < classCount; each++) pool.count(each, -this.#inUse[each]!)
+    pool.takeBack(this.#slabs.splice(0), this.#slabsOf, pool.nowMs() - this.#startedMs)
   }
+
+  #piece(bytes: number): Piece | undefined {
+    this.#use(bytes, 1)
+    const pool = this.#pool
+    if (pool === undefined) return undefined
+    const sizeClass = classOf(bytes)
+    const again = this.#outgrown[sizeClass]!.pop()
+    if (again !== undefined) return again
+    let cut = this.#cuts[sizeClass]
+    if (cut === undefined || cut.at === slabBytes) {
+      if (this.#slabs.length === 0) this.#startedMs = pool.nowMs()
+      cut = { slab: pool.slab(sizeClass), at: 0 }
+      this.#slabs.push(cut.slab)
+      this.#slabsOf[sizeClass]!++
+    }
+    this.#cuts[sizeClass] = { slab: cut.slab, at: cut.at + bytes }
+    return cut
+  }
+
+  #use(bytes: number, pieces: 1 | -1): void {
+    this.bytes += pieces * bytes
+    this.#piecesBytes += pieces * bytes
+    if (this.#pool === undefined) return
+    const sizeClass = classOf(bytes)
+    this.#inUse[sizeClass]! += pieces
+    this.#pool.count(sizeClass, pieces)
+  }
+}
+
+function classOf(bytes: number): number {
+  const sizeClass = 31 - Math.clz32(bytes / pieceBytesMin)
+  assert(pieceBytesMin << sizeClass === bytes && bytes <= slabBytes, 'pieces are powers of two')
+  return sizeClass
 }

@@ -18,7 +18,7 @@ import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import { maskedPieces } from '../tombstones/mask.ts'
 import { type MetricTombstones, type Tombstone, Tombstones } from '../tombstones/tombstones.ts'
 import type { Lsn, MetricInfo, MetricRows, Piece, ReadRequest, RowBatch } from '../types.ts'
-import type { ChunkPool } from './chunk-memory.ts'
+import { ChunkMemory, type ChunkPool } from './chunk-memory.ts'
 import { type FrozenMemtable, type FrozenTable, Memtable, type MemtableView } from './memtable.ts'
 
 export interface LayeredView {
@@ -28,6 +28,11 @@ export interface LayeredView {
 
 export interface FrozenLayers extends FrozenMemtable {
   readonly tombstones: Tombstones
+  readonly byteLength: number
+  /** What it keeps from others: like `byteLength`, but memory that was taken ahead counts whole. */
+  readonly heldBytes: number
+  /** Its rows are in segments and nobody reads it or a view of it any more: its memory is for others. */
+  release(): void
 }
 
 /** Each layer costs a query of its metric a look at the tombstones above it. */
@@ -47,7 +52,7 @@ export interface LayeredMemtableOptions {
 export class LayeredMemtable implements FrozenLayers {
   readonly #duplicates: Duplicates
   readonly #catalog: CatalogReader
-  readonly #pool: ChunkPool | undefined
+  readonly #memory: ChunkMemory
   readonly #layers: Memtable[]
   /** By metric id: the LSNs of the deletes that sealed its layers. */
   #seals: ReadonlyMap<number, readonly Lsn[]> = new Map()
@@ -60,7 +65,7 @@ export class LayeredMemtable implements FrozenLayers {
   constructor({ duplicates, catalog, pool }: LayeredMemtableOptions) {
     this.#duplicates = duplicates
     this.#catalog = catalog
-    this.#pool = pool
+    this.#memory = new ChunkMemory(pool)
     this.#layers = [this.#newLayer()]
   }
 
@@ -73,8 +78,14 @@ export class LayeredMemtable implements FrozenLayers {
     return this.#layers.reduce((sum, layer) => sum + layer.rowCount, 0)
   }
   get byteLength(): number {
+    return this.#memory.bytes + this.#otherBytes
+  }
+  get heldBytes(): number {
+    return this.#memory.heldBytes + this.#otherBytes
+  }
+  get #otherBytes(): number {
     const { size, seriesCount } = this.tombstones
-    return this.#layers.reduce((sum, layer) => sum + layer.byteLength, size * tombstoneBytes + seriesCount * 4)
+    return this.#layers.reduce((sum, layer) => sum + layer.seriesBytes, size * tombstoneBytes + seriesCount * 4)
   }
   /** Whether it is time to freeze it, of this size or of as many layers as queries should meet. */
   isFull(bytesMax: number): boolean {
@@ -134,7 +145,8 @@ export class LayeredMemtable implements FrozenLayers {
   }
 
   release(): void {
-    for (const layer of this.#layers) layer.release()
+    assert(this.#isFrozen, 'the active memtable is in use')
+    this.#memory.release()
   }
 
   tables(): readonly FrozenTable[] {
@@ -170,7 +182,7 @@ export class LayeredMemtable implements FrozenLayers {
   }
 
   #newLayer(): Memtable {
-    return new Memtable({ duplicates: this.#duplicates, pool: this.#pool })
+    return new Memtable({ duplicates: this.#duplicates, memory: this.#memory })
   }
 
   #holds(lsn: Lsn): void {

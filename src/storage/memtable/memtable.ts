@@ -15,7 +15,7 @@ import type { CatalogReader } from '../catalog/types.ts'
 import type { Duplicates } from '../merge.ts'
 import type { RowBuffer } from '../row-buffer.ts'
 import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch } from '../types.ts'
-import { ChunkMemory, type ChunkPool, chunkRowsMax } from './chunk-memory.ts'
+import { type ChunkMemory, chunkRowsMax } from './chunk-memory.ts'
 import { tablePieces } from './pieces.ts'
 import { SeriesRows } from './series-rows.ts'
 import { sortedSlices } from './sorted-rows.ts'
@@ -24,8 +24,8 @@ import { MetricTable } from './table.ts'
 export interface MemtableOptions {
   /** Which of two rows of one (series, time) wins, field by field. */
   readonly duplicates: Duplicates
-  /** Where arrays come from and go to; undefined: from and to the collector. */
-  readonly pool?: ChunkPool | undefined
+  /** Where its arrays are; others may share it. Whoever made it releases it. */
+  readonly memory: ChunkMemory
 }
 
 export interface MemtableView {
@@ -52,7 +52,6 @@ export interface FrozenTable {
 export interface FrozenMemtable {
   /** Rows appended, duplicates counted. */
   readonly rowCount: number
-  readonly byteLength: number
   readonly minLsn: Lsn
   readonly maxLsn: Lsn
   readonly minTimeUs: number
@@ -60,8 +59,6 @@ export interface FrozenMemtable {
   view(): MemtableView
   /** In the order of metric ids. */
   tables(): readonly FrozenTable[]
-  /** Its rows are in segments and nobody reads it or a view of it any more: its memory is for others. */
-  release(): void
 }
 
 export class Memtable implements FrozenMemtable {
@@ -79,14 +76,14 @@ export class Memtable implements FrozenMemtable {
   minTimeUs = Number.POSITIVE_INFINITY
   maxTimeUs = Number.NEGATIVE_INFINITY
 
-  constructor({ duplicates, pool }: MemtableOptions) {
+  constructor({ duplicates, memory }: MemtableOptions) {
     this.#duplicates = duplicates
-    this.#memory = new ChunkMemory(pool)
+    this.#memory = memory
   }
 
-  /** Memory of its arrays and strings. */
-  get byteLength(): number {
-    return this.#memory.bytes + this.#newest.byteLength
+  /** What it takes beside its `memory`. */
+  get seriesBytes(): number {
+    return this.#newest.byteLength
   }
 
   /** Copies the rows of one commit; LSNs ascend. */
@@ -133,11 +130,6 @@ export class Memtable implements FrozenMemtable {
   freeze(): FrozenMemtable {
     this.#frozen = true
     return this
-  }
-
-  release(): void {
-    assert(this.#frozen, 'the active memtable is in use')
-    this.#memory.release()
   }
 
   tables(): readonly FrozenTable[] {

@@ -2,7 +2,8 @@
  * What was read from segments and may be wanted again: footers, group heads, chunks — checked and parsed.
  *
  * Invariants:
- * 1. Entries together hold at most `bytesMax`, by what their owners say they take; the least recently used go first.
+ * 1. Entries together hold at most `bytesMax`, by what their owners say they take; the least recently used go first. Less
+ *    where the account has less: it is told of every entry, and may `shrinkTo` what it has.
  * 2. Keys are never used again for something else: nothing has to be removed when a segment goes.
  */
 
@@ -16,9 +17,15 @@ export class ChunkCache {
   /** Least recently used first. */
   readonly #entries = new Map<number, Entry>()
   #bytes = 0
+  /** Told after it has grown. */
+  onGrowth: () => void = () => {}
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
+  }
+
+  get bytesMax(): number {
+    return this.#bytesMax
   }
 
   get bytes(): number {
@@ -40,8 +47,14 @@ export class ChunkCache {
     if (before !== undefined) this.#remove(key, before)
     this.#entries.set(key, { value, bytes })
     this.#bytes += bytes
+    this.shrinkTo(this.#bytesMax)
+    this.onGrowth()
+  }
+
+  /** Lets the least recently used go until it holds so much at most. */
+  shrinkTo(bytesMax: number): void {
     for (const [oldest, entry] of this.#entries) {
-      if (this.#bytes <= this.#bytesMax) break
+      if (this.#bytes <= bytesMax) break
       this.#remove(oldest, entry)
     }
   }

@@ -6,7 +6,9 @@
  * Invariants:
  * 1. The bytes depend on the calls alone.
  * 2. Columns are encoded straight from the row buffers; only a selection is gathered, one group at a time.
- * 3. A series' rows of a segment come in one call of `rows`, series in the order of their ranks.
+ * 3. A series' rows of a segment come in one call of `rows`, or in several that hold nothing else, by time; series in the
+ *    order of their ranks.
+ * 4. With a sink, memory is what describes the groups written so far, and the group at hand. The header is written last.
  */
 import type { Dictionary } from '../../columnar/batch.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -17,9 +19,9 @@ import { ByteWriter } from '../codecs/bytes.ts'
 import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import type { Lsn, MetricInfo, Tags } from '../types.ts'
 import { encodePage, pageSeriesMax } from './dictionary.ts'
-import { ColumnEncoder, type ColumnRows } from './encode-column.ts'
+import { ColumnEncoder, type ColumnRows, type Encoding } from './encode-column.ts'
 import { encodeFooter, type WrittenGroup, type WrittenMetric, type WrittenPage } from './footer.ts'
-import { encodeHeader, encodeTrailer, headerLength, trailerLength } from './format.ts'
+import { encodeHeader, encodeTrailer, headerLength, type SegmentHeader, trailerLength } from './format.ts'
 import { encodeHead } from './group-head.ts'
 import { type GroupLayout, layoutRows } from './layout.ts'
 
@@ -44,9 +46,28 @@ export interface SegmentHead {
   readonly incarnation: string
   /** Default 0. */
   readonly retentionClass?: number
-  /** Ids of the segments this one replaces. Default: none. */
+  /** Ids of the segments this one replaces; of a rollup, the one it summarises. Default: none. */
   readonly replaced?: readonly string[]
+  /** Of a rollup; absent: it holds rows. */
+  readonly level?: number
+  /** Written by the last merge of its window. Default false. */
+  readonly settled?: boolean
+  /** How hard to look for small blocks. Default 'fast'. */
+  readonly encoding?: Encoding
   readonly keys: SeriesKeys
+}
+
+/** Where a segment's bytes go as they are made. */
+export interface SegmentSink {
+  write(bytes: Uint8Array, position: number): void
+}
+
+/** A segment that lacks its header and the end of it alone. */
+export interface ClosedSegment {
+  /** Of the whole file, header and trailer included. */
+  readonly bytes: number
+  /** Writes them. `parts`: how many segments the merge made. */
+  seal(parts: number): SegmentHeader
 }
 
 export interface SegmentInput extends SegmentHead {
@@ -72,7 +93,18 @@ interface OpenMetric {
   readonly fields: WrittenMetric['fields']
   seriesCount: number
   readonly groups: WrittenGroup[]
+  /** The writer as it was before the metric. */
+  readonly before: {
+    readonly length: number
+    readonly series: number
+    readonly rows: number
+    readonly minTimeUs: number
+    readonly maxTimeUs: number
+  }
 }
+
+/** Bytes that wait for the sink. */
+const stagedBytesMax = 256 * 1024
 
 export class SegmentWriter {
   readonly #head: SegmentHead
@@ -80,27 +112,33 @@ export class SegmentWriter {
   readonly #checksums: Checksums
   readonly #zstd: Compression
   readonly #columns: ColumnEncoder
+  readonly #sink: SegmentSink | undefined
+  /** What follows the bytes that went to the sink. */
   readonly #out: ByteWriter
+  #sunk = 0
   readonly #ordinals: number[] = []
   readonly #metrics: OpenMetric[] = []
   #rows = 0
   #minTimeUs = Infinity
   #maxTimeUs = -Infinity
 
-  constructor(head: SegmentHead, kernels: Kernels, checksums: Checksums, zstd: Compression) {
+  /** Without a sink the bytes are gathered, and `finish` gives them. */
+  constructor(head: SegmentHead, kernels: Kernels, checksums: Checksums, zstd: Compression, sink?: SegmentSink) {
     this.#head = head
+    this.#sink = sink
     this.#kernels = kernels
     this.#checksums = checksums
     this.#zstd = zstd
-    this.#columns = new ColumnEncoder(kernels, zstd)
-    this.#out = new ByteWriter(256 * 1024)
+    this.#columns = new ColumnEncoder(kernels, zstd, head.encoding)
+    this.#out = new ByteWriter(2 * stagedBytesMax)
     // The header is written last, when its numbers are known.
     this.#out.length = headerLength(head.replaced ?? [])
   }
 
   /**
    * Appends rows of the metric, sorted by (series rank, time) and merged: all of the buffer, or those of the selection,
-   * ascending. Later calls may go on with further series of the metric, in a buffer of the same fields.
+   * ascending. Later calls may go on with further series of the metric, in a buffer of the same fields; or with later rows
+   * of a series that fills a call by itself.
    */
   rows(metric: MetricInfo, rows: RowBuffer, selection: Uint32Array | undefined): void {
     const length = selection?.length ?? rows.length
@@ -108,18 +146,59 @@ export class SegmentWriter {
     let open = this.#metrics.at(-1)
     if (open?.metric !== metric) {
       const fields = rows.fields.map(({ field }) => ({ name: field.name, type: field.type }))
-      open = { metric, fields, seriesCount: 0, groups: [] }
+      const before = {
+        length: this.bytes,
+        series: this.#ordinals.length,
+        rows: this.#rows,
+        minTimeUs: this.#minTimeUs,
+        maxTimeUs: this.#maxTimeUs,
+      }
+      open = { metric, fields, seriesCount: 0, groups: [], before }
       this.#metrics.push(open)
     }
     const series = selection === undefined ? rows.series : gather(rows.series, selection, new Uint32Array(length))
     const timeUs = selection === undefined ? rows.timeUs : gather(rows.timeUs, selection, new Float64Array(length))
+    const goesOn = open.seriesCount > 0 && this.#ordinals.at(-1) === series[0]
     const layout = layoutRows(
       { length, series, timeUs, stringBytes: stringBytes(rows, selection) },
-      this.#ordinals.length,
+      this.#ordinals.length - (goesOn ? 1 : 0),
     )
-    for (const group of layout.groups) open.groups.push(this.#group(group, timeUs, rows, selection))
-    for (const ordinal of layout.ordinals) this.#ordinals.push(ordinal)
-    open.seriesCount += layout.ordinals.length
+    const last = open.groups.at(-1)
+    assert(
+      !goesOn || (layout.ordinals.length === 1 && last!.runCount === 1 && last!.maxTimeUs < timeUs[0]!),
+      'a series goes on by itself, in time',
+    )
+    for (const group of layout.groups) {
+      open.groups.push(this.#group(group, timeUs, rows, selection))
+      if (this.#sink !== undefined && this.#out.length >= stagedBytesMax) this.#sinkStaged(this.#sink)
+    }
+    const added = goesOn ? [] : layout.ordinals
+    for (const ordinal of added) this.#ordinals.push(ordinal)
+    open.seriesCount += added.length
+  }
+
+  /** Of the segment as far as it is written. */
+  get bytes(): number {
+    return this.#sunk + this.#out.length
+  }
+
+  #sinkStaged(sink: SegmentSink): void {
+    sink.write(this.#out.written(), this.#sunk)
+    this.#sunk += this.#out.length
+    this.#out.clear()
+  }
+
+  /** Takes the metric back, if it is the last that rows came of: as if they never had. */
+  dropMetric(metric: MetricInfo): void {
+    const open = this.#metrics.at(-1)
+    if (open?.metric !== metric) return
+    this.#metrics.pop()
+    assert(open.before.length >= this.#sunk, 'what the sink has is not taken back')
+    this.#out.length = open.before.length - this.#sunk
+    this.#ordinals.length = open.before.series
+    this.#rows = open.before.rows
+    this.#minTimeUs = open.before.minTimeUs
+    this.#maxTimeUs = open.before.maxTimeUs
   }
 
   #group(group: GroupLayout, timeUs: Float64Array, rows: RowBuffer, selection: Uint32Array | undefined): WrittenGroup {
@@ -159,36 +238,67 @@ export class SegmentWriter {
 
   /** The segment's bytes; the writer is not used any more. */
   finish(): Uint8Array {
+    const bytes = this.#out
+    const sink = {
+      write: (part: Uint8Array, position: number) => {
+        bytes.reserve(Math.max(0, position + part.length - bytes.length))
+        bytes.bytes.set(part, position)
+        bytes.length = Math.max(bytes.length, position + part.length)
+      },
+    }
+    assert(this.#sink === undefined, 'the sink has the bytes')
+    this.#close(sink).seal(0)
+    return bytes.written()
+  }
+
+  /** Hands the rest to the sink, but header and trailer; the writer is not used any more. */
+  close(): ClosedSegment {
+    const sink = this.#sink
+    assert(sink !== undefined, 'there is a sink to close')
+    return this.#close(sink)
+  }
+
+  #close(sink: SegmentSink): ClosedSegment {
     assert(this.#rows > 0, 'a segment has rows')
-    const out = this.#out
     const head = this.#head
     const pages = this.#pages(head.keys)
-    const footerAt = out.length
-    const metrics = this.#metrics.map(({ metric, ...written }): WrittenMetric => ({ name: metric.name, ...written }))
-    encodeFooter({ ordinals: this.#ordinals, metrics, pages }, this.#kernels, this.#columns.scratch, out)
-    const footer = this.#chunkFrom(footerAt)
-
-    const header = encodeHeader(
-      {
-        kind: { kind: 'rows' },
-        dedupe: 'merge',
-        minTimeUs: this.#minTimeUs,
-        maxTimeUs: this.#maxTimeUs,
-        minLsn: head.minLsn,
-        maxLsn: head.maxLsn,
-        retentionClass: head.retentionClass ?? 0,
-        incarnation: fromHex(head.incarnation),
-        rows: this.#rows,
-        seriesCount: this.#ordinals.length,
-        bytes: out.length + trailerLength,
-        replaced: head.replaced ?? [],
-      },
-      this.#checksums,
+    const footerFrom = this.#out.length
+    const footerAt = this.bytes
+    const metrics = this.#metrics.map(
+      ({ metric, before: _, ...written }): WrittenMetric => ({ name: metric.name, ...written }),
     )
-    out.bytes.set(header)
-    const headerCrc = this.#checksums.crc32(header)
-    encodeTrailer({ footerAt, footerLength: footer.length, footerCrc: footer.crc, headerCrc }, this.#checksums, out)
-    return out.written()
+    encodeFooter({ ordinals: this.#ordinals, metrics, pages }, this.#kernels, this.#columns.scratch, this.#out)
+    const footer = this.#chunkFrom(footerFrom)
+    const trailerAt = this.bytes
+    if (this.#sink !== undefined) this.#sinkStaged(sink)
+
+    const checksums = this.#checksums
+    const header = {
+      kind: head.level === undefined ? ({ kind: 'rows' } as const) : ({ kind: 'rollup', level: head.level } as const),
+      dedupe: 'merge' as const,
+      settled: head.settled ?? false,
+      minTimeUs: this.#minTimeUs,
+      maxTimeUs: this.#maxTimeUs,
+      minLsn: head.minLsn,
+      maxLsn: head.maxLsn,
+      retentionClass: head.retentionClass ?? 0,
+      incarnation: fromHex(head.incarnation),
+      rows: this.#rows,
+      seriesCount: this.#ordinals.length,
+      bytes: trailerAt + trailerLength,
+      replaced: head.replaced ?? [],
+    }
+    const seal = (parts: number): SegmentHeader => {
+      const sealed = { ...header, parts }
+      const bytes = encodeHeader(sealed, checksums)
+      const trailer = new ByteWriter(trailerLength)
+      const headerCrc = checksums.crc32(bytes)
+      encodeTrailer({ footerAt, footerLength: footer.length, footerCrc: footer.crc, headerCrc }, checksums, trailer)
+      sink.write(bytes, 0)
+      sink.write(trailer.written(), trailerAt)
+      return sealed
+    }
+    return { bytes: header.bytes, seal }
   }
 
   #pages(keys: SeriesKeys): WrittenPage[] {

@@ -17,6 +17,8 @@ export interface SegmentOptions {
   readonly openFilesMax?: number
   /** Memory for footers, run tables and column chunks. Default 64 MiB. */
   readonly cacheBytesMax?: number
+  /** Told of every `corrupt_segment` before it is thrown. */
+  readonly onDamage?: (path: string, message: string) => void
 }
 
 export type SegmentPorts = Pick<Ports, 'files' | 'checksums' | 'zstd'>
@@ -28,6 +30,7 @@ export interface SegmentEnvironment {
   readonly files: LimitedFiles
   readonly cache: ChunkCache
   readonly groups: GroupReader
+  readonly onDamage: (path: string, message: string) => void
   /** A number no segment of this environment had before. */
   nextNumber(): number
 }
@@ -35,7 +38,7 @@ export interface SegmentEnvironment {
 export function segmentEnvironment(
   ports: SegmentPorts,
   kernels: Kernels,
-  { directory, openFilesMax = 128, cacheBytesMax = 64 * 1024 * 1024 }: SegmentOptions,
+  { directory, openFilesMax = 128, cacheBytesMax = 64 * 1024 * 1024, onDamage = () => {} }: SegmentOptions,
 ): SegmentEnvironment {
   let number = 0
   return {
@@ -45,6 +48,7 @@ export function segmentEnvironment(
     files: new LimitedFiles(ports.files, openFilesMax),
     cache: new ChunkCache(cacheBytesMax),
     groups: new GroupReader(kernels, ports.zstd, newScratch()),
+    onDamage,
     nextNumber: () => number++,
   }
 }

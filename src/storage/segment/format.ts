@@ -12,6 +12,7 @@
  */
 import type { Checksums } from '../../lib/ports.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
+import { rollupWidthsUs } from '../rollup/widths.ts'
 import type { Lsn } from '../types.ts'
 
 export const groupRowsMax = 8192
@@ -22,6 +23,8 @@ const headerMagic = 'SYDRASEG'
 const trailerMagic = 'SYDRAEND'
 const version = 1
 export const headerFixedLength = 100
+/** Segments that one merge may write. */
+export const mergePartsMax = 2 ** 15 - 1
 /** Names of replaced inputs are bounded, so that a damaged length cannot ask for gigabytes. */
 export const headerBytesMax = 16 * 1024 * 1024
 export const trailerLength = 32
@@ -31,6 +34,10 @@ export type SegmentKind = { readonly kind: 'rows' } | { readonly kind: 'rollup';
 export interface SegmentHeader {
   readonly kind: SegmentKind
   readonly dedupe: 'merge' | 'none'
+  /** Written by the last merge of its window. */
+  readonly settled: boolean
+  /** Segments that the same merge wrote, this one among them; 0 for a flush. */
+  readonly parts: number
   readonly minTimeUs: number
   readonly maxTimeUs: number
   readonly minLsn: Lsn
@@ -71,7 +78,7 @@ export function encodeHeader(header: SegmentHeader, checksums: Checksums): Uint8
   out.u8(header.kind.kind === 'rows' ? 0 : header.kind.level)
   out.u8(0) // sort key: metric, series, time
   out.u8(header.dedupe === 'merge' ? 0 : 1)
-  out.u16(0)
+  out.u16(header.parts * 2 + (header.settled ? 1 : 0))
   out.u32(headerFixedLength + names.length + 4)
   out.u32(header.retentionClass)
   out.raw(header.incarnation)
@@ -113,9 +120,8 @@ export function decodeHeader(bytes: Uint8Array, checksums: Checksums): SegmentHe
   const level = reader.u8()
   const sortKey = reader.u8()
   const dedupe = reader.u8()
-  const reserved = reader.u16()
-  if (kindCode > 1 || sortKey !== 0 || dedupe > 1 || reserved !== 0)
-    throw new DamageError('unknown kind of segment', 10)
+  const merge = reader.u16()
+  if (kindCode > 1 || sortKey !== 0 || dedupe > 1) throw new DamageError('unknown kind of segment', 10)
   reader.take(4)
   const retentionClass = reader.u32()
   const incarnation = reader.raw(16).slice()
@@ -132,11 +138,14 @@ export function decodeHeader(bytes: Uint8Array, checksums: Checksums): SegmentHe
     throw new DamageError('header length', 96)
   const replaced = Array.from({ length: replacedCount }, () => reader.text(namesLength))
   if (reader.at !== crcAt) throw new DamageError('header length', reader.at)
+  if (kindCode === 1 && (level >= rollupWidthsUs.length || replacedCount !== 1)) throw new DamageError('rollup', 11)
   if (!(Number.isSafeInteger(minTimeUs) && Number.isSafeInteger(maxTimeUs) && minTimeUs <= maxTimeUs))
     throw new DamageError('time range', 40)
   return {
     kind: kindCode === 0 ? { kind: 'rows' } : { kind: 'rollup', level },
     dedupe: dedupe === 0 ? 'merge' : 'none',
+    settled: merge % 2 === 1,
+    parts: merge >> 1,
     minTimeUs,
     maxTimeUs,
     minLsn,

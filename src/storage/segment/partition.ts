@@ -1,14 +1,16 @@
 /**
- * Which time windows the rows of a flush go to: each window that is worth a file gets one, the rest goes together.
+ * Time windows: what a segment's directory is named after, and which of them the rows of a flush go to. Each window that is
+ * worth a file gets one, the rest goes together.
  *
- *   hours with 1 MiB or more -> a segment each; what is left of a day, if 1 MiB -> a segment; week; 4 weeks; the
- *   remainder -> one segment in the finest window that holds all of it
+ *   hours with 1 MiB or more -> a segment each; what is left of a day, if 1 MiB -> a segment; week; 4 weeks; of the
+ *   remainder, an hour or else a day with half of it -> a segment; the rest -> one in the finest window that holds all of it
  *
- * So a decade backfilled in one go makes few files, a day's traffic one or two, and old data is dropped by whole files.
+ * So a decade backfilled in one go makes few files, a day's traffic one or two, and old data is dropped by whole files. Nor
+ * do few late rows, or the end of a window, make one segment of what compaction wants in two.
  *
  * Invariants:
  * 1. Every row is in exactly one window, in the order it had. Hours are counted before the rows are sorted and merged.
- * 2. A flush makes at most `total / windowBytesMin + 1` segments.
+ * 2. A flush makes at most `total / windowBytesMin + 2` segments.
  * 3. Sizes are estimates of encoded bytes: a few per value, text at its length.
  */
 import type { RowBuffer } from '../row-buffer.ts'
@@ -25,21 +27,45 @@ const weekUs = 7 * dayUs
 /** Weeks begin on Mondays: 1970-01-05. */
 const mondayUs = 4 * dayUs
 
-interface Level {
+export interface Level {
   readonly prefix: string
   readonly widthUs: number
   readonly originUs: number
   /** Characters of the ISO 8601 text that name a window. */
   readonly nameLength: number
 }
+export const hourLevel: Level = { prefix: 'h', widthUs: hourUs, originUs: 0, nameLength: 13 }
+export const dayLevel: Level = { prefix: 'd', widthUs: dayUs, originUs: 0, nameLength: 10 }
+export const weekLevel: Level = { prefix: 'w', widthUs: weekUs, originUs: mondayUs, nameLength: 10 }
 const levels: readonly Level[] = [
-  { prefix: 'h', widthUs: hourUs, originUs: 0, nameLength: 13 },
-  { prefix: 'd', widthUs: dayUs, originUs: 0, nameLength: 10 },
-  { prefix: 'w', widthUs: weekUs, originUs: mondayUs, nameLength: 10 },
+  hourLevel,
+  dayLevel,
+  weekLevel,
   { prefix: '4w', widthUs: 4 * weekUs, originUs: mondayUs, nameLength: 10 },
 ]
 
-const startOf = ({ widthUs, originUs }: Level, timeUs: number): number =>
+/** Half-open. */
+export interface TimeWindow {
+  /** Directory under `segments/`. */
+  readonly name: string
+  readonly fromUs: number
+  readonly toUs: number
+}
+
+export function windowAt(level: Level, timeUs: number): TimeWindow {
+  const fromUs = startOf(level, timeUs)
+  return { name: nameOf(level, fromUs), fromUs, toUs: fromUs + level.widthUs }
+}
+
+const allTime: TimeWindow = { name: 'all', fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY }
+
+/** The finest window that holds both times. */
+export function finestWindow(minTimeUs: number, maxTimeUs: number): TimeWindow {
+  const level = levels.find(each => startOf(each, minTimeUs) === startOf(each, maxTimeUs))
+  return level === undefined ? allTime : windowAt(level, minTimeUs)
+}
+
+export const startOf = ({ widthUs, originUs }: Level, timeUs: number): number =>
   Math.floor((timeUs - originUs) / widthUs) * widthUs + originUs
 
 const nameOf = ({ prefix, nameLength }: Level, startUs: number): string =>
@@ -128,12 +154,29 @@ function assignHours(hours: ReadonlyMap<number, number>, windowBytesMin: number)
       return false
     })
   }
+  const most = mostOf(left, hours)
+  if (most !== undefined) {
+    for (const hour of most.of) assigned.set(hour, most.name)
+    left = left.filter(hour => !assigned.has(hour))
+  }
   if (left.length === 0) return assigned
-  const holds = (level: Level): boolean => startOf(level, left[0]!) === startOf(level, left.at(-1)!)
-  const finest = levels.find(holds)
-  const name = finest === undefined ? 'all' : nameOf(finest, startOf(finest, left[0]!))
+  const { name } = finestWindow(left[0]!, left.at(-1)!)
   for (const hour of left) assigned.set(hour, name)
   return assigned
+}
+
+/** The hour, else the day, that has half of these hours' bytes or more; the latest of several. */
+function mostOf(
+  left: readonly number[],
+  hours: ReadonlyMap<number, number>,
+): { readonly name: string; readonly of: readonly number[] } | undefined {
+  const sizeOf = (some: readonly number[]): number => some.reduce((sum, hour) => sum + hours.get(hour)!, 0)
+  const half = sizeOf(left) / 2
+  for (const level of [hourLevel, dayLevel]) {
+    const found = [...Map.groupBy(left, hour => startOf(level, hour))].findLast(([, of]) => sizeOf(of) >= half)
+    if (found !== undefined) return { name: nameOf(level, found[0]), of: found[1] }
+  }
+  return undefined
 }
 
 /** Row indexes by window, in the order of `names`. */

@@ -4,6 +4,7 @@
  *   readSegmentMeta   header -> the manifest's entry, and which inputs it replaced
  *   segmentSeries     footer and dictionary -> metrics, fields, series: what a catalog is rebuilt from
  */
+import { rollupWidthsUs } from '../rollup/widths.ts'
 import type { FieldType, SegmentMeta, Tags } from '../types.ts'
 import { decodePage } from './dictionary.ts'
 import type { SegmentEnvironment } from './environment.ts'
@@ -30,7 +31,10 @@ export function readSegmentMeta(environment: SegmentEnvironment, path: string): 
 export function metaOf(header: SegmentHeader, path: string): SegmentMeta {
   const { minTimeUs, maxTimeUs, minLsn, maxLsn, rows, bytes } = header
   const id = path.slice(path.lastIndexOf('/') + 1).replace(/\.seg$/, '')
-  return { id, path, minTimeUs, maxTimeUs, minLsn, maxLsn, rows, bytes }
+  const settled = header.settled ? ({ settled: true } as const) : {}
+  const meta = { id, path, minTimeUs, maxTimeUs, minLsn, maxLsn, rows, bytes, ...settled }
+  if (header.kind.kind === 'rows') return meta
+  return { ...meta, rollup: { of: header.replaced[0]!, widthUs: rollupWidthsUs[header.kind.level]! } }
 }
 
 /** Series of one metric: `series[i]` has the id `ids[i]`, and had the ordinal `ordinals[i]`. */
@@ -47,7 +51,7 @@ export interface SegmentSeries {
 export function* segmentSeries(environment: SegmentEnvironment, path: string): Generator<SegmentSeries, void> {
   const file = new SegmentFile(environment, path)
   try {
-    const { footer } = file.readFooter()
+    const { header, footer } = file.readFooter()
     let first = 0
     for (const page of footer.pages) {
       const [bytes] = file.chunks([page], () => {})
@@ -60,7 +64,8 @@ export function* segmentSeries(environment: SegmentEnvironment, path: string): G
         const part = keys.slice(from - first, to - first)
         yield {
           metric: metric.name,
-          fields: metric.fields,
+          // A rollup's columns are no fields of the metric.
+          fields: header.kind.kind === 'rows' ? metric.fields : [],
           series: part.map(({ tags }) => tags),
           ids: part.map(({ id }) => id),
           ordinals: footer.ordinals.slice(from, to),

@@ -20,6 +20,21 @@ import {
   trailerLength,
 } from './format.ts'
 
+/** `corrupt_segment`, with its parts. */
+export class SegmentDamage extends SydraError {
+  readonly path: string
+  readonly offset: number
+  /** Without file and offset. */
+  readonly what: string
+
+  constructor(path: string, offset: number, what: string, cause: unknown) {
+    super('corrupt_segment', `segment ${path} is damaged at byte ${offset}: ${what}`, { cause })
+    this.path = path
+    this.offset = offset
+    this.what = what
+  }
+}
+
 export class SegmentFile {
   /** Relative to the data directory. */
   readonly path: string
@@ -51,7 +66,9 @@ export class SegmentFile {
   }
 
   #corrupt(offset: number, what: string, cause: unknown): SydraError {
-    return new SydraError('corrupt_segment', `segment ${this.path} is damaged at byte ${offset}: ${what}`, { cause })
+    const damage = new SegmentDamage(this.path, offset, what, cause)
+    this.#environment.onDamage(this.path, damage.message)
+    return damage
   }
 
   #read(at: number, length: number): Uint8Array {

@@ -15,6 +15,7 @@
 import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { toHex } from '../../lib/text.ts'
+import { newReadStatistics } from '../read-statistics.ts'
 import type { MetricInfo, Piece, ReadRequest, SegmentMeta, Tags } from '../types.ts'
 import { decodePage } from './dictionary.ts'
 import type { SegmentEnvironment } from './environment.ts'
@@ -42,9 +43,26 @@ export interface SegmentCatalog {
 
 export interface Segment {
   readonly meta: SegmentMeta
+  /** The `source` of its pieces. */
+  readonly source: object
+  /** Whether it has the request's metric. */
+  holds(request: ReadRequest): boolean
+  /** What it has of each metric, by the order of names in the file. */
+  contents(): SegmentContents[]
   /** One piece per row group that may hold rows of the request. */
   pieces(request: ReadRequest): Piece[]
   close(): void
+}
+
+/** What a segment has of one metric. */
+export interface SegmentContents {
+  readonly metric: string
+  readonly rows: number
+  /** In the file: blocks, without what the footer says of them. */
+  readonly bytes: number
+  /** Inclusive. */
+  readonly minTimeUs: number
+  readonly maxTimeUs: number
 }
 
 export function openSegment(environment: SegmentEnvironment, meta: SegmentMeta, catalog: SegmentCatalog): Segment {
@@ -67,6 +85,14 @@ class OpenSegment implements Segment {
     this.#firstKey = environment.nextNumber() * 2 ** 32
   }
 
+  get source(): object {
+    return this.#file
+  }
+
+  holds(request: ReadRequest): boolean {
+    return this.#footer(request).metrics.has(request.metric.name)
+  }
+
   pieces(request: ReadRequest): Piece[] {
     const { statistics, fromUs, toUs } = request
     const pieces: Piece[] = []
@@ -74,6 +100,20 @@ class OpenSegment implements Segment {
     if (pieces.length > 0) statistics.segmentsScanned++
     else statistics.segmentsPruned++
     return pieces
+  }
+
+  contents(): SegmentContents[] {
+    const { metrics } = this.#footer({ statistics: newReadStatistics() }).footer
+    return metrics.map(({ name, groups }) => {
+      let [rows, bytes, minTimeUs, maxTimeUs] = [0, 0, Infinity, -Infinity]
+      for (const group of groups) {
+        rows += group.rows
+        bytes += (group.head?.length ?? 0) + group.time.length + group.columnsLength
+        minTimeUs = Math.min(minTimeUs, group.minTimeUs)
+        maxTimeUs = Math.max(maxTimeUs, group.maxTimeUs)
+      }
+      return { metric: name, rows, bytes, minTimeUs, maxTimeUs }
+    })
   }
 
   #collect(request: ReadRequest, pieces: Piece[]): void {
@@ -116,7 +156,7 @@ class OpenSegment implements Segment {
     })
   }
 
-  #footer(request: ReadRequest): OpenFooter {
+  #footer(request: Pick<ReadRequest, 'statistics'>): OpenFooter {
     const cached = this.#environment.cache.get<OpenFooter>(this.#firstKey)
     if (cached !== undefined) return cached
     const { header, footer } = this.#file.readFooter()
@@ -126,7 +166,7 @@ class OpenSegment implements Segment {
     return open
   }
 
-  #mapSeries(footer: Footer, incarnation: string, request: ReadRequest): Uint32Array {
+  #mapSeries(footer: Footer, incarnation: string, request: Pick<ReadRequest, 'statistics'>): Uint32Array {
     const catalog = this.#catalog
     const known = incarnation === catalog.incarnation && footer.ordinals.every(ordinal => ordinal < catalog.seriesCount)
     if (known) return footer.ordinals

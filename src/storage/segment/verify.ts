@@ -1,24 +1,30 @@
 /**
- * verifySegment reads everything a segment holds and checks it against everything it says.
+ * Verifying a segment: everything it holds is read and checked against everything it says.
  *
  * Checked: every checksum, the order of series and rows, run tables, block ranges and bounds, statistics of groups, the
- * dictionary, header against contents. Nothing is cached, memory is one row group.
+ * dictionary, header against contents; given a catalog, that ordinals, ids and field types are what it says.
+ *
+ * Invariants:
+ * 1. Nothing is cached; memory is one row group, and one page of the dictionary.
+ * 2. What is damaged hides nothing else: each row group, and each page, is checked by itself.
  */
-
-import { compareUtf8 } from '../../lib/text.ts'
-import { printSeries } from '../catalog/identity.ts'
+import { assert } from '../../lib/assert.ts'
+import { compareUtf8, toHex } from '../../lib/text.ts'
+import { printSeries, type SeriesHasher } from '../catalog/identity.ts'
+import type { CatalogReader } from '../catalog/types.ts'
 import { DamageError } from '../codecs/bytes.ts'
 import { newReadStatistics } from '../read-statistics.ts'
 import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import type { FieldInfo } from '../types.ts'
 import { ChunkCache } from './chunk-cache.ts'
 import type { NumberChunk } from './decode-column.ts'
+import { decodePage } from './dictionary.ts'
 import type { SegmentEnvironment } from './environment.ts'
 import { type ColumnStatistics, columnsOf, type Footer, type FooterMetric, type GroupEntry } from './footer.ts'
+import type { SegmentHeader } from './format.ts'
 import { loadGroup } from './load-group.ts'
 import type { LoadedGroup } from './read-group.ts'
-import { segmentSeries } from './recover.ts'
-import { SegmentFile } from './segment-file.ts'
+import { SegmentDamage, SegmentFile } from './segment-file.ts'
 
 export interface VerifiedSegment {
   readonly rows: number
@@ -26,33 +32,137 @@ export interface VerifiedSegment {
   readonly groups: number
 }
 
+export interface CheckedSegment {
+  /** undefined when it cannot be read: nothing else was then checked. */
+  readonly header: SegmentHeader | undefined
+  readonly groups: number
+  /** In the order of the file, groups first, then the dictionary. */
+  readonly damages: readonly SegmentDamage[]
+}
+
+/** What a segment's series are compared with. */
+export interface SeriesTruth {
+  readonly catalog: CatalogReader & { readonly incarnation: string }
+  readonly hash: SeriesHasher
+}
+
 /** Throws `corrupt_segment` naming the first thing that is wrong, `io_error`. */
 export function verifySegment(environment: SegmentEnvironment, path: string): VerifiedSegment {
-  const uncached = { ...environment, cache: new ChunkCache(0) }
+  const steps = checkSegment(environment, path)
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  const { header, groups, damages } = step.value
+  if (damages.length > 0) throw damages[0]
+  assert(header !== undefined, 'a segment without a header is damaged')
+  return { rows: header.rows, series: header.seriesCount, groups }
+}
+
+/** Yields after each part, for others to have a turn. Throws `io_error`. */
+export function* checkSegment(
+  environment: SegmentEnvironment,
+  path: string,
+  truth?: SeriesTruth,
+): Generator<void, CheckedSegment> {
+  const uncached = { ...environment, cache: new ChunkCache(0), onDamage: () => {} }
   const file = new SegmentFile(uncached, path)
+  const damages: SegmentDamage[] = []
+  const attempt = <T>(task: () => T): T | undefined => {
+    try {
+      return task()
+    } catch (error) {
+      if (!(error instanceof SegmentDamage)) throw error
+      damages.push(error)
+      return undefined
+    }
+  }
   try {
-    const { header, footer } = file.readFooter()
+    const opened = attempt(() => file.readFooter())
+    if (opened === undefined) return { header: undefined, groups: 0, damages }
+    const { header, footer } = opened
     let minTimeUs = Infinity
     let maxTimeUs = -Infinity
     let groups = 0
     for (const metric of footer.metrics) {
-      verifyCover(file, metric)
+      attempt(() => verifyCover(file, metric))
       for (const group of metric.groups) {
-        verifyGroup(uncached, file, footer, metric, group)
+        attempt(() => verifyGroup(uncached, file, footer, metric, group))
         minTimeUs = Math.min(minTimeUs, group.minTimeUs)
         maxTimeUs = Math.max(maxTimeUs, group.maxTimeUs)
         groups++
+        yield
       }
     }
-    file.guard(0, 'header', () => {
-      if (minTimeUs !== header.minTimeUs || maxTimeUs !== header.maxTimeUs) throw new DamageError('time range', 40)
-    })
-    verifyDictionary(uncached, file, path)
-    return { rows: header.rows, series: header.seriesCount, groups }
+    attempt(() =>
+      file.guard(0, 'header', () => {
+        if (minTimeUs !== header.minTimeUs || maxTimeUs !== header.maxTimeUs) throw new DamageError('time range', 40)
+      }),
+    )
+    if (truth !== undefined && header.kind.kind === 'rows') attempt(() => verifyFields(file, footer, truth))
+    let before: Before | undefined
+    let local = 0
+    for (const page of footer.pages) {
+      const keys = attempt(() => {
+        const [bytes] = file.chunks([page], () => {})
+        return file.guard(page.at, 'dictionary', () => decodePage(bytes!, page.seriesCount, environment.ports.zstd))
+      })
+      const of = truth && { ...truth, sameOrdinals: toHex(header.incarnation) === truth.catalog.incarnation }
+      const last =
+        keys && attempt(() => file.guard(page.at, 'dictionary', () => verifyKeys(keys, footer, local, before, of)))
+      before = last
+      local += page.seriesCount
+      yield
+    }
+    return { header, groups, damages }
   } finally {
     file.close()
   }
 }
+
+/** The last series before a page, if it could be read. */
+interface Before {
+  readonly metric: FooterMetric
+  readonly printed: string
+}
+
+/** Series of a metric come in the order of their printed forms, with their ids, and are those of the catalog. */
+function verifyKeys(
+  keys: ReturnType<typeof decodePage>,
+  { metrics, ordinals }: Footer,
+  firstLocal: number,
+  before: Before | undefined,
+  truth: (SeriesTruth & { readonly sameOrdinals: boolean }) | undefined,
+): Before | undefined {
+  let last = before
+  let metricAt = metrics.findIndex(({ firstSeries, seriesCount }) => firstLocal < firstSeries + seriesCount)
+  for (const [i, { id, tags }] of keys.entries()) {
+    while (firstLocal + i >= metrics[metricAt]!.firstSeries + metrics[metricAt]!.seriesCount) metricAt++
+    const metric = metrics[metricAt]!
+    const printed = printSeries(metric.name, tags)
+    if (last?.metric === metric && compareUtf8(last.printed, printed) >= 0)
+      throw new DamageError(`series ${printed} is out of order`, 0)
+    last = { metric, printed }
+    if (truth === undefined) continue
+    const { catalog, hash, sameOrdinals } = truth
+    if (hash(encoder.encode(printed)).toString() !== id) throw new DamageError(`${id} is not the id of ${printed}`, 0)
+    const ordinal = ordinals[firstLocal + i]!
+    if (sameOrdinals && (ordinal >= catalog.seriesCount || catalog.printed.at(ordinal) !== printed))
+      throw new DamageError(`${printed} is not series ${ordinal} of the catalog`, 0)
+  }
+  return last
+}
+
+function verifyFields(file: SegmentFile, { metrics }: Footer, { catalog }: SeriesTruth): void {
+  file.guard(0, 'footer', () => {
+    for (const { name, fields } of metrics)
+      for (const field of fields) {
+        const known = catalog.metric(name)?.fields.find(each => each.name === field.name)
+        if (known !== undefined && known.type !== field.type)
+          throw new DamageError(`field ${field.name} of ${name} is ${field.type}, in the catalog ${known.type}`, 0)
+      }
+  })
+}
+
+const encoder = new TextEncoder()
 
 /** The metric's groups hold its series without a gap, in order. */
 function verifyCover(file: SegmentFile, { name, groups, firstSeries, seriesCount }: FooterMetric): void {
@@ -138,24 +248,31 @@ function range(values: Float64Array): [min: number, max: number] {
 
 function verifyColumn(told: ColumnStatistics, group: LoadedGroup, field: number, rows: RowBuffer): void {
   const buffer = rows.fields[field]!
-  const present: number[] = []
-  for (let row = 0; row < rows.length; row++) if (buffer.valid[row] === 1) present.push(row)
+  const present = presentRows(buffer, rows.length)
   check(present.length === told.count, 'count')
-  const values = present.map(row => buffer.values[row]!)
+  const { values } = buffer
   switch (told.kind) {
-    case 'boolean':
-      check(values.reduce((sum, value) => sum + value, 0) === told.trueCount, 'true values')
+    case 'boolean': {
+      let trueCount = 0
+      for (const row of present) trueCount += values[row]!
+      check(trueCount === told.trueCount, 'true values')
       break
+    }
     case 'string':
-      verifyStringBounds(told, values, buffer)
+      verifyStringBounds(told, present, buffer)
       break
     case 'number': {
-      const numbers = Float64Array.from(values)
-      const [min, max] = range(numbers)
+      let [min, max, nanCount, sum, scale] = [Infinity, -Infinity, 0, 0, 0]
+      for (const row of present) {
+        const value = values[row]!
+        if (value < min) min = value
+        if (value > max) max = value
+        if (Number.isNaN(value)) nanCount++
+        sum += value
+        scale += Math.abs(value)
+      }
       check(min === told.min && max === told.max, 'bounds')
-      check(numbers.filter(Number.isNaN).length === told.nanCount, 'NaN count')
-      const sum = numbers.reduce((total, value) => total + value, 0)
-      const scale = numbers.reduce((total, value) => total + Math.abs(value), 0)
+      check(nanCount === told.nanCount, 'NaN count')
       check(sameNumber(sum, told.sum) || Math.abs(sum - told.sum) <= scale * 1e-12, 'sum')
       verifyEnds(told, present, buffer, rows)
       verifyBounds(group, field, buffer)
@@ -163,11 +280,18 @@ function verifyColumn(told: ColumnStatistics, group: LoadedGroup, field: number,
   }
 }
 
+function presentRows({ valid, nulls }: FieldBuffer, length: number): Uint32Array {
+  const present = new Uint32Array(length)
+  let count = 0
+  for (let row = 0; row < length; row++) if (!nulls || valid[row] === 1) present[count++] = row
+  return present.subarray(0, count)
+}
+
 const sameNumber = (a: number | undefined, b: number): boolean => a === b || (Number.isNaN(a) && Number.isNaN(b))
 
 function verifyEnds(
   told: ColumnStatistics & { kind: 'number' },
-  present: readonly number[],
+  present: Uint32Array,
   { values }: FieldBuffer,
   { timeUs }: RowBuffer,
 ): void {
@@ -182,26 +306,34 @@ function verifyEnds(
 }
 
 /** Bounds of blocks: what queries skip by. */
-function verifyBounds({ head, fields }: LoadedGroup, field: number, { values, valid }: FieldBuffer): void {
+function verifyBounds({ head, fields }: LoadedGroup, field: number, { values, valid, nulls }: FieldBuffer): void {
   const { bounds } = fields[field]!.chunk as NumberChunk
   if (bounds === undefined) return
   const { blockStarts } = head
   for (let block = 0; block < blockStarts.length - 1; block++) {
     const from = blockStarts[block]!
     const to = blockStarts[block + 1]!
-    const present = (values as Float64Array).slice(from, to).filter((_, i) => valid[from + i] === 1)
-    const [min, max] = range(present)
+    let [min, max, nanCount] = [Infinity, -Infinity, 0]
+    for (let row = from; row < to; row++) {
+      if (nulls && valid[row] !== 1) continue
+      const value = values[row]!
+      if (value < min) min = value
+      if (value > max) max = value
+      if (Number.isNaN(value)) nanCount++
+    }
     check(min === bounds.mins[block] && max === bounds.maxs[block], 'bounds of a block')
-    check(present.filter(Number.isNaN).length === (bounds.nanCounts?.[block] ?? 0), 'NaN count of a block')
+    check(nanCount === (bounds.nanCounts?.[block] ?? 0), 'NaN count of a block')
   }
 }
 
 function verifyStringBounds(
   told: ColumnStatistics & { kind: 'string' },
-  codes: readonly number[],
-  { dictionary }: FieldBuffer,
+  present: Uint32Array,
+  { dictionary, values }: FieldBuffer,
 ): void {
-  const texts = [...new Set(codes)].map(code => dictionary!.at(code)).sort(compareUtf8)
+  const codes = new Set<number>()
+  for (const row of present) codes.add(values[row]!)
+  const texts = [...codes].map(code => dictionary!.at(code)).sort(compareUtf8)
   for (const [bound, text] of [
     [told.min, texts[0]!],
     [told.max, texts.at(-1)!],
@@ -213,22 +345,5 @@ function verifyStringBounds(
       'text bounds',
     )
     check(bound.truncated === encoded.length > bound.bytes.length, 'text bounds')
-  }
-}
-
-/** Every key is there, and a metric's series come in the order of their printed forms. */
-function verifyDictionary(environment: SegmentEnvironment, file: SegmentFile, path: string): void {
-  let lastMetric: string | undefined
-  let lastPrinted = ''
-  for (const { metric, series } of segmentSeries(environment, path)) {
-    for (const tags of series) {
-      const printed = printSeries(metric, tags)
-      file.guard(0, 'dictionary', () => {
-        const inOrder = metric !== lastMetric || compareUtf8(lastPrinted, printed) < 0
-        if (!inOrder) throw new DamageError(`series ${printed} is out of order`, 0)
-      })
-      lastMetric = metric
-      lastPrinted = printed
-    }
   }
 }

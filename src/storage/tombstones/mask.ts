@@ -74,8 +74,8 @@ export function dropDeleted(rows: RowBuffer, from: number, tombstones: SourceTom
   keepStretches(rows, from, kept)
 }
 
-/** Moves the stretches together, behind the rows [0, from). */
-function keepStretches(rows: RowBuffer, from: number, kept: readonly number[]): void {
+/** Moves stretches [start, end), one after the other in `kept`, together, behind the rows [0, from). */
+export function keepStretches(rows: RowBuffer, from: number, kept: readonly number[]): void {
   const columns: { copyWithin(target: number, start: number, end: number): unknown }[] = [rows.series, rows.timeUs]
   for (const { values, valid } of rows.fields) columns.push(values, valid)
   for (const column of columns) {

@@ -70,7 +70,7 @@ export class SavedTombstones {
   #concerns({ metric, fromUs, toUs, series }: Tombstone, segment: SegmentSource | undefined): boolean {
     if (segment === undefined) return true
     const wanted = series && { ordinals: series, has: (ordinal: number) => holdsSeries(series, ordinal) }
-    const range = { fromUs, toUs, series: wanted, statistics: newReadStatistics() }
+    const range = { fromUs: reachUs(fromUs, segment.meta), toUs, series: wanted, statistics: newReadStatistics() }
     try {
       return segment.pieces({ metric: this.#catalog.metricAt(metric), fields: [], ...range }).length > 0
     } catch {
@@ -80,4 +80,7 @@ export class SavedTombstones {
 }
 
 const mayConcern = ({ lsn, fromUs, toUs }: Tombstone, meta: SegmentMeta): boolean =>
-  deletesLsnOf(meta) < lsn && meta.maxTimeUs >= fromUs && meta.minTimeUs < toUs
+  deletesLsnOf(meta) < lsn && meta.maxTimeUs >= reachUs(fromUs, meta) && meta.minTimeUs < toUs
+
+/** The earliest time at which the segment's rows may be of this one: those of a rollup begin buckets. */
+const reachUs = (fromUs: number, { rollup }: SegmentMeta): number => fromUs - (rollup?.widthUs ?? 1) + 1

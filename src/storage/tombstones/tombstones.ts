@@ -10,6 +10,7 @@
  * 3. What a set holds never changes, though sets share arrays.
  * 4. A tombstone that a later one covers is left out: whatever it concerns, the later one does.
  */
+import { SydraError } from '../../lib/errors.ts'
 import type { Lsn, ReadRequest } from '../types.ts'
 import { type DeletedRanges, mergeRanges } from './ranges.ts'
 
@@ -17,6 +18,14 @@ import { type DeletedRanges, mergeRanges } from './ranges.ts'
 export const tombstonesMax = 10_000
 /** Series that all live tombstones may list together: 4 bytes each in memory, 11 in the manifest. */
 export const tombstoneSeriesMax = 2 ** 21
+
+/** What a delete is told that a set has no room for. */
+export const tooManyTombstones = (): SydraError =>
+  new SydraError(
+    'overloaded',
+    `${tombstonesMax} deletes, or deletes of ${tombstoneSeriesMax} listed series, still hide rows in segments`,
+    { hint: 'delete larger ranges, or all series of a metric, in one statement' },
+  )
 
 /** What a delete says: rows of these series with `fromUs <= time < toUs`. */
 export interface Deletion {

@@ -84,8 +84,10 @@ export class FrameReader {
     let end = from
     for (let at = from; at < this.size; at = this.#start + this.#filled) {
       if (!this.#show(at, 1)) break
-      const last = this.#window.subarray(at - this.#start, this.#filled).findLastIndex(byte => byte !== 0)
-      if (last >= 0) end = at + last + 1
+      const start = at - this.#start
+      let last = this.#filled - 1
+      while (last >= start && this.#window[last] === 0) last--
+      if (last >= start) end = this.#start + last + 1
     }
     return end
   }

@@ -21,12 +21,60 @@ export const bytesOf = (array: ArrayBufferView): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
 /** Bytes to read from, every access checked: damage is a `corrupt_wal`, never a read outside. */
+/** Where decoded columns go. */
+export interface ColumnMemory {
+  uint32(length: number): Uint32Array
+  float64(length: number): Float64Array
+}
+
+/** Arrays of their own. */
+const ownArrays: ColumnMemory = {
+  uint32: length => new Uint32Array(length),
+  float64: length => new Float64Array(length),
+}
+
+/** What stays between frames; a frame that needs more has the rest in arrays of its own. */
+const frameMemoryBytesMax = 16 * 2 ** 20
+
+/** Memory for the columns of one frame at a time, which are used up before the next: replay makes no garbage. */
+export class FrameMemory implements ColumnMemory {
+  #buffer = new ArrayBuffer(64 * 1024)
+  #used = 0
+
+  /** The columns decoded so far are not read any more. */
+  clear(): void {
+    if (this.#used > this.#buffer.byteLength && this.#buffer.byteLength < frameMemoryBytesMax)
+      this.#buffer = new ArrayBuffer(Math.min(frameMemoryBytesMax, 2 * this.#used))
+    this.#used = 0
+  }
+
+  uint32(length: number): Uint32Array {
+    const at = this.#take(length * 4)
+    return at === undefined ? new Uint32Array(length) : new Uint32Array(this.#buffer, at, length)
+  }
+
+  float64(length: number): Float64Array {
+    const at = this.#take(length * 8)
+    return at === undefined ? new Float64Array(length) : new Float64Array(this.#buffer, at, length)
+  }
+
+  /** Where so many bytes are free; undefined when they are not. */
+  #take(bytes: number): number | undefined {
+    const at = this.#used
+    this.#used += Math.ceil(bytes / 8) * 8
+    return this.#used > this.#buffer.byteLength ? undefined : at
+  }
+}
+
 export class Cursor {
+  /** For columns that are written in full. */
+  readonly memory: ColumnMemory
   readonly #bytes: Uint8Array
   readonly #view: DataView
   #at = 0
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, memory: ColumnMemory = ownArrays) {
+    this.memory = memory
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
@@ -180,7 +228,7 @@ export function encodeSeries(series: Uint32Array, out: FrameParts): void {
 }
 
 export function decodeSeries(from: Cursor, length: number): Uint32Array {
-  const series = new Uint32Array(length)
+  const series = from.memory.uint32(length)
   const mode = from.u8()
   if (mode === 0) return from.fill(series)
   const base = from.u32()
@@ -250,7 +298,7 @@ function encodeOffsets(values: Float64Array, out: FrameParts): boolean {
 
 export function decodeNumbers(from: Cursor, length: number): Float64Array {
   const mode = from.u8()
-  const values = new Float64Array(length)
+  const values = from.memory.float64(length)
   if (mode === 0) return from.fill(values)
   const first = from.f64()
   if (mode === 1) {
@@ -259,7 +307,7 @@ export function decodeNumbers(from: Cursor, length: number): Float64Array {
     return values
   }
   if (mode !== 2) throw damaged(`number form ${mode}`)
-  const stored = from.fill(new Uint32Array(length))
+  const stored = from.fill(from.memory.uint32(length))
   for (let i = 0; i < length; i++) values[i] = first + stored[i]!
   return values
 }

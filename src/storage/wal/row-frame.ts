@@ -14,6 +14,7 @@
 import { assert } from '../../lib/assert.ts'
 import type { FieldInfo, FieldRows, FieldType, MetricInfo, MetricRows, RowBatch } from '../types.ts'
 import {
+  type ColumnMemory,
   Cursor,
   damaged,
   decodeBits,
@@ -94,15 +95,16 @@ function dense<A extends Float64Array | Uint8Array | Uint32Array>(values: A, fla
 }
 
 /**
- * The rows of a frame's payload, in arrays of their own. `onCatalog` gets the catalog records (borrowed) before `lookup`
+ * The rows of a frame's payload, in the given memory or in arrays of their own. `onCatalog` gets the catalog records (borrowed) before `lookup`
  * is asked for the first metric. Throws `corrupt_wal`.
  */
 export function decodeRowBatches(
   payload: Uint8Array,
   onCatalog: (records: Uint8Array) => void,
   lookup: (metricId: number) => MetricInfo | undefined,
+  memory?: ColumnMemory,
 ): RowBatch[] {
-  const from = new Cursor(payload)
+  const from = new Cursor(payload, memory)
   onCatalog(from.take(from.u32()))
   const batches: RowBatch[] = []
   let rowsLeft = frameRowsMax

@@ -22,9 +22,14 @@ import { type FoundFile, findLogFiles } from './log-files.ts'
 
 export interface WalFrame {
   readonly lsn: Lsn
+  /** Frames up to this one were known to be synced when it was written. */
+  readonly durableLsn: Lsn
   readonly type: number
   /** Borrowed until the next frame is taken. */
   readonly payload: Uint8Array
+  /** The file it is in, and where it begins there. */
+  readonly path: string
+  readonly offset: number
 }
 
 export type WalEvent =
@@ -56,6 +61,10 @@ export class WalScan {
   durableLsn: Lsn
   /** The file with the last frame to keep; -1 while there is none. */
   keptFile = -1
+  /** Whether LSNs were given up as lost. */
+  isDamaged = false
+  /** Files in which something that was durable cannot be read any more. */
+  readonly damagedFiles = new Set<string>()
 
   readonly #ports: Ports
   readonly #afterLsn: Lsn
@@ -89,9 +98,12 @@ export class WalScan {
           at = next
           continue
         }
-        at = { file: at.file, offset: at.offset + frameBytes(header.payloadBytes) }
+        const { offset } = at
+        at = { file: at.file, offset: offset + frameBytes(header.payloadBytes) }
         this.#keep(at, header)
-        if (payload !== undefined) yield { lsn: header.lsn, type: header.type, payload }
+        if (payload === undefined) continue
+        const { lsn, durableLsn, type } = header
+        yield { lsn, durableLsn, type, payload, path: this.files[at.file]!.path, offset }
       }
     } finally {
       this.#reader?.frames.close()
@@ -131,6 +143,8 @@ export class WalScan {
       const lostTo = next.header.lsn - 1
       this.#onEvent({ kind: 'wal-corruption', ...this.#described(at), lostFrom: needed, lostTo })
       this.lastLsn = lostTo
+      this.isDamaged = true
+      if (!this.#isEndOfFile(at)) this.damagedFiles.add(this.files[at.file]!.path)
       return next
     }
     return undefined
@@ -159,8 +173,13 @@ export class WalScan {
   /** What is missing at the end of a file is named as missing before the next. */
   #described(at: Position): { path: string; offset: number } {
     const next = this.files[at.file + 1]
-    const atEnd = next !== undefined && this.files[at.file]!.readable && at.offset >= this.#frames(at.file).size
-    return atEnd ? { path: next.path, offset: 0 } : { path: this.files[at.file]!.path, offset: at.offset }
+    return next !== undefined && this.#isEndOfFile(at)
+      ? { path: next.path, offset: 0 }
+      : { path: this.files[at.file]!.path, offset: at.offset }
+  }
+
+  #isEndOfFile({ file, offset }: Position): boolean {
+    return this.files[file]!.readable && offset >= this.#frames(file).size
   }
 
   /** The reader that follows the scan; it moves from file to file. */

@@ -53,6 +53,12 @@ export interface WalRecovery {
   readonly firstLsn: Lsn
   /** Whether `frames` gives none. Reads as far as the first. */
   readonly isEmpty: boolean
+  /** The LSN of the last frame that `frames` gave, or gave up as lost. */
+  readonly lastLsn: Lsn
+  /** Whether `frames` passed over LSNs that were durable. */
+  readonly isDamaged: boolean
+  /** Files in which `frames` met damage. */
+  readonly damagedFiles: ReadonlySet<string>
   /**
    * Frames after `afterLsn` in LSN order; each is borrowed until the next. Damage is reported by events, a torn tail ends
    * it. Throws `io_error`.
@@ -100,6 +106,13 @@ export function openWal(
       first ??= scanned.next()
       return first.done === true
     },
+    get lastLsn() {
+      return Math.max(scan.lastLsn, afterLsn)
+    },
+    get isDamaged() {
+      return scan.isDamaged
+    },
+    damagedFiles: scan.damagedFiles,
     frames: () => frames,
     async start() {
       for (const _ of frames) {

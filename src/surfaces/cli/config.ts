@@ -20,9 +20,13 @@ export function withSettingOptions(command: Command): void {
   const defaults = parseSettings({})
   for (const { name, option, path } of settingNames) {
     const fallback = path.reduce<unknown>((object, key) => (object as Record<string, unknown>)[key], defaults)
-    const flags = typeof fallback === 'boolean' ? option : `${option} <value>`
-    const description = `${name}, by default ${fallback === '' ? 'empty' : fallback}`
-    command.addOption(new Option(flags, description).helpGroup('Settings:'))
+    const isMap = typeof fallback === 'object'
+    const flags = typeof fallback === 'boolean' ? option : `${option} <${isMap ? 'name=value,…' : 'value'}>`
+    const description = `${name}, by default ${isMap || fallback === '' ? 'empty' : fallback}`
+    const added = new Option(flags, description).helpGroup('Settings:')
+    if (isMap)
+      added.argParser((value: string, before?: string) => (before === undefined ? value : `${before},${value}`))
+    command.addOption(added)
   }
 }
 

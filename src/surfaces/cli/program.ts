@@ -13,6 +13,7 @@ import { version } from '../../lib/version.ts'
 import { loadSettings, withSettingOptions } from './config.ts'
 import { BrokenPipe, note, reportError } from './output.ts'
 import { Interrupted } from './signals.ts'
+import { addSnapshotCommands } from './snapshot-program.ts'
 import type { Target } from './target.ts'
 
 /** Options that every command takes, before or after its name. */
@@ -116,6 +117,24 @@ function build(): Command {
       await withTarget(command, target => statsCommand(target, command.optsWithGlobals()))
     })
   program
+    .command('compact')
+    .description('merge segments until no merge pays any more')
+    .action(async (_, command: Command) => {
+      const { compactCommand } = await import('./compact-command.ts')
+      await withTarget(command, (target, signal) => compactCommand(target, command.optsWithGlobals(), signal))
+    })
+  program
+    .command('verify')
+    .description('read every file and check every checksum, order, statistic and reference')
+    .option('--repair', 'set aside what is damaged, and put in its place what can still be read')
+    .action(async (_, command: Command) => {
+      const { verifyCommand } = await import('./verify-command.ts')
+      await interruptible(signal =>
+        verifyCommand(settingsOf(command), serverOf(command), command.optsWithGlobals(), signal),
+      )
+    })
+  addSnapshotCommands(program, { settingsOf, serverOf, withTarget, interruptible })
+  program
     .command('demo')
     .description('load real data into a fresh server and query it')
     .option('--keep', 'leave the server running afterwards, and its data in place')
@@ -166,25 +185,36 @@ async function withTarget(
   work: (target: Target, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const settings = settingsOf(command)
-  const { url, dataDir } = command.optsWithGlobals<GlobalOptions>()
-  if (url !== undefined && dataDir !== undefined) {
-    throw new SydraError('bad_request', '--url and --data-dir name two places: give one of them')
-  }
-  const server = url ?? (dataDir === undefined ? process.env['SYDRADB_URL'] : undefined)
-
-  const interrupt = new AbortController()
-  const onSignal = (): void => interrupt.abort(new SydraError('cancelled', 'interrupted'))
-  process.once('SIGINT', onSignal)
-  try {
+  const server = serverOf(command)
+  await interruptible(async signal => {
     const target =
       server === undefined
         ? await (await import('./directory.ts')).openDirectory(settings)
         : (await import('./remote.ts')).connect(server, settings.authToken)
     try {
-      await work(target, interrupt.signal)
+      await work(target, signal)
     } finally {
       await target.close()
     }
+  })
+}
+
+/** The URL of the server to talk to; undefined: a directory is meant. */
+function serverOf(command: Command): string | undefined {
+  const { url, dataDir } = command.optsWithGlobals<GlobalOptions>()
+  if (url !== undefined && dataDir !== undefined) {
+    throw new SydraError('bad_request', '--url and --data-dir name two places: give one of them')
+  }
+  return url ?? (dataDir === undefined ? process.env['SYDRADB_URL'] : undefined)
+}
+
+/** The first SIGINT aborts the work. */
+async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const interrupt = new AbortController()
+  const onSignal = (): void => interrupt.abort(new SydraError('cancelled', 'interrupted'))
+  process.once('SIGINT', onSignal)
+  try {
+    await work(interrupt.signal)
   } catch (error) {
     if (interrupt.signal.aborted) throw new Interrupted()
     throw error

@@ -1,6 +1,8 @@
 /** A running server, over HTTP, as a command's target. */
 import { SydraError, toSydraError } from '../../lib/errors.ts'
-import type { IngestReport, TextFormat } from '../../types.ts'
+import type { CompactionProgress, CompactionReport, IngestReport, TextFormat, VerifiedFile } from '../../types.ts'
+import { camelCase } from '../snake-case.ts'
+import { remoteSnapshots } from './snapshot-target.ts'
 import type { Target } from './target.ts'
 import { fromWire, type WireError } from './wire-error.ts'
 
@@ -10,8 +12,20 @@ const mediaTypes: Readonly<Record<TextFormat, string>> = {
   csv: 'text/csv',
 }
 
+/** One of them. */
+interface CompactionLine {
+  readonly progress?: object
+  readonly report?: object
+  readonly error?: WireError
+}
+
+export interface Remote extends Target {
+  /** The server verifies its files, one after the other. */
+  verify(signal: AbortSignal): AsyncIterable<VerifiedFile>
+}
+
 /** @example await connect('http://127.0.0.1:8080', '').stats() */
-export function connect(url: string, token: string): Target {
+export function connect(url: string, token: string): Remote {
   const base = readUrl(url)
   const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
 
@@ -60,6 +74,41 @@ export function connect(url: string, token: string): Target {
         failure: answer.error === undefined ? undefined : fromWire(answer.error),
       }
     },
+    async *verify(signal) {
+      const response = await request('/api/v1/verify', { method: 'POST', signal })
+      if (!response.ok) throw await errorOf(response)
+      let isWhole = false
+      for await (const line of linesOf(response.body!)) {
+        const told = JSON.parse(line) as VerifiedFile & { readonly summary?: unknown; readonly error?: WireError }
+        if (told.error !== undefined) throw fromWire(told.error)
+        isWhole = told.summary !== undefined
+        if (!isWhole) yield told
+      }
+      if (!isWhole) throw new SydraError('io_error', 'the connection broke off: not everything was verified')
+    },
+    async compact({ signal, onProgress }) {
+      const response = await request('/api/v1/compact', { method: 'POST', ...(signal === undefined ? {} : { signal }) })
+      if (!response.ok) throw await errorOf(response)
+      for await (const line of linesOf(response.body!)) {
+        const { progress, report, error } = JSON.parse(line) as CompactionLine
+        if (error !== undefined) throw fromWire(error)
+        if (report !== undefined) return camelCase(report) as unknown as CompactionReport
+        if (progress !== undefined) onProgress?.(camelCase(progress) as unknown as CompactionProgress)
+      }
+      throw new SydraError('io_error', 'the connection broke off: how far the compaction came is not known')
+    },
+    snapshots: remoteSnapshots({
+      async call(path, init) {
+        const response = await request(path, init)
+        if (!response.ok) throw await errorOf(response)
+        return json(response)
+      },
+      async *lines(path, signal) {
+        const response = await request(path, signal === undefined ? {} : { signal })
+        if (!response.ok) throw await errorOf(response)
+        yield* linesOf(response.body!)
+      },
+    }),
     async stats() {
       const response = await request('/debug/compat/stats', {})
       if (!response.ok) throw await errorOf(response)
@@ -100,4 +149,15 @@ async function json(response: Response): Promise<object> {
   throw new SydraError('io_error', `${response.url} answered ${response.status} ${response.statusText}, and no JSON`, {
     hint: 'is it a sydradb server?',
   })
+}
+
+async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const bytes of body) {
+    const lines = (text + decoder.decode(bytes, { stream: true })).split('\n')
+    text = lines.pop()!
+    yield* lines
+  }
+  if (text !== '') yield text
 }

@@ -17,6 +17,8 @@ import { stopSignal } from './signals.ts'
 const loud: ReadonlySet<EngineEvent['kind']> = new Set([
   'wal-corruption',
   'segment-quarantined',
+  'segment-damaged',
+  'rebuilt',
   'flush-failed',
   'read-only',
 ])
@@ -27,7 +29,7 @@ export async function serve(settings: Settings): Promise<void> {
 
   const stopped = stopSignal()
   const db = await open(settings, { log })
-  const events = db.events$.subscribe(event => log(loud.has(event.kind) ? 'error' : 'info', event.kind, event))
+  const events = db.events$.subscribe(event => log(loud.has(event.kind) ? 'error' : 'info', event.kind, { ...event }))
   try {
     const server = await createHttpServer(db, settings, log)
     try {

@@ -3,7 +3,15 @@
  * results as the same text, so that everything behind this interface is one path.
  */
 import type { Readable } from 'node:stream'
-import type { IngestReport, Precision, QueryParameters, TextFormat } from '../../types.ts'
+import type {
+  CompactionOptions,
+  CompactionReport,
+  IngestReport,
+  Precision,
+  QueryParameters,
+  TextFormat,
+} from '../../types.ts'
+import type { SnapshotTarget } from './snapshot-target.ts'
 
 export interface SqlOptions {
   readonly format: TextFormat
@@ -22,6 +30,9 @@ export interface Target {
   /** Rejects with a `SydraError` before the first chunk; a later error is the text's ending. */
   sql(text: string, params: QueryParameters, options: SqlOptions): AsyncIterable<Uint8Array>
   ingest(source: Readable, options: IngestTargetOptions): Promise<IngestReport>
+  /** Merges segments until no merge pays any more. */
+  compact(options: CompactionOptions): Promise<CompactionReport>
+  readonly snapshots: SnapshotTarget
   stats(): Promise<unknown>
   close(): Promise<void>
 }

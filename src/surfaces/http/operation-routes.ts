@@ -2,11 +2,13 @@
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
 import { version } from '../../index.ts'
-import { SydraError } from '../../lib/errors.ts'
+import { SydraError, toSydraError } from '../../lib/errors.ts'
+import type { VerifiedFile } from '../../types.ts'
 import { snakeCase } from '../snake-case.ts'
 import type { HttpContext } from './context.ts'
 import type { Metrics } from './metrics.ts'
 import { noParameters, responses } from './schemas.ts'
+import { clientSignal, type StreamedBody, sendStream } from './streaming.ts'
 
 const operation = (summary: string, type = 'application/json') => ({
   schema: {
@@ -25,6 +27,13 @@ export function operationRoutes(context: HttpContext, metrics: Metrics) {
       const { lsn, segments } = db.stats()
       return { lsn, segments: segments.count }
     })
+
+    app.post('/api/v1/verify', operation('Read and check every file', 'application/x-ndjson'), (_request, reply) =>
+      context.queries.run(closing => {
+        const signal = AbortSignal.any([closing, clientSignal(reply.raw)])
+        return sendStream(reply, verifiedBody(db.verify({ signal })))
+      }),
+    )
 
     app.get('/metrics', operation('Prometheus exposition', 'text/plain'), async (_request, reply) => {
       const { text, contentType } = await metrics.expose()
@@ -50,16 +59,41 @@ export function operationRoutes(context: HttpContext, metrics: Metrics) {
       const [metricRows, fieldRows] = await Promise.all([db.query('show metrics').all(), db.query('show fields').all()])
       return { series, metrics: count, metric_rows: metricRows.rows, field_rows: fieldRows.rows }
     })
-    app.get('/debug/alloc/stats', operation('Memory of the process'), async () => ({
-      process: snakeCase(process.memoryUsage()),
-      heap: getHeapStatistics(),
-    }))
+    app.get(
+      '/debug/alloc/stats',
+      operation('Memory: the account of mem_limit_bytes, slabs, the process'),
+      async () => ({
+        memory: snakeCase(db.stats().memory),
+        process: snakeCase(process.memoryUsage()),
+        heap: getHeapStatistics(),
+      }),
+    )
 
     app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
     app.get('/', { schema: { hide: true } }, async (_request, reply) =>
       reply.type('text/html; charset=utf-8').send(page),
     )
   }
+}
+
+/** A line a file, then a summary, or the error that ended it. */
+function verifiedBody(files: AsyncIterable<VerifiedFile>): StreamedBody {
+  let failure: SydraError | undefined
+  async function* lines(): AsyncGenerator<string> {
+    let [count, damaged] = [0, 0]
+    try {
+      for await (const file of files) {
+        count++
+        if (file.problems.some(({ severity }) => severity === 'damage')) damaged++
+        yield `${JSON.stringify(file)}\n`
+      }
+      yield `${JSON.stringify({ summary: { files: count, damaged } })}\n`
+    } catch (error) {
+      failure = toSydraError(error)
+      yield `${JSON.stringify({ error: failure })}\n`
+    }
+  }
+  return { contentType: 'application/x-ndjson', chunks: lines(), failure: () => failure }
 }
 
 const page = `<!doctype html>

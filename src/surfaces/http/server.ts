@@ -17,12 +17,14 @@ import type { Settings } from '../../lib/settings.ts'
 import type { Database } from '../../types.ts'
 import { assertBindAllowed, bearerCheck } from './auth.ts'
 import { catalogRoutes } from './catalog-routes.ts'
+import { compactRoute } from './compact-route.ts'
 import { type HttpContext, OpenRequests } from './context.ts'
 import { errorHandler, schemaError } from './errors.ts'
 import { ingestRoute } from './ingest-route.ts'
 import { createMetrics } from './metrics.ts'
 import { operationRoutes } from './operation-routes.ts'
 import { rangeRoute } from './range-route.ts'
+import { snapshotRoutes } from './snapshot-routes.ts'
 import { queryBytesMax, sydraqlRoute } from './sydraql-route.ts'
 
 export type HttpSettings = Pick<Settings, 'httpHost' | 'httpPort' | 'authToken' | 'insecure'>
@@ -123,7 +125,9 @@ export async function createHttpServer(
   await app.register(sydraqlRoute(context))
   await app.register(rangeRoute(context))
   await app.register(catalogRoutes(context))
+  await app.register(snapshotRoutes(context))
   await app.register(operationRoutes(context, metrics))
+  await app.register(compactRoute(context))
 
   try {
     await app.listen({ host: httpHost, port: httpPort })

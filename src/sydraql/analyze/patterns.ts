@@ -2,6 +2,7 @@
 import type { Schema, ValueType } from '../../columnar/batch.ts'
 import { compareUtf8 } from '../../lib/text.ts'
 import type { MetricInfo } from '../../storage/types.ts'
+import type { SourceSyntax } from '../ast.ts'
 import type { Expr, Span } from '../expression.ts'
 import { patternColumnsMax, patternFieldsMax, patternMetricsMax } from '../limits.ts'
 import type { NamedExpr } from '../plan.ts'
@@ -65,11 +66,11 @@ export function mergedColumns(
 export function unionOf(
   metrics: readonly MetricInfo[],
   used: ReadonlySet<string>,
-  pattern: string,
-  span: Span,
+  source: Extract<SourceSyntax, { kind: 'regex' }>,
   analysis: Analysis,
 ): SourceQuery {
   const { report } = analysis
+  const { pattern, span } = source
   const kept = new Set(['time', 'series', ...used])
   if (kept.size * metrics.length > patternColumnsMax) {
     const columns = `${kept.size} columns of ${metrics.length} metrics`
@@ -78,11 +79,16 @@ export function unionOf(
   }
   const all = mergedColumns(pattern, metrics, span, analysis)
   const schema = all.schema.filter(column => kept.has(column.name))
-  const parts = metrics.map(metric => partOf(metric, schema, span, analysis))
+  const parts = metrics.map(metric => partOf(metric, schema, source, analysis))
   return { kind: 'metrics', parts, schema, sequence: { time: 'time', partition: ['series'] } }
 }
 
-function partOf(metric: MetricInfo, schema: Schema, span: Span, analysis: Analysis): MetricPart {
+function partOf(
+  metric: MetricInfo,
+  schema: Schema,
+  { asOf, span }: Extract<SourceSyntax, { kind: 'regex' }>,
+  analysis: Analysis,
+): MetricPart {
   const columns = metricColumns(metric, analysis.schema)
   const items = schema.map(({ name, type }): NamedExpr => {
     const own = columns.byName.get(name)
@@ -96,6 +102,7 @@ function partOf(metric: MetricInfo, schema: Schema, span: Span, analysis: Analys
       kind: 'metric',
       metric: metric.name,
       seriesIds: undefined,
+      ...(asOf && { asOf }),
       schema: columns.schema,
       sequence: { time: 'time', partition: ['series'] },
     },

@@ -86,7 +86,7 @@ function sideOf(
       const qualifier = alias === undefined ? [] : [alias]
       if (metrics.length === 1) return { ...metricSide(metrics[0]!, undefined, syntax, schema), qualifier }
       const scope = new SeriesScope(mergedColumns(syntax.pattern, metrics, span, analysis))
-      const finish = () => unionOf(metrics, scope.used, syntax.pattern, span, analysis)
+      const finish = () => unionOf(metrics, scope.used, syntax, analysis)
       return { qualifier, scope, sequence: metricSequence, span, finish }
     }
     case 'query': {
@@ -103,14 +103,16 @@ function sideOf(
 function metricSide(
   metric: MetricInfo,
   seriesIds: readonly string[] | undefined,
-  { alias, span }: SourceSyntax,
+  syntax: SourceSyntax,
   schema: QuerySchema,
 ): SideSource {
+  const { alias, span } = syntax
   const columns = metricColumns(metric, schema)
   const source: SourceQuery = {
     kind: 'metric',
     metric: metric.name,
     seriesIds,
+    ...('asOf' in syntax && { asOf: syntax.asOf }),
     schema: columns.schema,
     sequence: metricSequence,
   }

@@ -10,7 +10,7 @@
  */
 import { createTokenInstance, type IToken, type TokenType } from 'chevrotain'
 import { compareUtf8 } from '../../lib/text.ts'
-import { formatName } from '../format.ts'
+import { formatName, formatText } from '../format.ts'
 import type { FunctionKind } from '../functions/types.ts'
 import { callableNames, functionInfo, signature } from '../functions.ts'
 import type { Allowed } from '../grammar-follow.ts'
@@ -30,7 +30,7 @@ export const completionsMax = 200
 export interface CompletionItem {
   /** What it is called: `tag.host`, `avg`, `group by`. */
   readonly label: string
-  readonly kind: 'keyword' | 'metric' | 'field' | 'tag' | 'function' | 'column'
+  readonly kind: 'keyword' | 'metric' | 'field' | 'tag' | 'function' | 'column' | 'snapshot'
   /** The text to put in place of `from..to`. */
   readonly insert: string
   /** A type, or a function's kind and signature. */
@@ -49,8 +49,15 @@ export interface Completion {
 /**
  * @example
  * complete('select us| from cpu'.replace('|', ''), 9, schema).items[0] // { label: 'usage', kind: 'field', … }
+ *
+ * @param snapshots names of those that there are
  */
-export function complete(text: string, offset: number, schema: QuerySchema): Completion {
+export function complete(
+  text: string,
+  offset: number,
+  schema: QuerySchema,
+  snapshots: () => Iterable<string> = () => [],
+): Completion {
   const place = Math.min(Math.max(0, Math.trunc(offset) || 0), text.length)
   const nothing: Completion = { from: place, to: place, items: [], isIncomplete: false }
   const cursor = text.length > completeLengthMax ? undefined : cursorAt(text, place)
@@ -62,6 +69,8 @@ export function complete(text: string, offset: number, schema: QuerySchema): Com
   const operators = next.allowed.some(({ type }) => type === t.Infix) ? [...keywords, t.And, t.Or] : keywords
   const words = next.isExact ? fitting(operators, before) : operators
   const found = [...words.map(type => keyword(keywordText(type))), ...named(next.allowed, cursor, before, text, schema)]
+  if (next.allowed.some(({ type, rule }) => type === t.Text && rule === 'asOf'))
+    for (const name of snapshots()) found.push(item(name, 'snapshot', formatText(name), 'snapshot'))
   const items = matching(found, cursor.prefix)
   return {
     from: cursor.from,
@@ -239,7 +248,15 @@ function functionItems({ names, call }: Situation): CompletionItem[] {
   })
 }
 
-const kindOrder: readonly CompletionItem['kind'][] = ['metric', 'column', 'field', 'tag', 'function', 'keyword']
+const kindOrder: readonly CompletionItem['kind'][] = [
+  'metric',
+  'column',
+  'field',
+  'tag',
+  'function',
+  'snapshot',
+  'keyword',
+]
 
 /** Those that begin with what is written, or one of whose parts does, without regard to case. */
 function matching(items: readonly CompletionItem[], prefix: string): CompletionItem[] {

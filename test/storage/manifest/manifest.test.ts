@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { SydraError } from '../../../src/lib/errors.ts'
-import { encodeCheckpoint, salvageTombstones } from '../../../src/storage/manifest/log.ts'
+import { encodeCheckpoint, salvageManifest } from '../../../src/storage/manifest/log.ts'
 import { createManifest, type Manifest, openManifest } from '../../../src/storage/manifest/manifest.ts'
 import {
   applyEdit,
@@ -193,14 +193,18 @@ describe('tombstones', () => {
     const whole = machine.disk.contents(path)
     const { checksums } = machine.ports
     const all = [1, 2, 3, 4, 5].map(lsn => tombstone(lsn))
-    expect(salvageTombstones(whole, checksums)).toEqual({ tombstones: all, damagedLines: 0 })
+    const salvaged = (bytes: Uint8Array) => {
+      const { state, damagedLines } = salvageManifest(bytes, checksums)
+      return { tombstones: state.tombstones, damagedLines }
+    }
+    expect(salvaged(whole)).toEqual({ tombstones: all, damagedLines: 0 })
     const second = whole.indexOf(10) + 1
-    expect(salvageTombstones(whole.with(second + 30, 0), checksums)).toEqual({
+    expect(salvaged(whole.with(second + 30, 0))).toEqual({
       tombstones: all.filter(({ lsn }) => lsn !== 3),
       damagedLines: 1,
     })
-    expect(salvageTombstones(whole.with(4, 0), checksums)).toEqual({ tombstones: all.slice(2), damagedLines: 1 })
-    expect(salvageTombstones(new Uint8Array(50), checksums)).toEqual({ tombstones: [], damagedLines: 1 })
+    expect(salvaged(whole.with(4, 0))).toEqual({ tombstones: all.slice(2), damagedLines: 1 })
+    expect(salvaged(new Uint8Array(50))).toEqual({ tombstones: [], damagedLines: 1 })
   })
 })
 

@@ -14,7 +14,7 @@ const found = (id: string, lsns: [number, number], times: [number, number], repl
 })
 const rebuilt = (segments: FoundSegment[], walFirstLsn = 1) =>
   rebuildManifest(segments, {
-    databaseId: new Uint8Array(16),
+    databaseId: '0'.repeat(32),
     duplicates: 'first',
     incarnation: 7,
     nextSegment: 90,
@@ -53,6 +53,16 @@ describe('a manifest rebuilt from segments', () => {
     ]
     expect(ids(segments)).toEqual(['m'])
     expect(rebuilt(segments).flushedLsn).toBe(20)
+  })
+
+  test('leaves out what a whole merge replaced, though deletes made it shorter, and its rollups', () => {
+    const inputs = [found('a', [1, 10], [0, 99]), found('b', [11, 20], [0, 99])]
+    const rollup = { ...found('r', [1, 10], [0, 60]), rollup: { of: 'a', widthUs: 60 } }
+    const other = { ...found('s', [1, 10], [0, 60]), rollup: { of: 'm', widthUs: 60 } }
+    const parts = [found('m', [1, 20], [0, 40], ['a', 'b']), found('n', [1, 20], [50, 70], ['a', 'b'])]
+    const whole = parts.map(part => ({ ...part, parts: 2 }))
+    expect(ids([...inputs, rollup, other, ...whole])).toEqual(['s', 'm', 'n'])
+    expect(ids([...inputs, rollup, whole[0]!])).toEqual(['a', 'r', 'b', 'm'])
   })
 
   test('keeps the inputs of a merge of which a part is missing', () => {

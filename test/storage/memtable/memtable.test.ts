@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Catalog } from '../../../src/storage/catalog/catalog.ts'
 import { loadSeriesHasher, type SeriesHasher } from '../../../src/storage/catalog/identity.ts'
-import { ChunkPool, chunkRowsMax } from '../../../src/storage/memtable/chunk-memory.ts'
+import { ChunkMemory, ChunkPool, chunkRowsMax, slabBytes } from '../../../src/storage/memtable/chunk-memory.ts'
 import { Memtable, type MemtableView } from '../../../src/storage/memtable/memtable.ts'
 import { newReadStatistics } from '../../../src/storage/read-statistics.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
@@ -32,6 +32,7 @@ const types: Record<string, FieldType> = { f: 'float', i: 'integer', b: 'boolean
 
 class Harness {
   readonly catalog = new Catalog({ incarnation: '00'.repeat(16), hash, seriesMax: 100_000 })
+  readonly memory: ChunkMemory
   readonly memtable: Memtable
   readonly duplicates: 'last' | 'first'
   /** All rows in the order of appending, with what the catalog calls their series. */
@@ -40,7 +41,8 @@ class Harness {
 
   constructor(duplicates: 'last' | 'first', pool?: ChunkPool) {
     this.duplicates = duplicates
-    this.memtable = new Memtable({ duplicates, pool })
+    this.memory = new ChunkMemory(pool)
+    this.memtable = new Memtable({ duplicates, memory: this.memory })
   }
 
   append(rows: readonly Row[]): void {
@@ -354,7 +356,7 @@ describe('memtable', () => {
     }
     const first = fill(3 * chunkRowsMax, () => new Map(everything))
     first.memtable.freeze()
-    first.memtable.release()
+    first.memory.release()
     for (let round = 0; round < 2; round++) {
       // Fields come and go by the thousand rows: some begin in a chunk, some are missing at its end.
       const sparse = fill(2 * chunkRowsMax + 777, i => new Map([everything[Math.floor(i / 3000) % 4]!]))
@@ -366,27 +368,28 @@ describe('memtable', () => {
       for (const { slices } of sparse.memtable.freeze().tables())
         for (const rows of slices(sparse.catalog)) sorted.push(...contents(rows))
       expect(sorted).toEqual(expected)
-      sparse.memtable.release()
+      sparse.memory.release()
     }
     // What waits is no more than the last one took.
     const small = new Harness('last', pool)
     small.append([{ metric: 'm', host: 1, timeUs: 1, values: new Map(everything) }])
     small.memtable.freeze()
-    small.memtable.release()
-    expect([pool.float64(), pool.uint32(), pool.uint8()]).toEqual([undefined, undefined, undefined])
+    small.memory.release()
+    expect(pool.bytes).toBeLessThan(8 * slabBytes)
+    expect(pool.stats()).toMatchObject({ slabsInUse: 0, slabsWaiting: pool.bytes / slabBytes })
   })
 
   test('grows in bytes with rows and strings, and knows its LSNs', () => {
     const harness = new Harness('last')
-    const { memtable } = harness
+    const { memtable, memory } = harness
     expect(memtable.view().rowCount).toBe(0)
-    const start = memtable.byteLength
+    const start = memory.bytes
     harness.append([{ metric: 'm', host: 1, timeUs: 5, values: new Map([['f', 1]]) }])
     expect([memtable.minLsn, memtable.maxLsn, memtable.rowCount]).toEqual([1, 1, 1])
-    const one = memtable.byteLength
+    const one = memory.bytes
     expect(one).toBeGreaterThan(start)
     harness.append([{ metric: 'm', host: 1, timeUs: 6, values: new Map([['s', 'x'.repeat(10_000)]]) }])
-    expect(memtable.byteLength).toBeGreaterThan(one + 20_000)
+    expect(memory.bytes).toBeGreaterThan(one + 20_000)
     expect([memtable.minLsn, memtable.maxLsn]).toEqual([1, 2])
     const view = memtable.view()
     memtable.freeze()

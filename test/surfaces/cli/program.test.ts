@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import manifest from '../../../package.json' with { type: 'json' }
 import { cli, lines, temporaryDirectory } from './process.ts'
 
-const commands = ['serve', 'ingest', 'sql', 'query', 'stats', 'demo']
+const commands = ['serve', 'ingest', 'sql', 'query', 'stats', 'compact', 'verify', 'demo']
 
 describe('help and usage', () => {
   test('each command explains itself; the version is the package’s', async () => {
@@ -22,7 +22,7 @@ describe('help and usage', () => {
       for (const option of ['--data-dir', '--config', '--url', '--json', '--no-color']) expect(stdout).toContain(option)
     }
     expect(each[2]?.stdout).toContain('--param')
-    expect(each[5]?.stdout).toMatch(/--keep[\s\S]*--seconds/)
+    expect(each.at(-1)?.stdout).toMatch(/--keep[\s\S]*--seconds/)
   })
 
   test('wrong usage is 2, on stderr, with the nearest right name', async () => {

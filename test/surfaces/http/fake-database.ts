@@ -2,7 +2,9 @@
 import { NEVER } from 'rxjs'
 import type { Batch, Schema } from '../../../src/columnar/batch.ts'
 import { SydraError, toSydraError } from '../../../src/lib/errors.ts'
+import { MemoryAccount } from '../../../src/lib/memory-account.ts'
 import { textChunks } from '../../../src/result-text.ts'
+import { ChunkPool } from '../../../src/storage/memtable/chunk-memory.ts'
 import type {
   Database,
   DatabaseStatistics,
@@ -38,11 +40,13 @@ export class FakeDatabase {
   writeMs = 0
   cuts = 0
   refuse: SydraError | undefined
+  /** What a compaction does, and reports. */
+  compaction: Database['compact'] = async () => noCompaction
 
   asDatabase(): Database {
     const fake: Pick<
       Database,
-      'dataDir' | 'ingestStream' | 'query' | 'findSeries' | 'series' | 'flush' | 'stats' | 'committed$'
+      'dataDir' | 'ingestStream' | 'query' | 'findSeries' | 'series' | 'flush' | 'compact' | 'stats' | 'committed$'
     > = {
       dataDir: ':memory:',
       ingestStream: options => this.#ingestStream(options ?? {}),
@@ -60,6 +64,7 @@ export class FakeDatabase {
       flush: async () => {
         this.flushes++
       },
+      compact: options => this.compaction(options),
       stats: () => this.#stats(),
       committed$: NEVER,
     }
@@ -150,7 +155,8 @@ export class FakeDatabase {
       lsn: this.rows.length,
       metrics: 1,
       series: this.seriesList.length,
-      segments: { count: 0, rows: 0, bytes: 0, quarantined: 0 },
+      segments: { count: 0, rows: 0, bytes: 0, quarantined: 0, damaged: 0 },
+      setAside: 0,
       tombstones: 0,
       memtable: { rows: this.rows.length, bytes: 0, frozen: 0 },
       wal: { bytes: 0, files: 1, frames: 0, syncs: 0 },
@@ -164,11 +170,39 @@ export class FakeDatabase {
         waiting: 0,
       },
       queries: { started: this.queries.length, running: 0, failed: 0, cancelled: 0, rowsScanned: 0, rowsEmitted: 0 },
+      versions: { pins: 0, oldestPinMs: 0, filesWaiting: 0, bytesWaiting: 0 },
+      compaction: {
+        running: false,
+        merges: 0,
+        failed: 0,
+        rowsRead: 0,
+        bytesRead: 0,
+        bytesWritten: 0,
+        skipped: 0,
+        writeAmplification: 1,
+      },
+      retention: { segments: 0, rows: 0, bytes: 0 },
       commits: 0,
       flushes: this.flushes,
+      earlyFlushes: 0,
+      memory: {
+        ...new MemoryAccount({ limitBytes: 2 ** 24, writersBytes: 0 }).stats(),
+        readersExpired: 0,
+        chunks: new ChunkPool().stats(),
+      },
       readOnly: this.readOnly,
     }
   }
+}
+
+const noCompaction = {
+  merges: 0,
+  failed: 0,
+  rowsRead: 0,
+  rowsWritten: 0,
+  bytesRead: 0,
+  bytesWritten: 0,
+  elapsedMs: 0,
 }
 
 const resultSchema: Schema = [

@@ -75,7 +75,17 @@ describe('operation', () => {
       200,
       { series: 0, metric_rows: [{ text: 'show metrics' }] },
     ])
-    expect(await get('/debug/alloc/stats')).toMatchObject([200, { process: { heap_used: expect.any(Number) } }])
+    expect(await get('/debug/alloc/stats')).toMatchObject([
+      200,
+      {
+        memory: {
+          limit_bytes: 2 ** 24,
+          parts: { pinned: { bytes: 0, peak_bytes: 0 } },
+          chunks: { slabs_in_use: 0, classes: expect.arrayContaining([expect.objectContaining({ piece_bytes: 256 })]) },
+        },
+        process: { heap_used: expect.any(Number) },
+      },
+    ])
     fake.readOnly = true
     expect(await get('/readyz')).toMatchObject([503, { error: { code: 'read_only' } }])
   })
@@ -101,16 +111,23 @@ describe('operation', () => {
     }
     expect(document.openapi).toMatch(/^3\.1/)
     expect(Object.keys(document.paths).sort()).toEqual([
+      '/api/v1/compact',
+      '/api/v1/diff',
       '/api/v1/flush',
       '/api/v1/functions',
+      '/api/v1/gc',
       '/api/v1/ingest',
       '/api/v1/query/find',
       '/api/v1/query/range',
+      '/api/v1/restore',
       '/api/v1/segments',
       '/api/v1/series',
+      '/api/v1/snapshots',
+      '/api/v1/snapshots/{name}',
       '/api/v1/sydraql',
       '/api/v1/tags',
       '/api/v1/tags/{key}/values',
+      '/api/v1/verify',
       '/debug/alloc/stats',
       '/debug/compat/catalog',
       '/debug/compat/stats',

@@ -1,0 +1,148 @@
+/**
+ * Merging: what a merge costs in time and memory, what it saves in bytes, and what a year of flushes writes in all.
+ *
+ *   npx node bench/compaction.ts            10 M points, in this thread
+ *   npx node bench/compaction.ts 100        100 M points
+ *   npx node bench/compaction.ts 100 thread in a thread of its own, as the engine has it
+ */
+import { closeSync, existsSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { createWasmKernels } from '../src/kernels/wasm-kernels.ts'
+import { inlineWorkers } from '../src/lib/inline-workers.ts'
+import { nodePorts } from '../src/lib/node/ports.ts'
+import type { MergeJob } from '../src/storage/compaction/job.ts'
+import { mergeTask } from '../src/storage/compaction/task.ts'
+import { RowBuffer } from '../src/storage/row-buffer.ts'
+import { SegmentWriter } from '../src/storage/segment/encode.ts'
+import { segmentPath } from '../src/storage/segment/publish.ts'
+import type { FieldInfo, MetricInfo } from '../src/storage/types.ts'
+import { temporaryDirectory, usage } from './harness.ts'
+
+const points = Number(process.argv[2] ?? 10) * 1e6
+const inThread = process.argv[3] === 'thread'
+const ports = nodePorts()
+const kernels = createWasmKernels()
+const incarnation = '0'.repeat(32)
+const keys = {
+  ids: { size: 1e7, at: (ordinal: number) => String(ordinal + 1) },
+  tagsOf: (ordinal: number) => [['host', `host-${String(ordinal).padStart(7, '0')}`]] as const,
+}
+
+interface Shape {
+  readonly name: string
+  readonly series: number
+  readonly fields: number
+  readonly inputs: number
+  /** Rows of the inputs alternate in time, instead of following each other. */
+  readonly interleaved?: boolean
+  readonly settled?: boolean
+}
+const shapes: readonly Shape[] = [
+  { name: 'one after the other, 1 field', series: 1000, fields: 1, inputs: 8 },
+  { name: 'one after the other, 1 field, dense with rollups', series: 1000, fields: 1, inputs: 8, settled: true },
+  { name: 'one after the other, 10 fields', series: 1000, fields: 10, inputs: 8 },
+  { name: 'alternating in time, 1 field', series: 1000, fields: 1, inputs: 8, interleaved: true },
+  { name: '100,000 short series, 1 field', series: 100_000, fields: 1, inputs: 8 },
+]
+
+/** Random walks with two decimals, ten seconds apart, over all inputs; the inputs' paths. */
+function writeInputs(directory: string, shape: Shape, rowsPerSeries: number): string[] {
+  const fields = Array.from({ length: shape.fields }, (_, n): FieldInfo => ({ id: n, name: `f${n}`, type: 'float' }))
+  const metric: MetricInfo = { id: 0, name: 'm', fields }
+  mkdirSync(join(directory, 'segments/all'), { recursive: true })
+  const inputs = Array.from({ length: shape.inputs }, (_, input) => {
+    const path = segmentPath('all', String(input + 1))
+    const file = openSync(join(directory, path), 'w')
+    const sink = {
+      write: (bytes: Uint8Array, position: number) => void writeSync(file, bytes, 0, bytes.length, position),
+    }
+    const head = { minLsn: input + 1, maxLsn: input + 1, incarnation, keys }
+    const writer = new SegmentWriter(head, kernels, ports.checksums, ports.zstd, sink)
+    return { path, file, writer, rows: new RowBuffer(fields, 2 ** 16) }
+  })
+  let state = 1
+  const random = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+  const flush = ({ writer, rows }: (typeof inputs)[0]): void => {
+    for (const { valid } of rows.fields) valid.fill(1, 0, rows.length)
+    writer.rows(metric, rows, undefined)
+    rows.clear()
+  }
+  for (let series = 0; series < shape.series; series++) {
+    const levels = fields.map(() => 50)
+    for (let row = 0; row < rowsPerSeries * shape.inputs; row++) {
+      const { rows } = inputs[shape.interleaved ? row % shape.inputs : Math.floor(row / rowsPerSeries)]!
+      if (rows.length === rows.capacity) rows.reserve(1)
+      const at = rows.length++
+      rows.series[at] = series
+      rows.timeUs[at] = 1_704_067_200e6 + row * 1e7
+      for (let field = 0; field < levels.length; field++) {
+        levels[field] = Math.round((levels[field]! + random() - 0.5) * 100) / 100
+        rows.fields[field]!.values[at] = levels[field]!
+      }
+    }
+    for (const input of inputs) if (input.rows.length + rowsPerSeries > 65_536) flush(input)
+  }
+  for (const input of inputs) {
+    if (input.rows.length > 0) flush(input)
+    input.writer.close().seal(0)
+    closeSync(input.file)
+  }
+  return inputs.map(({ path }) => path)
+}
+
+async function measure(shape: Shape): Promise<void> {
+  const directory = '/tmp/mergebench'; const remove = () => {}
+  try {
+    const rowsPerSeries = Math.ceil(points / shape.fields / shape.series / shape.inputs)
+    const inputs = Array.from({length: 8}, (_, n) => segmentPath('all', String(n + 1))).map((path, n) => {
+      const bytes = statSync(join(directory, path)).size
+      return { id: String(n + 1), path, bytes, minLsn: n + 1, maxLsn: n + 1, deletesLsn: n + 1 }
+    })
+    const settled = shape.settled ?? false
+    const job: MergeJob = {
+      directory,
+      inputs,
+      tombstones: [],
+      deletesLsn: 100,
+      duplicates: 'last',
+      incarnation,
+      seriesCount: 1e7,
+      retention: { retentionDays: 0, retention: {} },
+      keepExpired: false,
+      nowUs: 0,
+      window: 'merged',
+      cuts: [],
+      settled,
+      encoding: settled ? 'dense' : 'fast',
+      rollupWidthsUs: settled ? [60e6, 300e6, 3600e6, 86_400e6] : [],
+      ids: Array.from({ length: 100 }, (_, n) => String(1000 + n)),
+      segmentBytesMax: 2 ** 29,
+      bytesPerSecondMax: 0,
+    }
+    const before = usage(process.pid)
+    const signal = new AbortController().signal
+    const workers = inThread ? ports.workers : inlineWorkers
+    const { segments, elapsedMs } = await workers.run(mergeTask, job, { ports, signal, progress: (() => { let n = 0; return () => { if (n++ % 6 === 0) { if (process.env.GC) globalThis.gc(); const m = process.memoryUsage(); console.log(Object.entries(m).map(([k,v])=>k+' '+(v/2**20).toFixed(0)).join(', ')) } } })() })
+    const after = usage(process.pid)
+    const sum = (bytes: readonly { readonly bytes: number }[]): number =>
+      bytes.reduce((all, each) => all + each.bytes, 0)
+    const values = rowsPerSeries * shape.series * shape.inputs * shape.fields
+    const merged = segments.filter(({ rollup }) => rollup === undefined)
+    const cpuSeconds = after.cpuSeconds - before.cpuSeconds
+    process.stdout.write(
+      `${shape.name}: ${(values / elapsedMs / 1e3).toFixed(1)} M points/s (${(values / cpuSeconds / 1e6).toFixed(1)} per core), ` +
+        `${(sum(inputs) / values).toFixed(3)} -> ${(sum(merged) / values).toFixed(3)} bytes a value, ` +
+        `rollups ${(sum(segments) / values - sum(merged) / values).toFixed(3)}, ` +
+        `RSS ${(before.rssBytes / 2 ** 20).toFixed(0)} -> ${(after.rssBytes / 2 ** 20).toFixed(0)} MiB, peak ${(after.peakRssBytes / 2 ** 20).toFixed(0)}\n`,
+    )
+    if (!merged.every(({ path }) => existsSync(join(directory, path)))) throw new Error('a merged segment is missing')
+  } finally {
+    remove()
+  }
+}
+
+const wanted = process.argv[4]
+for (const shape of shapes) if (wanted === undefined || shape.name.includes(wanted)) await measure(shape)

@@ -1,0 +1,225 @@
+/**
+ * The memory account: what the parts of a database hold of `mem_limit_bytes`, and who gives way when it becomes scarce.
+ *
+ *   firm      writers: ingest (rows in flight) + memtables (active and frozen)          at least `writersBytes`
+ *             pinned (memtables that are flushed but still read)
+ *             queries (sorts, groups, windows, joins)                  and a spare share while anything is pinned
+ *   giving    pool (slabs for the next memtable), cache (of segments)                    what the others leave
+ *
+ *   as firm grows       who gives way
+ *   ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ *   into what is given  the cache shrinks, then the pool
+ *   isShort             the memtable is frozen before it is full; queries that can spill do so
+ *   isOver              queries that cannot end with `memory_limit`; readers that keep flushed memtables are told
+ *                       `snapshot_expired`, the oldest first; one memtable alone waits for its flush while another fills
+ *
+ * Invariants:
+ * 1. After `settle`, firm and giving parts together hold at most the limit, or the giving parts hold nothing.
+ * 2. What is kept for writers counts as firm though they do not use it: queries cannot starve them. Nor can pins starve new
+ *    queries: readers are told to go before the spare share is gone.
+ * 3. A flush asks for nothing here, so writers, who wait for flushes alone, always get on.
+ * 4. Peaks are of the moments when it was settled: each commit, each growth of a query or of the cache.
+ */
+import { assert } from './assert.ts'
+import { SydraError } from './errors.ts'
+import { megabytes } from './text.ts'
+
+export type FirmPart = 'ingest' | 'memtables' | 'pinned' | 'queries'
+export type GivingPart = 'pool' | 'cache'
+export type MemoryPart = FirmPart | GivingPart
+
+/** The share of the limit from which memory is short. */
+const shortShare = 7 / 8
+/** What new queries find even where readers keep all the rest. */
+const queriesSpareShare = 1 / 16
+
+export interface Giving {
+  readonly bytes: number
+  /** Keeps so much of it at most. */
+  shrinkTo(bytes: number): void
+}
+
+export interface PartStatistics {
+  readonly bytes: number
+  readonly peakBytes: number
+  /** What it may hold at most, now that the others hold what they do; undefined where nothing of its own limits it. */
+  readonly maxBytes: number | undefined
+}
+
+export interface MemoryStatistics {
+  /** `mem_limit_bytes` */
+  readonly limitBytes: number
+  readonly bytes: number
+  readonly peakBytes: number
+  readonly parts: Readonly<Record<MemoryPart, PartStatistics>>
+}
+
+/** What one query holds of the account. */
+export interface QueryMemory {
+  /** Says how much more it holds; less when negative. */
+  grow(bytes: number): void
+  /** Queries hold so much that those that can spill should. */
+  readonly isShort: boolean
+  /** Queries hold more than there is for them. */
+  readonly isOver: boolean
+  /** The error for a query that cannot do without. */
+  refusal(): SydraError
+  /** Gives all of it back; more calls do nothing. */
+  close(): void
+}
+
+export interface MemoryAccountOptions {
+  readonly limitBytes: number
+  /** What writers need to get on: a memtable that is worth a flush, and the rows in flight. */
+  readonly writersBytes: number
+}
+
+const nothing = (): number => 0
+const parts: readonly MemoryPart[] = ['ingest', 'memtables', 'pinned', 'queries', 'pool', 'cache']
+
+export class MemoryAccount {
+  readonly limitBytes: number
+  readonly #writersBytes: number
+  readonly #measures: Record<Exclude<FirmPart, 'queries'>, () => number> = {
+    ingest: nothing,
+    memtables: nothing,
+    pinned: nothing,
+  }
+  #queriesBytes = 0
+  readonly #giving = new Map<GivingPart, Giving>()
+  readonly #limits = new Map<MemoryPart, number>()
+  readonly #peaks = new Map<MemoryPart, number>()
+  #peakBytes = 0
+  #onShort = (): void => {}
+
+  constructor({ limitBytes, writersBytes }: MemoryAccountOptions) {
+    this.limitBytes = limitBytes
+    this.#writersBytes = writersBytes
+  }
+
+  /** `bytes` is asked whenever the account is; `maxBytes` is the part's own limit. */
+  measure(part: Exclude<FirmPart, 'queries'>, bytes: () => number, maxBytes?: number): void {
+    this.#measures[part] = bytes
+    if (maxBytes !== undefined) this.#limits.set(part, maxBytes)
+  }
+
+  /** A part that gives way. */
+  gives(part: GivingPart, giving: Giving, maxBytes: number): void {
+    this.#giving.set(part, giving)
+    this.#limits.set(part, maxBytes)
+  }
+
+  /** `listener` is told whenever memory is found short. It does its work in another turn: whoever settles is in the middle of his. */
+  whenShort(listener: () => void): void {
+    this.#onShort = listener
+  }
+
+  /** Makes the giving parts as small as they must be, and notes the peaks. To be called when something has grown. */
+  settle(): void {
+    let left = Math.max(0, this.limitBytes - this.#inUse())
+    for (const part of ['pool', 'cache'] as const) {
+      const giving = this.#giving.get(part)
+      if (giving === undefined) continue
+      if (giving.bytes > left) giving.shrinkTo(left)
+      left = Math.max(0, left - giving.bytes)
+    }
+    let bytes = 0
+    for (const part of parts) {
+      const now = this.#bytesOf(part)
+      bytes += now
+      if (now > (this.#peaks.get(part) ?? 0)) this.#peaks.set(part, now)
+    }
+    if (bytes > this.#peakBytes) this.#peakBytes = bytes
+    if (this.isShort) this.#onShort()
+  }
+
+  get isShort(): boolean {
+    return this.#firm() > this.limitBytes * shortShare
+  }
+  /** By how much the firm parts exceed the limit; 0 when they do not. */
+  get overBytes(): number {
+    return Math.max(0, this.#firm() - this.limitBytes)
+  }
+
+  /** For one query; to be closed when it ends. */
+  openQuery(): QueryMemory {
+    const account = this
+    let held = 0
+    let isOpen = true
+    return {
+      grow(bytes) {
+        if (!isOpen) return
+        held += bytes
+        assert(held >= 0, 'a query gives back what it held')
+        account.#queriesBytes += bytes
+        if (bytes > 0) account.settle()
+      },
+      get isShort() {
+        return account.#queriesBytes > account.#queriesMax() * shortShare
+      },
+      get isOver() {
+        return account.#queriesBytes > account.#queriesMax()
+      },
+      refusal: () =>
+        new SydraError(
+          'memory_limit',
+          `queries need more memory than mem_limit_bytes leaves them (${megabytes(account.#queriesMax())} now)`,
+          {
+            hint: 'try again when less runs, narrow the query, or raise mem_limit_bytes',
+          },
+        ),
+      close() {
+        isOpen = false
+        account.#queriesBytes -= held
+        held = 0
+      },
+    }
+  }
+
+  stats(): MemoryStatistics {
+    this.settle()
+    const statistics = (part: MemoryPart): PartStatistics => ({
+      bytes: this.#bytesOf(part),
+      peakBytes: this.#peaks.get(part) ?? 0,
+      maxBytes: part === 'queries' ? this.#queriesMax() : this.#limits.get(part),
+    })
+    return {
+      limitBytes: this.limitBytes,
+      bytes: parts.reduce((sum, part) => sum + this.#bytesOf(part), 0),
+      peakBytes: this.#peakBytes,
+      parts: {
+        ingest: statistics('ingest'),
+        memtables: statistics('memtables'),
+        pinned: statistics('pinned'),
+        queries: statistics('queries'),
+        pool: statistics('pool'),
+        cache: statistics('cache'),
+      },
+    }
+  }
+
+  #bytesOf(part: MemoryPart): number {
+    if (part === 'queries') return this.#queriesBytes
+    return part === 'pool' || part === 'cache' ? (this.#giving.get(part)?.bytes ?? 0) : this.#measures[part]()
+  }
+
+  #inUse(): number {
+    const { ingest, memtables, pinned } = this.#measures
+    return ingest() + memtables() + pinned() + this.#queriesBytes
+  }
+
+  /** What writers hold, or what is kept for them. */
+  #writers(): number {
+    return Math.max(this.#measures.ingest() + this.#measures.memtables(), this.#writersBytes)
+  }
+
+  #firm(): number {
+    const pinned = this.#measures.pinned()
+    const spare = pinned > 0 ? this.limitBytes * queriesSpareShare : 0
+    return this.#writers() + pinned + this.#queriesBytes + spare
+  }
+
+  #queriesMax(): number {
+    return Math.max(0, this.limitBytes - this.#writers() - this.#measures.pinned())
+  }
+}

@@ -1,0 +1,24 @@
+/** A task for the tests of the workers port. */
+import { SydraError } from '../../src/lib/errors.ts'
+import type { WorkerTask } from '../../src/lib/ports.ts'
+
+export interface CountInput {
+  readonly numbers: Float64Array
+  readonly fails?: 'sydra' | 'bug' | 'never ends'
+}
+
+export const countTask: WorkerTask<CountInput, { readonly sum: number; readonly numbers: Float64Array }, number> = {
+  module: import.meta.url,
+  name: 'countTask',
+  async run({ numbers, fails }, { progress }) {
+    if (fails === 'sydra') throw new SydraError('corrupt_segment', 'no numbers', { hint: 'give some' })
+    if (fails === 'bug') throw new TypeError('a bug')
+    let sum = 0
+    for (const number of numbers) {
+      sum += number
+      progress(number)
+    }
+    while (fails === 'never ends') await new Promise(resolve => setTimeout(resolve, 1))
+    return { sum, numbers }
+  },
+}

@@ -1,0 +1,211 @@
+/** A rollup says of every bucket what its rows say, however they come; sparse metrics have none. */
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { nodeChecksums, nodeZstd } from '../../../src/lib/node/ports.ts'
+import { type BuiltRollup, bucketRowsMin, RollupBuilder } from '../../../src/storage/rollup/build.ts'
+import { rollupMetric } from '../../../src/storage/rollup/columns.ts'
+import { verifyRollup } from '../../../src/storage/rollup/verify.ts'
+import { RowBuffer } from '../../../src/storage/row-buffer.ts'
+import { readSegmentMeta } from '../../../src/storage/segment/recover.ts'
+import { verifySegment } from '../../../src/storage/segment/verify.ts'
+import type { MetricInfo } from '../../../src/storage/types.ts'
+import {
+  bufferOf,
+  fields,
+  incarnation,
+  inOrder,
+  keys,
+  metricOf,
+  openBytes,
+  type Row,
+  randomOf,
+  read,
+  requestOf,
+  type Value,
+  wasmKernels,
+  write,
+} from '../segment/model.ts'
+
+const minuteUs = 60e6
+const metric = metricOf('m', fields('float', 'integer', 'string', 'boolean'))
+
+const head = () => ({ minLsn: 3, maxLsn: 9, incarnation, replaced: ['1'], keys })
+const builderOf = (...widthsUs: number[]) =>
+  new RollupBuilder({ widthsUs, head, kernels: wasmKernels, checksums: nodeChecksums, zstd: nodeZstd })
+
+/** Feeds the rows in calls of these lengths, the last of them again and again. */
+function build(rows: readonly Row[], widthsUs: readonly number[], lengths: readonly number[]): BuiltRollup[] {
+  const builder = builderOf(...widthsUs)
+  const sorted = inOrder(metric, rows)
+  for (let from = 0, i = 0; from < sorted.length; i++) {
+    const length = lengths[Math.min(i, lengths.length - 1)]!
+    builder.rows(metric, bufferOf(metric, sorted.slice(from, from + length)))
+    from += length
+  }
+  return builder.finish()
+}
+
+/** Buckets of the rows, as rows of a rollup. */
+function bucketsOf(rows: readonly Row[], widthUs: number): Row[] {
+  const groups = Map.groupBy(
+    inOrder(metric, rows),
+    ({ series, timeUs }) => `${series} ${Math.floor(timeUs / widthUs) * widthUs}`,
+  )
+  return [...groups].map(([key, own]): Row => {
+    const [series, startUs] = key.split(' ').map(Number) as [number, number]
+    const values: (Value | undefined)[] = [own.length]
+    for (const field of metric.fields) {
+      const present = own.filter(row => row.values[field.id] !== undefined)
+      const count = present.length || undefined
+      if (field.type === 'string' || field.type === 'boolean') {
+        values.push(count)
+        continue
+      }
+      if (count === undefined) {
+        values.push(...new Array<undefined>(9).fill(undefined))
+        continue
+      }
+      const all = present.map(row => row.values[field.id] as number)
+      const numbers = all.filter(value => !Number.isNaN(value))
+      const [first, last] = [present[0]!, present.at(-1)!]
+      values.push(count, all.length - numbers.length || undefined)
+      values.push(all.reduce((sum, value) => sum + value, 0))
+      values.push(Math.min(...numbers), Math.max(...numbers))
+      values.push(first.values[field.id], first.timeUs - startUs, last.values[field.id], last.timeUs - startUs)
+    }
+    return { series, timeUs: startUs, values }
+  })
+}
+
+const readAll = (bytes: Uint8Array): Row[] => {
+  const wanted: MetricInfo = rollupMetric(metric, metric.fields)
+  return read(openBytes(bytes).segment, requestOf(wanted))
+}
+
+/** Quarters, so that sums are exact in whatever order. */
+const quarter = fc.integer({ min: -4000, max: 4000 }).map(n => n / 4)
+const value = fc.tuple(
+  fc.option(fc.oneof({ arbitrary: quarter, weight: 8 }, fc.constantFrom(Number.NaN, Infinity)), { nil: undefined }),
+  fc.option(fc.integer({ min: -1000, max: 1000 }), { nil: undefined }),
+  fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
+  fc.option(fc.boolean(), { nil: undefined }),
+)
+const dense = fc.uniqueArray(
+  fc.record({
+    series: fc.integer({ min: 0, max: 2 }),
+    // From before the epoch on; 3 series and 2 minutes: some 20 rows to a bucket.
+    timeUs: fc.integer({ min: -59, max: 59 }).map(n => n * 1e6),
+    values: value,
+  }),
+  { minLength: 100, maxLength: 300, selector: row => `${row.series} ${row.timeUs}` },
+)
+
+describe('a rollup', () => {
+  test('holds what the rows of each bucket say, wherever calls cut them', () => {
+    fc.assert(
+      fc.property(dense, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 5 }), (rows, lengths) => {
+        const built = build(rows, [minuteUs, 3600e6], lengths)
+        expect(built.map(({ widthUs }) => widthUs)).toEqual([minuteUs, 3600e6])
+        for (const { widthUs, bytes } of built) expect(readAll(bytes)).toEqual(bucketsOf(rows, widthUs))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('says in its header what it is', () => {
+    const [built] = build(steady(100, 1e6), [minuteUs], [1000])
+    const { environment, path } = openBytes(built!.bytes)
+    const { meta, header } = readSegmentMeta(environment, path)
+    expect(header.kind).toEqual({ kind: 'rollup', level: 2 })
+    expect(meta.rollup).toEqual({ of: '1', widthUs: minuteUs })
+    expect(verifySegment(environment, path)).toMatchObject({ rows: 2 })
+  })
+})
+
+/** Rows of one series, one every so often. */
+const steady = (count: number, stepUs: number, series = 0): Row[] =>
+  Array.from({ length: count }, (_, i) => ({
+    series,
+    timeUs: i * stepUs,
+    values: [Math.round(Math.sin(i / 50) * 40) / 4, i, 'ok', true],
+  }))
+
+describe('density', () => {
+  const isRolledUp = (stepUs: number): boolean =>
+    build(steady(100 * bucketRowsMin * (bucketRowsMin - 1), stepUs), [minuteUs], [500]).length === 1
+
+  test('a metric with too few rows to a bucket has none', () => {
+    expect(isRolledUp(Math.floor(minuteUs / bucketRowsMin))).toBe(true)
+    expect(isRolledUp(Math.ceil(minuteUs / (bucketRowsMin - 1)))).toBe(false)
+  })
+
+  test('it counts per width and per metric', () => {
+    const other = metricOf('n', metric.fields, 1)
+    const builder = builderOf(minuteUs, 3600e6)
+    builder.rows(metric, bufferOf(metric, steady(1000, 1e6)))
+    builder.rows(other, bufferOf(other, steady(1000, 60e6)))
+    const built = builder.finish()
+    const holds = built.map(({ bytes }) => {
+      const { segment } = openBytes(bytes)
+      return [metric, other].map(info => segment.holds(requestOf(info)))
+    })
+    expect(holds).toEqual([
+      [true, false],
+      [true, true],
+    ])
+  })
+
+  test('a long metric is given up early, one that follows is not', () => {
+    const sparse = metricOf('l', metric.fields, 1)
+    const builder = builderOf(minuteUs)
+    for (let series = 0; series < 20; series++) {
+      const rows = Array.from({ length: 5000 }, (_, i) => ({ series, timeUs: i * minuteUs, values: [i, i, 'a', true] }))
+      builder.rows(sparse, bufferOf(sparse, rows))
+    }
+    builder.rows(metric, bufferOf(metric, steady(600, 1e6)))
+    const [built] = builder.finish()
+    expect(readAll(built!.bytes)).toEqual(bucketsOf(steady(600, 1e6), minuteUs))
+  })
+})
+
+describe('verifyRollup', () => {
+  const random = randomOf(7)
+  const rows = [0, 1, 2].flatMap(series =>
+    steady(9000, 1e6, series).map(row => ({ ...row, values: [random() * 1e6, ...row.values.slice(1)] })),
+  )
+
+  /** Both in one directory. */
+  const files = (rolledUp: readonly Row[]) => {
+    const { environment, path } = write(metric, rows)
+    const [built] = build(rolledUp, [minuteUs], [5000])
+    const file = environment.ports.files.open('data/segments/all/2.seg', 'create')
+    file.write(built!.bytes, 0)
+    file.close()
+    const [one, two] = [path, 'segments/all/2.seg'].map(each => readSegmentMeta(environment, each).meta)
+    return () => verifyRollup(environment, one!, two!)
+  }
+
+  test('finds nothing wrong with a rollup of the rows', () => {
+    expect(files(rows)()).toEqual({ buckets: 450 })
+  })
+
+  test('finds the bucket that differs', () => {
+    const changed = rows.map((row, i) => (i === 12_345 ? { ...row, values: [-1, ...row.values.slice(1)] } : row))
+    expect(files(changed)).toThrow(/2\.seg.*float0#(sum|min)/)
+    expect(files(rows.filter((_, i) => i !== 12_345))).toThrow(/#rows/)
+    expect(files(rows.filter(({ timeUs }) => timeUs < 8900e6))).toThrow(/2\.seg/)
+    expect(files(rows.filter(({ series }) => series < 2))).toThrow(/other series/)
+  })
+})
+
+test('an empty builder makes nothing', () => {
+  const builder = builderOf(minuteUs)
+  builder.rows(metric, new RowBuffer(metric.fields))
+  expect(builder.finish()).toEqual([])
+})
+
+test('a file of version 1 stays readable', () => {
+  const bytes = new Uint8Array(readFileSync(new URL('./fixtures/rollup-1.seg', import.meta.url)))
+  expect(readAll(bytes)).toEqual(bucketsOf(steady(600, 1e6), minuteUs))
+})
