@@ -1,21 +1,22 @@
 /**
- * Merging: what a merge costs in time and memory, what it saves in bytes, and what a year of flushes writes in all.
+ * Merging: what a merge costs in time and memory, what it saves in bytes, and what flushes write in the end.
  *
  *   npx node bench/compaction.ts            10 M points, in this thread
  *   npx node bench/compaction.ts 100        100 M points
  *   npx node bench/compaction.ts 100 thread in a thread of its own, as the engine has it
  */
-import { closeSync, existsSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createWasmKernels } from '../src/kernels/wasm-kernels.ts'
 import { inlineWorkers } from '../src/lib/inline-workers.ts'
 import { nodePorts } from '../src/lib/node/ports.ts'
-import type { MergeJob } from '../src/storage/compaction/job.ts'
+import { choose } from '../src/storage/compaction/choose.ts'
+import { defaultCompactionPolicy, type MergeJob } from '../src/storage/compaction/job.ts'
 import { mergeTask } from '../src/storage/compaction/task.ts'
 import { RowBuffer } from '../src/storage/row-buffer.ts'
 import { SegmentWriter } from '../src/storage/segment/encode.ts'
 import { segmentPath } from '../src/storage/segment/publish.ts'
-import type { FieldInfo, MetricInfo } from '../src/storage/types.ts'
+import type { FieldInfo, MetricInfo, SegmentMeta } from '../src/storage/types.ts'
 import { temporaryDirectory, usage } from './harness.ts'
 
 const points = Number(process.argv[2] ?? 10) * 1e6
@@ -55,6 +56,7 @@ function writeInputs(directory: string, shape: Shape, rowsPerSeries: number): st
     const file = openSync(join(directory, path), 'w')
     const sink = {
       write: (bytes: Uint8Array, position: number) => void writeSync(file, bytes, 0, bytes.length, position),
+      truncate: (length: number) => ftruncateSync(file, length),
     }
     const head = { minLsn: input + 1, maxLsn: input + 1, incarnation, keys }
     const writer = new SegmentWriter(head, kernels, ports.checksums, ports.zstd, sink)
@@ -143,6 +145,59 @@ async function measure(shape: Shape): Promise<void> {
     remove()
   }
 }
+
+/** Flushes of so many bytes, some with late rows, compacted as it goes: bytes written for each that was flushed, and files. */
+function amplification(name: string, days: number, everyMinutes: number, bytes: number, lateShare: number): void {
+  const everyUs = everyMinutes * 60e6
+  const startUs = 1_704_067_200e6
+  let segments: SegmentMeta[] = []
+  let [flushed, written, next, filesMax] = [0, 0, 0, 0]
+  let state = 1
+  const random = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+  const add = (meta: Omit<SegmentMeta, 'id' | 'path' | 'rows'>): void => {
+    const id = String(next++).padStart(10, '0')
+    segments.push({ id, path: id, rows: 1, ...meta })
+  }
+  for (let flush = 0; flush * everyUs < days * 86_400e6; flush++) {
+    const fromUs = startUs + flush * everyUs
+    const lsns = { minLsn: flush + 1, maxLsn: flush + 1 }
+    add({ minTimeUs: fromUs, maxTimeUs: fromUs + everyUs - 1, bytes, ...lsns })
+    flushed += bytes
+    if (flush > 0 && random() < lateShare) {
+      const lateUs = startUs + Math.floor(random() * flush) * everyUs
+      add({ minTimeUs: lateUs, maxTimeUs: lateUs + everyUs / 2, bytes: bytes / 20, ...lsns })
+      flushed += bytes / 20
+    }
+    for (;;) {
+      const given = { segments, unreadable: new Set<string>(), tombstones: [], horizonUs: () => -Infinity }
+      const job = choose(given, defaultCompactionPolicy, fromUs + everyUs)
+      if (job === undefined) break
+      const removed = new Set(job.remove)
+      segments = segments.filter(({ id }) => !removed.has(id))
+      const sum = job.inputs.reduce((all, meta) => all + meta.bytes, 0)
+      add({
+        minTimeUs: Math.min(...job.inputs.map(({ minTimeUs }) => minTimeUs)),
+        maxTimeUs: Math.max(...job.inputs.map(({ maxTimeUs }) => maxTimeUs)),
+        minLsn: Math.min(...job.inputs.map(({ minLsn }) => minLsn)),
+        maxLsn: Math.max(...job.inputs.map(({ maxLsn }) => maxLsn)),
+        bytes: sum,
+        ...(job.settled ? { settled: true } : {}),
+      })
+      written += sum
+    }
+    filesMax = Math.max(filesMax, segments.length)
+  }
+  process.stdout.write(
+    `${name}: ${((flushed + written) / flushed).toFixed(2)} bytes written for each byte flushed, at most ${filesMax} segments\n`,
+  )
+}
+
+amplification('a year, 200 KB an hour, 5 % late', 365, 60, 200e3, 0.05)
+amplification('a month, 300 KB every ten minutes, 5 % late', 30, 10, 300e3, 0.05)
+amplification('a week, 4 MB every three minutes, 2 % late', 7, 3, 4e6, 0.02)
 
 const wanted = process.argv[4]
 for (const shape of shapes) if (wanted === undefined || shape.name.includes(wanted)) await measure(shape)

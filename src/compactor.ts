@@ -73,7 +73,7 @@ export function createCompactor(options: CompactorOptions): Compactor {
   /** The merge under way, and whether it was chosen while someone waited. */
   let running: { readonly job: CompactionJob; readonly isRequested: boolean } | undefined
   let toldMs = Number.NEGATIVE_INFINITY
-  /** Settles when the last merge has stopped for good. */
+  /** Settles when all merges have stopped for good. */
   let stopped: Promise<unknown> = Promise.resolve()
 
   // ---- a merge ------------------------------------------------------------------------------------------------------
@@ -95,9 +95,11 @@ export function createCompactor(options: CompactorOptions): Compactor {
           throw error
         }
       }
-      stopped = work()
+      // One that was called off may still be stopping when the next begins.
+      const ended = work()
         .catch((error: unknown) => subscriber.error(error))
         .finally(release)
+      stopped = stopped.then(() => ended)
       return () => abort.abort(new SydraError('cancelled', 'the merge was called off'))
     })
 

@@ -84,8 +84,7 @@ async function dropExpired(
   if (refusal() !== undefined) return gone
   await storage.replaceSegments(present => {
     const open = new Set(versions.segments.map(({ meta }) => meta.id))
-    const readable = present.filter(({ id }) => open.has(id))
-    gone = expired(readable, rules, ports.clock.nowUs(), metricsOf)
+    gone = expired(present, rules, ports.clock.nowUs(), metricsOf).filter(({ id }) => open.has(id))
     return gone.length === 0 ? undefined : { remove: new Set(gone.map(({ id }) => id)), add: [] }
   })
   return gone

@@ -3,11 +3,12 @@
  *
  *   settled by    each commit, each growth of a query, each entry of the cache
  *   short         the active memtable is flushed before it is full, from `memtableShareMin` of it on
- *   over          readers that keep flushed memtables are told `snapshot_expired`, the oldest first; writers wait once
- *                 one memtable is being flushed and the next is worth it
+ *   over          writers wait once one memtable is being flushed and the next is worth it; at their next commit readers
+ *                 that keep flushed memtables are told `snapshot_expired`, the oldest first
  *
  * Invariants:
  * 1. Writers wait here only while a flush is under way: it ends without asking anyone for memory.
+ * 2. Queries never end readers, however much they ask for: only commits do.
  */
 import { MemoryAccount } from './lib/memory-account.ts'
 import type { Permits } from './lib/permits.ts'
@@ -70,10 +71,8 @@ export function memoryRelief({ settings, storage, permits, timers, freeze }: Mem
   const leastBytes = worthFlushingBytes(settings)
   let readersExpired = 0
   let isDue = false
-  const relieve = (): void => {
+  const flushEarly = (): void => {
     if (memory.isShort && versions.active.isFull(leastBytes)) freeze()
-    const { overBytes } = memory
-    if (overBytes > 0) readersExpired += versions.expire(overBytes)
   }
   memory.measure('ingest', () => permits.inUse, permits.max)
   memory.whenShort(() => {
@@ -81,13 +80,15 @@ export function memoryRelief({ settings, storage, permits, timers, freeze }: Mem
     isDue = true
     timers.soon(() => {
       isDue = false
-      relieve()
+      flushEarly()
     })
   })
   return {
     committed() {
       memory.settle()
-      relieve()
+      flushEarly()
+      const { overBytes } = memory
+      if (overBytes > 0) readersExpired += versions.expire(overBytes)
     },
     isFull() {
       const waiting = versions.frozen.length

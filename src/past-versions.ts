@@ -74,13 +74,20 @@ export class PastVersions {
     this.#storage = storage
   }
 
-  /** Throws `corrupt_object`, `unsupported_feature` for a snapshot of another database. */
+  /**
+   * Open until the next call, or as long as it is pinned. Throws `corrupt_object`, `unsupported_feature` for a snapshot of
+   * another database.
+   */
   open(id: ObjectId): OpenSnapshot {
     if (this.#isClosed) throw new SydraError('shutting_down', 'the database is closing')
-    const found = this.#open.get(id) ?? this.#read(id)
+    let found = this.#open.get(id)
+    if (found === undefined) {
+      // Before it is among them: nobody reads it yet.
+      this.closeIdle(openMax - 1)
+      found = this.#read(id)
+    }
     this.#open.delete(id)
     this.#open.set(id, found)
-    if (this.#open.size > openMax) this.closeIdle(openMax)
     return found
   }
 

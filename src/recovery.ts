@@ -32,7 +32,7 @@ import { segmentFiles } from './storage/data-files.ts'
 import { acquireLock } from './storage/lock.ts'
 import type { Manifest } from './storage/manifest/manifest.ts'
 import type { ManifestState } from './storage/manifest/state.ts'
-import { ChunkPool } from './storage/memtable/chunk-memory.ts'
+import { ChunkPool, poolBytesMax } from './storage/memtable/chunk-memory.ts'
 import { type FrozenLayers, LayeredMemtable } from './storage/memtable/layers.ts'
 import { finishCheckout } from './storage/object-store/checkout.ts'
 import { type RetentionRules, retentionRules } from './storage/retention/rules.ts'
@@ -171,8 +171,8 @@ export async function openStorage(
       else damage.quarantine(meta.path, reason)
     }
 
-    const { memtableMaxBytes } = settings
-    const chunks = new ChunkPool({ waitingBytesMax: memtableMaxBytes, nowMs: () => ports.clock.monotonicMs() })
+    const waitingBytesMax = poolBytesMax(settings.memtableMaxBytes)
+    const chunks = new ChunkPool({ waitingBytesMax, nowMs: () => ports.clock.monotonicMs() })
     const pool = plainChunks ? undefined : chunks
     const newMemtable = () => new LayeredMemtable({ duplicates, catalog, pool })
     let memtable = newMemtable()

@@ -41,11 +41,12 @@ export async function restoreSnapshot(
 ): Promise<ReadonlyMap<string, StoredFile>> {
   const past = readPast(objects, ports, id)
   assertOwn(past, storage.manifestState().databaseId)
-  await checkTree(objects, objects.commit(id).tree, { signal })
+  const { tree, leftOut } = objects.commit(id)
+  await checkTree(objects, tree, { signal })
   if (dryRun) return past.files
 
   const { segments, tombstones } = past.manifest
-  const renamed = renamedSegments(segments, storage.takeSegmentIds(segments.length))
+  const renamed = renamedSegments(segments, leftOut, storage.takeSegmentIds(segments.length))
   const linked: string[] = []
   let isDecided = false
   const files = new Map<string, StoredFile>([...past.files].filter(([path]) => !path.startsWith('segments/')))
@@ -80,21 +81,27 @@ export async function restoreSnapshot(
   }
 }
 
-/** The same with new ids and paths; rollups of segments that are not among them stay out. */
-function renamedSegments(segments: readonly SegmentMeta[], ids: readonly string[]): Map<SegmentMeta, SegmentMeta> {
+/**
+ * The same with new ids and paths. A rollup that outlived its rows still names them as before: no segment gets that id again.
+ * One whose rows were damaged, and left out of the snapshot, stays out.
+ */
+function renamedSegments(
+  segments: readonly SegmentMeta[],
+  leftOut: readonly string[],
+  ids: readonly string[],
+): Map<SegmentMeta, SegmentMeta> {
   const idOf = new Map(segments.map((meta, index) => [meta.id, ids[index]!]))
   const renamed = new Map<SegmentMeta, SegmentMeta>()
   for (const meta of segments) {
     const { path, rollup } = meta
-    const of = rollup && idOf.get(rollup.of)
-    if (rollup !== undefined && of === undefined) continue
+    if (rollup !== undefined && leftOut.some(each => each.endsWith(`/${rollup.of}.seg`))) continue
     const id = idOf.get(meta.id)!
     const directory = path.slice(0, path.lastIndexOf('/'))
     renamed.set(meta, {
       ...meta,
       id,
       path: `${directory}/${id}.seg`,
-      ...(rollup === undefined || of === undefined ? {} : { rollup: { ...rollup, of } }),
+      ...(rollup === undefined ? {} : { rollup: { ...rollup, of: idOf.get(rollup.of) ?? rollup.of } }),
     })
   }
   return renamed

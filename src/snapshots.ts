@@ -31,7 +31,7 @@ import { acquireLock } from './storage/lock.ts'
 import { type Copied, copyCommit } from './storage/object-store/copy-commit.ts'
 import type { ObjectId } from './storage/object-store/format.ts'
 import { ObjectStore } from './storage/object-store/objects.ts'
-import { namedCommits, sweep } from './storage/object-store/reach.ts'
+import { namedCommits, type Swept, sweep } from './storage/object-store/reach.ts'
 import { checkRefName, Refs } from './storage/object-store/refs.ts'
 import type { StoredFile } from './storage/object-store/trees.ts'
 import type { Version } from './storage/types.ts'
@@ -84,7 +84,7 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
   const refs = new Refs(ports, dataDir)
   const past = new PastVersions(objects, ports, storage)
   const closing = new AbortController()
-  /** Of the present database; undefined until it is needed, and after what may have changed it. */
+  /** Files of the present database that are stored here, by path; undefined until it is needed. */
   let known: ReadonlyMap<string, StoredFile> | undefined
   let last: Promise<unknown> = Promise.resolve()
   let waiting = 0
@@ -129,13 +129,20 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     return takeSnapshot(storage, ports, objects, { message, parent: store.refs.head ?? null, known: all, signal })
   }
 
-  const needed = (): ObjectId[] => [...namedCommits(refs), ...past.pinned()]
+  /** Removes what nothing here needs; what is gone is not known to be there any more. */
+  const collect = async (signal?: AbortSignal): Promise<Swept> => {
+    try {
+      return await sweep(ports, objects, [...namedCommits(refs), ...past.pinned()], { signal })
+    } finally {
+      if (known !== undefined) known = new Map([...known].filter(([, { id }]) => objects.has(id)))
+    }
+  }
 
   /** Copies it; nothing of it stays here, for it would hold segments that the database has merged or dropped. */
   const moveTo = async (store: Store, id: ObjectId, signal: AbortSignal): Promise<Copied> => {
     store.objects.clearTemporary()
     const copied = await copyCommit(objects, store.objects, store.refs, id, { signal })
-    await sweep(ports, objects, needed()).catch(error =>
+    await collect().catch(error =>
       log('warn', 'objects that are not needed stay until the next gc', { error: toSydraError(error).message }),
     )
     return copied
@@ -232,19 +239,20 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
   const gc = ({ signal: given }: Stoppable = {}): Promise<GarbageReport> =>
     inTurn(given, async signal => {
       past.closeIdle()
-      return sweep(ports, objects, needed(), { signal })
+      return collect(signal)
     })
 
   async function* diff(before: string, after = 'HEAD', { signal }: Stoppable = {}): AsyncGenerator<SeriesDifference> {
     closing.signal.throwIfAborted()
-    const [a, b] = [before, after].map(ref => past.open(refs.resolve(ref)))
-    yield* compareSnapshots(
-      a!,
-      b!,
-      storage,
-      ports,
-      signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]),
-    )
+    const stop = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
+    const a = past.open(refs.resolve(before))
+    // Opening the other may close what nobody reads.
+    const pin = a.versions.pin()
+    try {
+      yield* compareSnapshots(a, past.open(refs.resolve(after)), storage, ports, stop)
+    } finally {
+      pin.release()
+    }
   }
 
   return {

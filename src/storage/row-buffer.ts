@@ -63,6 +63,14 @@ export class RowBuffer {
     for (const buffer of this.fields) buffer.nulls = false
   }
 
+  /** Forgets the first rows; those that follow take their places. */
+  dropFirst(rows: number): void {
+    const end = this.length
+    for (const column of [this.series, this.timeUs, ...this.fields.flatMap(({ values, valid }) => [values, valid])])
+      column.copyWithin(0, rows, end)
+    this.length = end - rows
+  }
+
   /** The field as a column over this buffer's arrays: borrowed until the buffer changes. */
   column(index: number): Column {
     const { field, values, valid, nulls, dictionary } = this.fields[index]!

@@ -1,9 +1,10 @@
 /** The memory account of a whole database: who gives way, and that writers always get on. */
 import { describe, expect, test } from 'vitest'
+import type { Batch } from '../../src/columnar/batch.ts'
 import { open } from '../../src/index.ts'
 import { memoryFiles } from '../../src/lib/memory-files.ts'
 import type { SettingsInput } from '../../src/lib/settings.ts'
-import type { Batch, Database, RowObject } from '../../src/types.ts'
+import type { Database, RowObject } from '../../src/types.ts'
 import { turn } from './support.ts'
 
 const MiB = 2 ** 20
@@ -102,6 +103,7 @@ describe('memory of a database', () => {
     expect(stats.earlyFlushes).toBeGreaterThan(0)
     expect(stats.flushes - flushes).toBeGreaterThanOrEqual(stats.earlyFlushes)
     expect(stats.memory.parts.memtables.peakBytes).toBeLessThan(2 * 2 * MiB + MiB)
+    await readers.pop()!.batches.return?.()
     const perTime = 'select time, count(*) n from m where time < ? group by time order by n desc, time'
     const grouped = await db.query(perTime, [new Date(count / 2000)]).all()
     expect(grouped.rows.length).toBe(count / 2)

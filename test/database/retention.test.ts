@@ -159,6 +159,24 @@ describe('retention', () => {
     await settled(machine, db.close())
   })
 
+  test('rollups of a segment that cannot be read stay until it may have expired', async () => {
+    machine.nowUs = startUs + 14 * 24 * hourUs
+    const { db } = await openWith({ retentionDays: 30 })
+    const minutely = Array.from({ length: 1440 }, (_, i) => ({ series: 'cpu', ts: startUs + i * 60e6, value: i }))
+    await ingest(db, minutely)
+    await settled(machine, db.compact())
+    await settled(machine, db.close())
+    const [rowsPath, ...rollups] = segmentPaths(machine)
+    expect(rollups.length).toBeGreaterThan(0)
+    machine.disk.damage(rowsPath!, 20)
+    const { db: damaged, events } = await openWith({ retentionDays: 30 })
+    await machine.advance(120_000)
+    expect(damaged.stats().segments.quarantined).toBe(1)
+    expect(events.filter(({ kind }) => kind === 'expired')).toEqual([])
+    expect(segmentPaths(machine)).toEqual([rowsPath, ...rollups])
+    await settled(machine, damaged.close())
+  })
+
   test('deletes of expired rows are let go with the files', async () => {
     const { db } = await openWith({})
     await ingest(db, hourly('cpu', 6))

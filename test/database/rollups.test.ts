@@ -170,6 +170,23 @@ describe('rollups', () => {
       await settled(machine, db.close())
     })
 
+    test('are in snapshots, and there again when one is restored', async () => {
+      await openWith(settings)
+      await compacted(minutely(48))
+      await machine.advance(13 * 86_400e3)
+      const days = await counts('1d')
+      expect(days.map(row => row['n'])).toEqual([4320, 4320])
+      expect((await asked('select value from cpu')).rows).toEqual([])
+      await settled(machine, db.snapshot('s'))
+      await settled(machine, db.query("delete from cpu where time >= '2026-01-01' and time < '2026-01-02'").all())
+      expect(await counts('1d')).toEqual(days.slice(1))
+      await settled(machine, db.restore('s'))
+      expect(await counts('1d')).toEqual(days)
+      await reopened(settings)
+      expect(await counts('1d')).toEqual(days)
+      await settled(machine, db.close())
+    })
+
     test('forget what is deleted', async () => {
       await openWith(settings)
       await compacted(minutely(72))

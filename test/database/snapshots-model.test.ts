@@ -6,7 +6,7 @@ import { SeededRandom } from '../simulated/random.ts'
 import { ingest, openOn, settled, startUs } from './support.ts'
 
 const firstSeed = Number(process.env['SYDRADB_SNAPSHOT_SEED'] ?? 1)
-const seeds = process.env['SYDRADB_SNAPSHOT_SEED'] === undefined ? Number(process.env['SYDRADB_SNAPSHOT_RUNS'] ?? 5) : 1
+const seeds = process.env['SYDRADB_SNAPSHOT_SEED'] === undefined ? Number(process.env['SYDRADB_SNAPSHOT_RUNS'] ?? 4) : 1
 const steps = 30
 const hosts = ['a', 'b', 'c', 'd']
 

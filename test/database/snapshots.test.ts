@@ -348,6 +348,9 @@ describe('gc', () => {
     await at(db.gc())
     expect(objects(machine)).toEqual([])
     expect(await values(db)).toEqual(range(0, 20))
+    // What was known to be there is not any more.
+    await at(db.snapshot('c'))
+    await at(db.restore('c', { dryRun: true }))
     await at(db.close())
   })
 })
@@ -386,6 +389,26 @@ describe('as of', () => {
     }
     for (const n of [0, 5, 11, 3, 0, 7, 1, 2, 4, 6, 8, 9, 10, 0])
       expect(await all(db, `select count(*) n from cpu as of 's${n}'`)).toEqual([{ n: n + 1 }])
+    await at(db.close())
+  })
+
+  test('more snapshots are read at once than stay open without a reader', async () => {
+    const { db, at } = await opened()
+    const count = 10
+    for (let n = 0; n < count; n++) {
+      await at(ingest(db, rows(n * 2000, n * 2000 + 2000)))
+      await at(db.snapshot(`s${n}`))
+    }
+    const readers = range(0, count).map(n => db.query(`select value from cpu as of 's${n}'`)[Symbol.asyncIterator]())
+    for (const reader of readers) expect((await reader.next()).done).toBe(false)
+    expect(await differences(db, 's0', 's1')).toEqual([['cpu{host="a"}', undefined, 2000, 0, 0]])
+    for (let n = 0; n < count; n++) await at(db.removeSnapshot(`s${n}`))
+    await at(db.gc())
+    for (const [n, reader] of readers.entries()) {
+      let found = 1
+      while (!(await reader.next()).done) found++
+      expect(found).toBe((n + 1) * 2000)
+    }
     await at(db.close())
   })
 

@@ -77,3 +77,19 @@ test('a full disk ends the query, not the database; what a kill leaves the next 
   expect(temporary(machine)).toEqual([])
   await settled(machine, reopened.close())
 })
+
+test('with the least memory, groups of several keys find their way to files whatever their number', async () => {
+  const count = 20_000
+  const machine = new SimulatedMachine(1)
+  const { db } = await openOn(machine, { query: { memoryMaxBytes: 2 ** 20 }, fsync: 'none' })
+  const rowsOf = (host: number) =>
+    range(0, count / 7).map(i => ({ series: 'm', ts: 1000 * i, tags: { host: `h${host}` }, value: i }))
+  await settled(machine, db.ingest(range(0, 7).flatMap(rowsOf), { precision: 'us' }))
+  await settled(machine, db.flush())
+  const text = 'select time, series, sum(value) s, count(*) n from m group by time, series'
+  const { rows: groups } = await settled(machine, db.query<{ n: number }>(text).all())
+  expect(groups.length).toBe(db.stats().ingest.rows)
+  expect(groups.every(({ n }) => n === 1)).toBe(true)
+  expect(temporary(machine)).toEqual([])
+  await settled(machine, db.close())
+})

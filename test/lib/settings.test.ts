@@ -49,6 +49,12 @@ describe('settings', () => {
       message: expect.stringMatching(/memtable_max_bytes.*"much"/),
     })
     expect(failure(() => parseSettings({ httpPort: 70_000 }))).toMatchObject({ code: 'invalid_setting' })
+    expect(failure(() => parseSettings({ memLimitBytes: '64MiB' }))).toMatchObject({
+      code: 'invalid_setting',
+      message: expect.stringContaining('mem_limit_bytes'),
+      hint: expect.stringContaining(String(2 * (32 + 8) * 2 ** 20)),
+    })
+    expect(parseSettings({ memLimitBytes: '64MiB', memtableMaxBytes: '24MiB' }).memLimitBytes).toBe(64 * 2 ** 20)
   })
 
   test('retention is days by namespace, as an object or as text', () => {

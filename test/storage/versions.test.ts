@@ -11,7 +11,8 @@ import { Tombstones } from '../../src/storage/tombstones/tombstones.ts'
 import type { Version } from '../../src/storage/types.ts'
 import { Versions } from '../../src/storage/versions.ts'
 
-test('a pin of any age keeps its memtables', async () => {
+/** Versions over one series, and ways to write to and read from them. */
+async function harness() {
   const hash = await loadSeriesHasher()
   const catalog = new Catalog({ incarnation: '00'.repeat(16), hash, seriesMax: 100 })
   const metric = catalog.useMetric('m')
@@ -49,7 +50,11 @@ test('a pin of any age keeps its memtables', async () => {
     for (const piece of version.pieces(request)) piece.read(-Infinity, Infinity, into)
     return [...new Set(into.fields[0]!.values.subarray(0, into.length))]
   }
+  return { versions, pool, commit, flush, seen }
+}
 
+test('a pin of any age keeps its memtables', async () => {
+  const { versions, pool, commit, flush, seen } = await harness()
   commit(1)
   const active = versions.pin()
   const frozen = versions.freeze()!
@@ -67,4 +72,38 @@ test('a pin of any age keeps its memtables', async () => {
   waiting.release()
   waiting.release()
   expect(pool.bytes).toBeGreaterThan(waitingBytes)
+})
+
+test('the oldest pins are told to go, as far as flushed memtables must, and no pin twice', async () => {
+  const { versions, pool, commit, flush, seen } = await harness()
+  const told: number[] = []
+  const pinned = (name: number): Version => versions.pin(() => told.push(name))
+  const empty = pinned(0)
+  commit(1)
+  const kept = versions.pin()
+  const first = [pinned(1), pinned(2)]
+  flush()
+  const { pinnedBytes } = versions
+  expect(pinnedBytes).toBeGreaterThan(0)
+  commit(2)
+  const second = pinned(3)
+  flush()
+  commit(3)
+  const active = pinned(4)
+  expect(versions.pinnedBytes).toBe(2 * pinnedBytes)
+  kept.release()
+
+  expect([versions.expire(1), told]).toEqual([2, [1, 2]])
+  expect([versions.expire(pinnedBytes), told]).toEqual([0, [1, 2]])
+  expect(seen(first[0]!)).toEqual([1])
+  for (const pin of first) pin.release()
+  expect(versions.pinnedBytes).toBe(pinnedBytes)
+  expect([versions.expire(10 * pinnedBytes), told]).toEqual([1, [1, 2, 3]])
+  expect([seen(empty), seen(second), seen(active)]).toEqual([[], [2], [3]])
+  second.release()
+  expect([versions.pinnedBytes, pool.bytes > 0]).toEqual([0, true])
+
+  flush()
+  const unending = versions.pin()
+  expect([versions.expire(1), seen(active), seen(unending)]).toEqual([1, [3], []])
 })

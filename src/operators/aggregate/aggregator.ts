@@ -19,9 +19,9 @@ import { compile, constantValue } from '../compile.ts'
 import type { Execution } from '../execution.ts'
 import { columnType, type Evaluator, reusableCodes, reusableNumbers } from '../functions/evaluator.ts'
 import { asNumbers } from '../functions/numeric-evaluator.ts'
+import { partitionsBytes } from '../spill/run.ts'
 import { type AggregateFunction, aggregateFunction, columnCount } from './functions.ts'
 import { GroupTable } from './groups.ts'
-import { overflowBytes } from './overflow.ts'
 import { type PartitionIds, partitionIds } from './partitions.ts'
 import { type AggregateState, noGroup, type RowOrdering } from './state.ts'
 
@@ -176,7 +176,7 @@ export class Aggregator {
       bytes += state.byteLength
     }
     this.byteLength = bytes
-    this.isFull = !this.#execution.memory.tryHold(this, bytes, overflowBytes(this.#execution))
+    this.isFull = !this.#execution.memory.tryHold(this, bytes, partitionsBytes(this.#execution))
   }
 
   release(): void {

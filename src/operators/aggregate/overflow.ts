@@ -13,17 +13,13 @@ import { type Batch, rowCount, type Schema } from '../../columnar/batch.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Execution } from '../execution.ts'
 import { reusableCodes } from '../functions/evaluator.ts'
-import { blockBytes, RunWriter, type SpillRun } from '../spill/run.ts'
+import { partitionCount, partitionsBytes, RunWriter, type SpillRun } from '../spill/run.ts'
 import type { Aggregator } from './aggregator.ts'
 import { columnHasher } from './hashes.ts'
 import { noGroup } from './state.ts'
 
-const partitionCount = 16
 /** A null's hash. */
 const nullHash = 0x6e756c6c
-
-/** What writing to partitions takes. */
-export const overflowBytes = (execution: Execution): number => partitionCount * 2 * blockBytes(execution)
 
 export class Overflow {
   /** The greatest bucket start among the rows in partitions. */
@@ -45,7 +41,7 @@ export class Overflow {
     this.#level = level
     this.#hashers = aggregator.keys.map(() => columnHasher())
     this.#writers = Array.from({ length: partitionCount }, () => new RunWriter(schema, spill, execution, coded))
-    execution.memory.tryHold(this, overflowBytes(execution))
+    execution.memory.tryHold(this, partitionsBytes(execution))
   }
 
   /** Writes the rows of groups that memory does not hold to partitions; returns those of the groups that it does. */

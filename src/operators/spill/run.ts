@@ -23,6 +23,11 @@ const textBytesGuess = 24
 export const blockBytes = ({ memoryMaxBytes }: Execution): number =>
   Math.max(blockBytesMin, Math.min(blockBytesMax, Math.floor(memoryMaxBytes / blocksPerMemory)))
 
+/** Runs that rows are divided into when groups overflow. */
+export const partitionCount = 16
+/** What writing to all of them takes. */
+export const partitionsBytes = (execution: Execution): number => partitionCount * 2 * blockBytes(execution)
+
 export interface SpillRun {
   readonly rows: number
   readonly bytes: number

@@ -18,9 +18,9 @@ import { newReadStatistics } from '../read-statistics.ts'
 import { retentionRules } from '../retention/rules.ts'
 import { segmentEnvironment } from '../segment/environment.ts'
 import { MetricTombstones } from '../tombstones/tombstones.ts'
-import type { FieldInfo, MetricInfo, ReadStatistics } from '../types.ts'
+import type { FieldInfo, ReadStatistics } from '../types.ts'
 import type { MergeJob, MergeProgress, MergeResult } from './job.ts'
-import { MergeOutputs } from './output.ts'
+import { type MergedMetric, MergeOutputs } from './output.ts'
 import { mergeSeries, placesIn, SourceKeys } from './series.ts'
 import { type MetricSlices, mergedSlices } from './slices.ts'
 import { MergeSource, SourceMetric } from './source.ts'
@@ -53,7 +53,7 @@ export async function merge(job: MergeJob, context: WorkerContext<MergeProgress>
     const pace = new Pace(job, context, startedMs)
     for (const [id, name] of metricNames(sources).entries()) {
       const fromUs = job.keepExpired ? -Infinity : rules.horizonUs(name, job.nowUs)
-      const { metric, slices } = metricSlices(job, id, name, sources, keys, fromUs)
+      const { slices, ...metric } = metricSlices(job, id, name, sources, keys, fromUs)
       for (const { rows, beginsSeries } of mergedSlices(slices)) {
         outputs.rows(metric, rows, beginsSeries)
         await pace.after(statistics, outputs.bytesWritten)
@@ -91,7 +91,7 @@ function metricSlices(
   sources: readonly MergeSource[],
   keys: SourceKeys,
   fromUs: number,
-): { readonly metric: MetricInfo; readonly slices: MetricSlices } {
+): MergedMetric & { readonly slices: MetricSlices } {
   const fields = unitedFields(name, sources)
   const tombstones = job.tombstones.filter(({ metric }) => metric === name).map(each => ({ ...each, metric: id }))
   const deleted = MetricTombstones.of(tombstones.toSorted((a, b) => a.lsn - b.lsn))
@@ -105,8 +105,16 @@ function metricSlices(
     places: placesIn(series, each),
     tombstones: deleted.above(each.source.input.deletesLsn),
   }))
+  const groups = rows.flatMap(({ metric }) => metric.groups)
   return {
     metric: { id, name, fields },
+    outlook: {
+      rows: groups.reduce((sum, group) => sum + group.rows, 0),
+      series: series.length,
+      spanUs:
+        groups.reduce((max, { maxTimeUs }) => Math.max(max, maxTimeUs), -Infinity) -
+        groups.reduce((min, { minTimeUs }) => Math.min(min, minTimeUs), Infinity),
+    },
     slices: { sources: merged, series, fields, duplicates: job.duplicates, fromUs },
   }
 }

@@ -14,10 +14,16 @@ import type { Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
 import type { WorkerPorts } from '../../lib/ports.ts'
 import { type RetentionRules, retentionClassOf } from '../retention/rules.ts'
-import { RollupBuilder } from '../rollup/build.ts'
+import { RollupBuilder, type RowsOutlook } from '../rollup/build.ts'
 import type { RowBuffer } from '../row-buffer.ts'
-import { type ClosedSegment, type SegmentHead, SegmentWriter, type SeriesKeys } from '../segment/encode.ts'
-import { declaredHeaderLength, decodeHeader, headerFixedLength, mergePartsMax } from '../segment/format.ts'
+import {
+  type ClosedSegment,
+  type SegmentHead,
+  type SegmentSink,
+  SegmentWriter,
+  type SeriesKeys,
+} from '../segment/encode.ts'
+import { mergePartsMax } from '../segment/format.ts'
 import { createSegment, publishAll, segmentPath, type UnpublishedSegment } from '../segment/publish.ts'
 import { metaOf } from '../segment/recover.ts'
 import type { MetricInfo, SegmentMeta } from '../types.ts'
@@ -30,11 +36,21 @@ export interface MergeOutputsOptions {
   readonly keys: SeriesKeys
 }
 
+export interface MergedMetric {
+  readonly metric: MetricInfo
+  readonly outlook: RowsOutlook
+}
+
 /** A segment that rows are written to. */
 interface OpenSegment {
   readonly file: UnpublishedSegment
   readonly writer: SegmentWriter
-  readonly rollups: RollupBuilder | undefined
+  readonly rollups: OpenRollups | undefined
+}
+interface OpenRollups {
+  readonly builder: RollupBuilder
+  /** By width. */
+  readonly files: ReadonlyMap<number, UnpublishedSegment>
 }
 
 /** Rows of one namespace and one window: a segment after the other. */
@@ -50,10 +66,6 @@ interface WrittenRows {
   readonly namespace: string | undefined
   readonly closed: ClosedSegment
 }
-interface WrittenRollup {
-  readonly file: UnpublishedSegment
-  readonly meta: SegmentMeta
-}
 
 export class MergeOutputs {
   readonly #job: MergeJob
@@ -61,9 +73,10 @@ export class MergeOutputs {
   readonly #head: SegmentHead
   readonly #outputs = new Map<string, Output>()
   readonly #rows: WrittenRows[] = []
-  readonly #rollups: WrittenRollup[] = []
-  /** All that were ever created. */
-  readonly #files: UnpublishedSegment[] = []
+  readonly #rollups: SegmentMeta[] = []
+  /** All that are to be published, or that `abandon` removes. */
+  readonly #files = new Set<UnpublishedSegment>()
+  #created = 0
   #bytes = 0
   rowsWritten = 0
 
@@ -88,12 +101,13 @@ export class MergeOutputs {
   }
 
   /** Merged rows of the metric; `beginsSeries`: they are not of the series that the call before ended with. */
-  rows(metric: MetricInfo, rows: RowBuffer, beginsSeries: boolean): void {
+  rows({ metric, outlook }: MergedMetric, rows: RowBuffer, beginsSeries: boolean): void {
     const namespace = this.#options.rules.classOf(metric.name)
     const { window, cuts } = this.#job
     this.rowsWritten += rows.length
     if (cuts.length === 0) {
-      this.#write(namespace, window, metric, rows, undefined, beginsSeries)
+      const { rollups } = this.#write(namespace, window, metric, rows, undefined, beginsSeries)
+      rollups?.builder.rows(metric, rows, outlook)
       return
     }
     for (const [name, selection] of this.#cut(rows))
@@ -131,7 +145,7 @@ export class MergeOutputs {
     rows: RowBuffer,
     selection: Uint32Array | undefined,
     beginsSeries: boolean,
-  ): void {
+  ): OpenSegment {
     const name = `${window} ${namespace ?? ''}`
     let output = this.#outputs.get(name)
     if (output === undefined) this.#outputs.set(name, (output = { window, namespace, open: undefined }))
@@ -139,7 +153,7 @@ export class MergeOutputs {
     output.open ??= this.#open(output)
     output.open.writer.rows(metric, rows, selection)
     assert(output.open.rollups === undefined || selection === undefined, 'what is cut is not settled')
-    output.open.rollups?.rows(metric, rows)
+    return output.open
   }
 
   #open({ window, namespace }: Output): OpenSegment {
@@ -150,38 +164,52 @@ export class MergeOutputs {
     const head = { ...this.#head, retentionClass: retentionClassOf(namespace, checksums) }
     const writer = new SegmentWriter(head, kernels, checksums, zstd, file)
     if (rollupWidthsUs.length === 0) return { file, writer, rollups: undefined }
+    const files = new Map<number, UnpublishedSegment>()
+    const sink = (widthUs: number): SegmentSink => {
+      const created = this.#create(window).file
+      files.set(widthUs, created)
+      return created
+    }
     const rollupHead = { ...head, replaced: [id], settled: false }
-    const rollups = new RollupBuilder({ widthsUs: rollupWidthsUs, head: () => rollupHead, kernels, checksums, zstd })
-    return { file, writer, rollups }
+    const options = { widthsUs: rollupWidthsUs, head: rollupHead, sink, kernels, checksums, zstd }
+    return { file, writer, rollups: { builder: new RollupBuilder(options), files } }
   }
 
   #create(window: string): { readonly id: string; readonly file: UnpublishedSegment } {
-    const id = this.#job.ids[this.#files.length]
+    const id = this.#job.ids[this.#created++]
     assert(id !== undefined, 'the job has an id for every segment')
-    const file = createSegment(this.#options.ports.files, this.#job.directory, segmentPath(window, id))
+    const unpublished = createSegment(this.#options.ports.files, this.#job.directory, segmentPath(window, id))
     const write = (bytes: Uint8Array, position: number): void => {
-      file.write(bytes, position)
+      unpublished.write(bytes, position)
       this.#bytes += bytes.length
     }
-    this.#files.push(file)
-    return { id, file: { ...file, write } }
+    const file = { ...unpublished, write }
+    this.#files.add(file)
+    return { id, file }
   }
 
   #close(output: Output): void {
-    const { open, window, namespace } = output
+    const { open, namespace } = output
     if (open === undefined) return
     output.open = undefined
     this.#rows.push({ file: open.file, namespace, closed: open.writer.close() })
-    const { checksums } = this.#options.ports
-    for (const { bytes } of open.rollups?.finish() ?? []) {
-      const { file } = this.#create(window)
-      file.write(bytes, 0)
-      const header = decodeHeader(
-        bytes.subarray(0, declaredHeaderLength(bytes.subarray(0, headerFixedLength))),
-        checksums,
-      )
-      const meta = { ...metaOf(header, file.path), deletesLsn: Math.max(this.#job.deletesLsn, header.maxLsn) }
-      this.#rollups.push({ file, meta: withNamespace(meta, namespace) })
+    if (open.rollups !== undefined) this.#closeRollups(open.rollups, namespace)
+  }
+
+  #closeRollups({ builder, files }: OpenRollups, namespace: string | undefined): void {
+    const built = builder.close()
+    const left = new Map(files)
+    for (const { widthUs, closed } of built) {
+      const file = left.get(widthUs)!
+      left.delete(widthUs)
+      const meta = metaOf(closed.seal(0), file.path)
+      const deletesLsn = Math.max(this.#job.deletesLsn, meta.maxLsn)
+      this.#rollups.push(withNamespace({ ...meta, deletesLsn }, namespace))
+    }
+    // No metric turned out to be dense.
+    for (const file of left.values()) {
+      file.discard()
+      this.#files.delete(file)
     }
   }
 
@@ -195,8 +223,8 @@ export class MergeOutputs {
       const meta = metaOf(closed.seal(this.#rows.length), file.path)
       return withNamespace({ ...meta, deletesLsn: Math.max(deletesLsn, meta.maxLsn) }, namespace)
     })
-    if (metas.length > 0) await publishAll(ports.files, directory, this.#files)
-    return [...metas, ...this.#rollups.map(({ meta }) => meta)]
+    if (metas.length > 0) await publishAll(ports.files, directory, [...this.#files])
+    return [...metas, ...this.#rollups]
   }
 
   /** Removes what has no name yet. */

@@ -31,6 +31,9 @@ const classCount = Math.log2(slabBytes / pieceBytesMin) + 1
 /** Of how long arenas were held, in milliseconds. */
 const holdBoundsMs = [10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000]
 
+/** Slabs for a memtable of this size: it grows a little beyond, and has a slab of each class that is not used up. */
+export const poolBytesMax = (memtableBytes: number): number => memtableBytes * 1.25 + classCount * slabBytes
+
 export type ChunkArray = Float64Array | Uint8Array | Uint32Array
 
 /** Pieces of one size, of all arenas. */

@@ -1,5 +1,5 @@
 /**
- * RollupBuckets: sorted rows of one metric -> a row per (series, bucket), in a buffer that is let go at ends of series.
+ * RollupBuckets: sorted rows of one metric -> a row per (series, bucket), in a buffer of which all but the last may be let go.
  *
  *   rows  a 00:01 00:07 00:12 | b 00:03          width 10 min
  *   out   a 00:00 (2)  00:10 (1) | b 00:00 (1)

@@ -1,18 +1,20 @@
 /**
- * RollupBuilder: the sorted rows of a segment -> the bytes of its rollups, one segment file per width. Pure, as
- * `SegmentWriter` is, and fed with the same rows.
+ * RollupBuilder: the sorted rows of a segment -> its rollups, one segment file per width, written as they are made. Pure,
+ * as `SegmentWriter` is, and fed with the same rows.
  *
- *   metric, rows, rows, metric, rows, finish  ->  per width: header (kind rollup) | groups | pages | footer | trailer
+ *   metric, rows, rows, metric, rows, close  ->  per width: header (kind rollup) | groups | pages | footer | trailer
  *
  * Invariants:
  * 1. A rollup has all series of a metric or none of it: those it has are dense, `bucketRowsMin` rows to a bucket on average.
- * 2. Beside what is encoded, the buckets of one series are held, and about `sliceBucketsMax` of others.
+ *    That is known at the metric's end: until then it is written as if it were, and then taken back.
+ * 2. About `sliceBucketsMax` buckets of a width are held, besides those of the rows at hand.
  */
 import type { Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Checksums, Compression } from '../../lib/ports.ts'
 import type { RowBuffer } from '../row-buffer.ts'
-import { type SegmentHead, SegmentWriter } from '../segment/encode.ts'
+import { type ClosedSegment, type SegmentHead, type SegmentSink, SegmentWriter } from '../segment/encode.ts'
+import { groupRowsMax } from '../segment/format.ts'
 import type { MetricInfo } from '../types.ts'
 import { RollupBuckets } from './buckets.ts'
 import { rollupMetric } from './columns.ts'
@@ -25,7 +27,7 @@ import { rollupLevel } from './widths.ts'
 export const bucketRowsMin = 9
 /** After so many rows of a metric it is known whether they are far from dense, */
 const earlyRows = 65_536
-/** by this factor: then the rest of them is not looked at. */
+/** by this factor: then the rest of them is not looked at. Nor is it where all of them together look sparse, too. */
 const earlyFactor = 2
 /** Buckets that are encoded together. */
 const sliceBucketsMax = 16_384
@@ -33,16 +35,26 @@ const sliceBucketsMax = 16_384
 export interface RollupOptions {
   /** Of the table in `widths.ts`. */
   readonly widthsUs: readonly number[]
-  /** Asked once per width, at `finish` at the latest. Its `replaced` is the id of the segment with the rows, alone. */
-  readonly head: (widthUs: number) => SegmentHead
+  /** Its `replaced` is the id of the segment with the rows, alone. */
+  readonly head: SegmentHead
+  /** Asked once at most per width, when the first buckets are to be written: it may be for nothing. */
+  readonly sink: (widthUs: number) => SegmentSink
   readonly kernels: Kernels
   readonly checksums: Checksums
   readonly zstd: Compression
 }
 
+/** What is known of a metric before its rows come: upper bounds of them and their series, and of their time. */
+export interface RowsOutlook {
+  readonly rows: number
+  readonly series: number
+  readonly spanUs: number
+}
+
 export interface BuiltRollup {
   readonly widthUs: number
-  readonly bytes: Uint8Array
+  /** To be sealed. */
+  readonly closed: ClosedSegment
 }
 
 export class RollupBuilder {
@@ -55,13 +67,13 @@ export class RollupBuilder {
 
   /**
    * Rows of a metric, sorted by (series rank, time) and merged. Later calls go on with the metric, in a buffer of the same
-   * fields: with further rows of the last series, or with the next.
+   * fields: with further rows of the last series, or with the next. Without an outlook more is written for nothing.
    */
-  rows(metric: MetricInfo, rows: RowBuffer): void {
+  rows(metric: MetricInfo, rows: RowBuffer, outlook?: RowsOutlook): void {
     if (rows.length === 0) return
     if (metric.name !== this.#metric) {
       this.#metric = metric.name
-      for (const level of this.#levels) level.beginMetric(metric, rows)
+      for (const level of this.#levels) level.beginMetric(metric, rows, outlook)
     }
     for (let from = 0; from < rows.length; ) {
       const series = rows.series[from]!
@@ -72,11 +84,11 @@ export class RollupBuilder {
     }
   }
 
-  /** The widths with a dense metric; the builder is not used any more. */
-  finish(): BuiltRollup[] {
+  /** The widths with a dense metric; what sinks of others have is no segment. The builder is not used any more. */
+  close(): BuiltRollup[] {
     return this.#levels.flatMap(level => {
-      const bytes = level.finish()
-      return bytes === undefined ? [] : [{ widthUs: level.widthUs, bytes }]
+      const closed = level.close()
+      return closed === undefined ? [] : [{ widthUs: level.widthUs, closed }]
     })
   }
 }
@@ -89,6 +101,10 @@ interface OpenMetric {
   bucketCount: number
   /** False once it is known not to be. */
   isDense: boolean
+  /** It is given up early when it is less dense than it must be by this factor. */
+  readonly earlyFactor: number
+  /** The buckets at hand are the rest of a series of which some are written. */
+  goesOn: boolean
 }
 
 /** One width. */
@@ -104,12 +120,25 @@ class Level {
     this.#options = options
   }
 
-  beginMetric(source: MetricInfo, rows: RowBuffer): void {
+  beginMetric(source: MetricInfo, rows: RowBuffer, outlook: RowsOutlook | undefined): void {
     this.#endMetric()
     const fields = rows.fields.map(({ field }) => field)
     const metric = rollupMetric(source, fields)
     const buckets = new RollupBuckets(metric, fields, this.widthUs, this.#options.kernels)
-    this.#open = { metric, buckets, rowCount: 0, bucketCount: 0, isDense: true }
+    const looksSparse = outlook !== undefined && outlook.rows < this.#bucketsMax(outlook) * bucketRowsMin
+    this.#open = {
+      metric,
+      buckets,
+      rowCount: 0,
+      bucketCount: 0,
+      isDense: true,
+      earlyFactor: looksSparse ? 1 : earlyFactor,
+      goesOn: false,
+    }
+  }
+
+  #bucketsMax({ series, spanUs }: RowsOutlook): number {
+    return series * (Math.ceil(spanUs / this.widthUs) + 1)
   }
 
   /** Rows [from, to) of one series. */
@@ -117,16 +146,20 @@ class Level {
     const open = this.#open!
     if (!open.isDense) return
     const { buffer } = open.buckets
-    // The writer wants a series whole.
-    if (buffer.length >= sliceBucketsMax && buffer.series[buffer.length - 1] !== rows.series[from]) this.#write(open)
+    const begins = buffer.series[buffer.length - 1] !== rows.series[from]
+    // The writer wants the rest of a series by itself.
+    if (begins && (open.goesOn || buffer.length >= sliceBucketsMax)) this.#write(open, buffer.length)
     open.bucketCount += open.buckets.add(rows, from, to)
     open.rowCount += to - from
-    if (open.rowCount >= earlyRows && open.rowCount * earlyFactor < open.bucketCount * bucketRowsMin) this.#drop(open)
+    // The last bucket may still fill.
+    const isSparse = open.rowCount * open.earlyFactor < (open.bucketCount - 1) * bucketRowsMin
+    if (isSparse && open.rowCount >= earlyRows) this.#drop(open)
+    else if (buffer.length >= 2 * sliceBucketsMax) this.#writeSome(open)
   }
 
-  finish(): Uint8Array | undefined {
+  close(): ClosedSegment | undefined {
     this.#endMetric()
-    return this.#metricsKept === 0 ? undefined : this.#writer!.finish()
+    return this.#metricsKept === 0 ? undefined : this.#writer!.close()
   }
 
   #endMetric(): void {
@@ -136,15 +169,33 @@ class Level {
     if (!open.isDense) return
     if (open.rowCount < open.bucketCount * bucketRowsMin) this.#drop(open)
     else {
-      this.#write(open)
+      this.#write(open, open.buckets.buffer.length)
       this.#metricsKept++
     }
   }
 
-  #write({ metric, buckets }: OpenMetric): void {
+  /** While a series is long: what comes before it, then groups of it, but for its last bucket, which may go on. */
+  #writeSome(open: OpenMetric): void {
+    const { buffer } = open.buckets
+    let start = buffer.length - 1
+    while (start > 0 && buffer.series[start - 1] === buffer.series[start]) start--
+    if (start > 0) this.#write(open, start)
+    const whole = Math.floor((buffer.length - 1) / groupRowsMax) * groupRowsMax
+    if (whole === 0) return
+    this.#write(open, whole)
+    open.goesOn = true
+  }
+
+  /** The first buckets at hand. */
+  #write(open: OpenMetric, count: number): void {
+    const { buffer } = open.buckets
+    const { length } = buffer
     this.#writer ??= this.#newWriter()
-    this.#writer.rows(metric, buckets.buffer, undefined)
-    buckets.buffer.clear()
+    buffer.length = count
+    this.#writer.rows(open.metric, buffer, undefined)
+    buffer.length = length
+    buffer.dropFirst(count)
+    open.goesOn = false
   }
 
   #drop(open: OpenMetric): void {
@@ -154,9 +205,9 @@ class Level {
   }
 
   #newWriter(): SegmentWriter {
-    const { head: headOf, kernels, checksums, zstd } = this.#options
-    const head = headOf(this.widthUs)
+    const { head, sink, kernels, checksums, zstd } = this.#options
     assert(head.replaced?.length === 1, 'a rollup names the segment with its rows')
-    return new SegmentWriter({ ...head, level: rollupLevel(this.widthUs) }, kernels, checksums, zstd)
+    const level = rollupLevel(this.widthUs)
+    return new SegmentWriter({ ...head, level }, kernels, checksums, zstd, sink(this.widthUs))
   }
 }

@@ -115,7 +115,7 @@ function foreignSpans(pieces: readonly Piece[], { segments }: RollupView): Map<o
       if (source === undefined) continue
       const spans = found.get(source) ?? []
       found.set(source, spans)
-      for (const piece of group.pieces) if (piece.source !== source) spans.push(...spansOf(piece))
+      for (const piece of group.pieces) if (piece.source !== source) for (const span of spansOf(piece)) spans.push(span)
     }
   }
   return new Map([...found].map(([source, spans]) => [source, union(spans)]))

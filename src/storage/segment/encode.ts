@@ -60,6 +60,8 @@ export interface SegmentHead {
 /** Where a segment's bytes go as they are made. */
 export interface SegmentSink {
   write(bytes: Uint8Array, position: number): void
+  /** Only after a metric was taken back, when what follows is shorter. */
+  truncate(length: number): void
 }
 
 /** A segment that lacks its header and the end of it alone. */
@@ -116,6 +118,8 @@ export class SegmentWriter {
   /** What follows the bytes that went to the sink. */
   readonly #out: ByteWriter
   #sunk = 0
+  /** Where the bytes that the sink has end: beyond `#sunk` lies what was taken back. */
+  #sinkEnd = 0
   readonly #ordinals: number[] = []
   readonly #metrics: OpenMetric[] = []
   #rows = 0
@@ -185,6 +189,7 @@ export class SegmentWriter {
   #sinkStaged(sink: SegmentSink): void {
     sink.write(this.#out.written(), this.#sunk)
     this.#sunk += this.#out.length
+    this.#sinkEnd = Math.max(this.#sinkEnd, this.#sunk)
     this.#out.clear()
   }
 
@@ -193,7 +198,8 @@ export class SegmentWriter {
     const open = this.#metrics.at(-1)
     if (open?.metric !== metric) return
     this.#metrics.pop()
-    assert(open.before.length >= this.#sunk, 'what the sink has is not taken back')
+    // What follows is written over what the sink has of it.
+    this.#sunk = Math.min(this.#sunk, open.before.length)
     this.#out.length = open.before.length - this.#sunk
     this.#ordinals.length = open.before.series
     this.#rows = open.before.rows
@@ -244,6 +250,9 @@ export class SegmentWriter {
         bytes.reserve(Math.max(0, position + part.length - bytes.length))
         bytes.bytes.set(part, position)
         bytes.length = Math.max(bytes.length, position + part.length)
+      },
+      truncate: (length: number) => {
+        bytes.length = length
       },
     }
     assert(this.#sink === undefined, 'the sink has the bytes')
@@ -296,6 +305,7 @@ export class SegmentWriter {
       encodeTrailer({ footerAt, footerLength: footer.length, footerCrc: footer.crc, headerCrc }, checksums, trailer)
       sink.write(bytes, 0)
       sink.write(trailer.written(), trailerAt)
+      if (this.#sinkEnd > sealed.bytes) sink.truncate(sealed.bytes)
       return sealed
     }
     return { bytes: header.bytes, seal }

@@ -59,6 +59,7 @@ export function createSegment(files: FileSystem, dataDir: string, path: string):
   return {
     path,
     write: (bytes, position) => told(() => file.write(bytes, position)),
+    truncate: length => told(() => file.truncate(length)),
     async sync() {
       try {
         await file.dataSync()

@@ -3,10 +3,8 @@ import process from 'node:process'
 import { Presets, SingleBar } from 'cli-progress'
 import type { CompactionProgress, CompactionReport } from '../../types.ts'
 import { snakeCase } from '../snake-case.ts'
-import { note, writeOut } from './output.ts'
+import { bytesText, note, writeOut } from './output.ts'
 import type { Target } from './target.ts'
-
-const MiB = 2 ** 20
 
 /** A merge that fails makes the exit code 1; the others are done. */
 export async function compactCommand(
@@ -30,19 +28,18 @@ export async function compactCommand(
 
 function summary({ merges, rowsRead, rowsWritten, bytesRead, bytesWritten, elapsedMs }: CompactionReport): string {
   if (merges === 0) return 'nothing to merge'
-  const [read, written] = [bytesRead, bytesWritten].map(bytes => (bytes / MiB).toFixed(1))
   const rows = rowsRead.toLocaleString('en')
   const gone =
     rowsRead === rowsWritten ? '' : `, ${(rowsRead - rowsWritten).toLocaleString('en')} of them gone for good`
   const count = merges === 1 ? '1 merge' : `${merges} merges`
-  return `${count} of ${rows} rows${gone}: ${read} MiB became ${written} MiB in ${(elapsedMs / 1000).toFixed(2)} s`
+  return `${count} of ${rows} rows${gone}: ${bytesText(bytesRead)} became ${bytesText(bytesWritten)} in ${(elapsedMs / 1000).toFixed(2)} s`
 }
 
 /** Of the merge under way. */
 function mergeBar(): { show(progress: CompactionProgress): void; stop(): void } {
   const bar = new SingleBar(
     {
-      format: 'merge {merge} {bar} {percentage}% | {mib} MiB',
+      format: 'merge {merge} {bar} {percentage}% | {read}',
       stream: process.stderr,
       clearOnComplete: true,
       hideCursor: true,
@@ -52,7 +49,7 @@ function mergeBar(): { show(progress: CompactionProgress): void; stop(): void } 
   let isShown = false
   return {
     show({ merges, bytesRead, bytesTotal }) {
-      const payload = { merge: merges + 1, mib: (bytesRead / MiB).toFixed(1) }
+      const payload = { merge: merges + 1, read: bytesText(bytesRead) }
       if (!isShown) bar.start(bytesTotal, bytesRead, payload)
       isShown = true
       bar.setTotal(bytesTotal)

@@ -20,15 +20,22 @@ export function withSettingOptions(command: Command): void {
   const defaults = parseSettings({})
   for (const { name, option, path } of settingNames) {
     const fallback = path.reduce<unknown>((object, key) => (object as Record<string, unknown>)[key], defaults)
-    const isMap = typeof fallback === 'object'
-    const flags = typeof fallback === 'boolean' ? option : `${option} <${isMap ? 'name=value,…' : 'value'}>`
-    const description = `${name}, by default ${isMap || fallback === '' ? 'empty' : fallback}`
-    const added = new Option(flags, description).helpGroup('Settings:')
-    if (isMap)
-      added.argParser((value: string, before?: string) => (before === undefined ? value : `${before},${value}`))
-    command.addOption(added)
+    const isList = Array.isArray(fallback)
+    const isMap = typeof fallback === 'object' && !isList
+    const isSwitch = typeof fallback === 'boolean'
+    const value = isList ? ' <value,…>' : isMap ? ' <name=value,…>' : isSwitch ? '' : ' <value>'
+    const shown = isMap || fallback === '' ? 'empty' : String(fallback)
+    const added = new Option(option + value, `${name}, by default ${shown}`).helpGroup('Settings:')
+    if (isMap || isList)
+      added.argParser((text: string, before?: string) => (before === undefined ? text : `${before},${text}`))
+    // Beside its opposite an option has no default of its own.
+    if (fallback === true) command.addOption(added.hideHelp())
+    command.addOption(fallback === true ? switchOff(option, name) : added)
   }
 }
+
+const switchOff = (option: string, name: string): Option =>
+  new Option(`--no-${option.slice(2)}`, `${name} = false, by default true`).helpGroup('Settings:')
 
 /** commander’s name of an option: `--query-timeout-ms` is `queryTimeoutMs`. */
 const attribute = (setting: SettingName): string =>

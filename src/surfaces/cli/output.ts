@@ -27,6 +27,10 @@ export const note = (text: string): void => {
 export const wantsColor = (stream: NodeJS.WriteStream, flag: boolean): boolean =>
   flag && stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === ''
 
+/** A size as a person reads it. */
+export const bytesText = (bytes: number): string =>
+  bytes < 2 ** 20 ? `${(bytes / 2 ** 10).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`
+
 /** Prints an error as a person reads it: message, hint; of a bug, also where it is. */
 export function reportError(error: unknown, json: boolean): void {
   const known = toSydraError(error)

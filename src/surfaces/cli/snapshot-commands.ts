@@ -11,7 +11,7 @@ import {
 import { SydraError } from '../../lib/errors.ts'
 import type { Settings } from '../../lib/settings.ts'
 import { snakeCase } from '../snake-case.ts'
-import { note, writeOut } from './output.ts'
+import { bytesText, note, writeOut } from './output.ts'
 import type { SnapshotTarget } from './snapshot-target.ts'
 
 interface Printed {
@@ -35,7 +35,7 @@ export async function snapshotCommand(
   const where = to === undefined ? '' : ` in ${to}`
   note(
     `snapshot ${names.join(', ')} (${id.slice(0, shownDigits)})${where}: ${rows.toLocaleString('en')} rows, ` +
-      `${addedObjects} new objects of ${mebibytes(addedBytes)} in ${(elapsedMs / 1000).toFixed(2)} s`,
+      `${addedObjects} new objects of ${bytesText(addedBytes)} in ${(elapsedMs / 1000).toFixed(2)} s`,
   )
   for (const path of leftOut) note(`${path} is damaged and not in it: sydradb verify says more`)
 }
@@ -84,7 +84,7 @@ export async function restoreDirectoryCommand(
 function tellRestored({ snapshot, dryRun, elapsedMs }: RestoreReport, directory?: string): void {
   const { id, names, rows, bytes, timeUs } = snapshot
   const what = `${names.join(', ') || id.slice(0, shownDigits)} of ${dateText(timeUs)}`
-  const size = `${rows.toLocaleString('en')} rows, ${mebibytes(bytes)}`
+  const size = `${rows.toLocaleString('en')} rows, ${bytesText(bytes)}`
   const did = dryRun ? 'whole, nothing was changed' : `restored${directory === undefined ? '' : ` into ${directory}`}`
   note(`${what} (${size}): ${did}, in ${(elapsedMs / 1000).toFixed(2)} s`)
 }
@@ -100,7 +100,7 @@ export async function logCommand(snapshots: readonly Snapshot[], { json }: Print
     dateText(timeUs),
     [...names, ...(isHead ? ['HEAD'] : [])].join(', '),
     `${rows.toLocaleString('en')} rows`,
-    mebibytes(bytes),
+    bytesText(bytes),
     message.split('\n', 1)[0]!,
   ])
   await writeOut(aligned(lines))
@@ -156,10 +156,9 @@ export async function gcDirectoryCommand(
 
 async function tellCollected(report: GarbageReport, json: boolean | undefined): Promise<void> {
   if (json) return print(report)
-  note(`${report.removed} objects of ${mebibytes(report.removedBytes)} removed, ${report.kept} kept`)
+  note(`${report.removed} objects of ${bytesText(report.removedBytes)} removed, ${report.kept} kept`)
 }
 
-const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 const dateText = (us: number): string => `${new Date(us / 1000).toISOString().slice(0, 19)}Z`
 
 function aligned(lines: readonly (readonly string[])[]): string {

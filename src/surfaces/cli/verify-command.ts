@@ -9,7 +9,8 @@ import process from 'node:process'
 import { repair, SydraError, verify } from '../../index.ts'
 import type { Settings } from '../../lib/settings.ts'
 import type { Repair, VerifiedFile } from '../../types.ts'
-import { note, writeOut } from './output.ts'
+import { snakeCase } from '../snake-case.ts'
+import { bytesText, note, writeOut } from './output.ts'
 import { connect } from './remote.ts'
 
 export interface VerifyCommandOptions {
@@ -55,7 +56,7 @@ export async function verifyCommand(
 const showsProgress = process.stderr.isTTY === true && process.stdout.isTTY !== true
 
 function showProgress({ files, bytes }: { readonly files: number; readonly bytes: number }): void {
-  if (showsProgress) process.stderr.write(`\r${files} files, ${(bytes / 2 ** 20).toFixed(1)} MiB`)
+  if (showsProgress) process.stderr.write(`\r${files} files, ${bytesText(bytes)} `)
 }
 
 function endProgress(): void {
@@ -64,7 +65,8 @@ function endProgress(): void {
 
 const printer = (json: boolean) => ({
   file: (file: VerifiedFile): Promise<void> => writeOut(json ? `${JSON.stringify(file)}\n` : fileText(file)),
-  repair: (each: Repair): Promise<void> => writeOut(json ? `${JSON.stringify({ repair: each })}\n` : repairText(each)),
+  repair: (each: Repair): Promise<void> => 
+    writeOut(json ? `${JSON.stringify({ repair: snakeCase(each) })}\n` : repairText(each)),
 })
 
 function fileText({ path, kind, checked, problems }: VerifiedFile): string {

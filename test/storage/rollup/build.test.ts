@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nodeChecksums, nodeZstd } from '../../../src/lib/node/ports.ts'
-import { type BuiltRollup, bucketRowsMin, RollupBuilder } from '../../../src/storage/rollup/build.ts'
+import { bucketRowsMin, RollupBuilder, type RowsOutlook } from '../../../src/storage/rollup/build.ts'
 import { rollupMetric } from '../../../src/storage/rollup/columns.ts'
 import { verifyRollup } from '../../../src/storage/rollup/verify.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
@@ -26,16 +26,25 @@ import {
   wasmKernels,
   write,
 } from '../segment/model.ts'
+import { type GatheredRollup, GatheredRollups } from './gathered.ts'
 
 const minuteUs = 60e6
 const metric = metricOf('m', fields('float', 'integer', 'string', 'boolean'))
 
-const head = () => ({ minLsn: 3, maxLsn: 9, incarnation, replaced: ['1'], keys })
-const builderOf = (...widthsUs: number[]) =>
-  new RollupBuilder({ widthsUs, head, kernels: wasmKernels, checksums: nodeChecksums, zstd: nodeZstd })
+const head = { minLsn: 3, maxLsn: 9, incarnation, replaced: ['1'], keys }
+function builderOf(...widthsUs: number[]) {
+  const gathered = new GatheredRollups()
+  const environment = { kernels: wasmKernels, checksums: nodeChecksums, zstd: nodeZstd }
+  const builder = new RollupBuilder({ widthsUs, head, sink: gathered.sink, ...environment })
+  return {
+    rows: (metric: MetricInfo, rows: RowBuffer, outlook?: RowsOutlook) => builder.rows(metric, rows, outlook),
+    finish: () => gathered.close(builder),
+    longest: gathered.longest,
+  }
+}
 
 /** Feeds the rows in calls of these lengths, the last of them again and again. */
-function build(rows: readonly Row[], widthsUs: readonly number[], lengths: readonly number[]): BuiltRollup[] {
+function build(rows: readonly Row[], widthsUs: readonly number[], lengths: readonly number[]): GatheredRollup[] {
   const builder = builderOf(...widthsUs)
   const sorted = inOrder(metric, rows)
   for (let from = 0, i = 0; from < sorted.length; i++) {
@@ -166,6 +175,107 @@ describe('density', () => {
     builder.rows(metric, bufferOf(metric, steady(600, 1e6)))
     const [built] = builder.finish()
     expect(readAll(built!.bytes)).toEqual(bucketsOf(steady(600, 1e6), minuteUs))
+  })
+})
+
+describe('memory', () => {
+  /** A number a bucket, of so many series one after the other, in calls of 4,096 rows. */
+  function* calls(of: MetricInfo, series: number, buckets: number, rowsPerBucket: number): Generator<RowBuffer> {
+    let rows = new RowBuffer(of.fields)
+    for (let ordinal = 0; ordinal < series; ordinal++) {
+      for (let n = 0; n < buckets * rowsPerBucket; n++) {
+        if (rows.length === 4096) {
+          yield rows
+          rows = new RowBuffer(of.fields)
+        }
+        rows.reserve(1)
+        const at = rows.length++
+        rows.series[at] = ordinal
+        rows.timeUs[at] = Math.floor(n / rowsPerBucket) * 1e6 + (n % rowsPerBucket)
+        rows.fields[0]!.values[at] = (n * 7919) % 4001
+        rows.fields[0]!.valid[at] = 1
+      }
+    }
+    yield rows
+  }
+  const narrow = metricOf('n', fields('float'), 1)
+  const readNarrow = (bytes: Uint8Array, of: MetricInfo): Row[] =>
+    read(openBytes(bytes).segment, requestOf(rollupMetric(of, of.fields)))
+
+  test('a series longer than a slice is written in parts, one after a short one and before another', () => {
+    const builder = builderOf(1e6)
+    const long = 60_000
+    for (const rows of calls(narrow, 2, long, bucketRowsMin)) builder.rows(narrow, rows)
+    // Before the end is near, most of it has left.
+    expect(builder.longest.get(1e6)).toBeGreaterThan(0)
+    const [built] = builder.finish()
+    expect(verifySegment(openBytes(built!.bytes).environment, openBytes(built!.bytes).path)).toMatchObject({
+      rows: 2 * long,
+    })
+    const rows = readNarrow(built!.bytes, narrow)
+    expect(rows.map(({ series, timeUs }) => series * 1e12 + timeUs)).toEqual(
+      Array.from({ length: 2 * long }, (_, i) => Math.floor(i / long) * 1e12 + (i % long) * 1e6),
+    )
+    expect(new Set(rows.map(({ values }) => values[0]))).toEqual(new Set([bucketRowsMin]))
+  })
+
+  test('a metric that is sparse in the end is taken back from the sink, whether others were written or not', () => {
+    const other = metricOf('o', narrow.fields, 2)
+    const builder = builderOf(1e6)
+    for (const rows of calls(narrow, 1, 100, 10)) builder.rows(narrow, rows)
+    // Dense for long, and then so sparse that it is not on average.
+    for (const rows of calls(other, 3, 30_000, bucketRowsMin + 1)) builder.rows(other, rows)
+    const [before] = builder.longest.values()
+    expect(before).toBeGreaterThan(256 * 1024)
+    const late = new RowBuffer(other.fields)
+    late.reserve(20_000)
+    for (let at = 0; at < 20_000; at++) {
+      late.series[at] = 3
+      late.timeUs[at] = at * 1e6
+      late.fields[0]!.values[at] = 1
+      late.fields[0]!.valid[at] = 1
+    }
+    late.length = 20_000
+    builder.rows(other, late)
+    const [built] = builder.finish()
+    expect(built!.bytes.length).toBeLessThan(before!)
+    const { environment, path } = openBytes(built!.bytes)
+    expect(verifySegment(environment, path)).toMatchObject({ rows: 100 })
+    const alone = builderOf(1e6)
+    for (const rows of calls(narrow, 1, 100, 10)) alone.rows(narrow, rows)
+    expect(built!.bytes).toEqual(alone.finish()[0]!.bytes)
+  })
+
+  test('what looks sparse beforehand and is so far is not written for long; what only looks sparse is', () => {
+    const series = 3
+    const buckets = 40_000
+    const most = (rowsPerBucket: number, outlook: number): number | undefined => {
+      const builder = builderOf(1e6)
+      for (const rows of calls(narrow, series, buckets, rowsPerBucket))
+        builder.rows(narrow, rows, { rows: series * buckets * outlook, series, spanUs: buckets * 1e6 })
+      const isKept = builder.finish().length > 0
+      expect(isKept).toBe(rowsPerBucket >= bucketRowsMin)
+      return builder.longest.get(1e6)
+    }
+    const sparse = bucketRowsMin - 1
+    expect(most(sparse, sparse)).toBe(undefined)
+    expect(most(sparse, bucketRowsMin + 1)).toBeGreaterThan(0)
+    expect(most(bucketRowsMin, sparse)).toBeGreaterThan(0)
+  })
+
+  test('a width of which nothing is left has no rollup', () => {
+    const builder = builderOf(1e6)
+    for (const rows of calls(narrow, 1, 40_000, bucketRowsMin)) builder.rows(narrow, rows)
+    const late = new RowBuffer(narrow.fields)
+    late.reserve(1)
+    late.series[0] = 1
+    late.timeUs[0] = 0
+    late.fields[0]!.values[0] = 1
+    late.fields[0]!.valid[0] = 1
+    late.length = 1
+    builder.rows(narrow, late)
+    expect(builder.finish()).toEqual([])
+    expect([...builder.longest.keys()]).toEqual([1e6])
   })
 })
 

@@ -5,10 +5,10 @@ import type { Storage } from '../../../src/recovery.ts'
 import { newReadStatistics } from '../../../src/storage/read-statistics.ts'
 import { RollupBuilder } from '../../../src/storage/rollup/build.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
-import { declaredHeaderLength, decodeHeader, headerFixedLength } from '../../../src/storage/segment/format.ts'
 import { publishSegment, segmentPath } from '../../../src/storage/segment/publish.ts'
 import { metaOf } from '../../../src/storage/segment/recover.ts'
 import type { SegmentMeta } from '../../../src/storage/types.ts'
+import { GatheredRollups } from './gathered.ts'
 
 export interface RollUpOptions {
   readonly widthsUs: readonly number[]
@@ -27,8 +27,10 @@ export async function rollUp(
   for (const segment of versions.segments) {
     const { id, minLsn, maxLsn, rollup } = segment.meta
     if (rollup !== undefined || has.has(id)) continue
-    const head = () => ({ minLsn, maxLsn, incarnation: catalog.incarnation, replaced: [id], keys: catalog })
-    const builder = new RollupBuilder({ widthsUs, head, kernels, checksums: nodeChecksums, zstd: nodeZstd })
+    const head = { minLsn, maxLsn, incarnation: catalog.incarnation, replaced: [id], keys: catalog }
+    const gathered = new GatheredRollups()
+    const { sink } = gathered
+    const builder = new RollupBuilder({ widthsUs, head, sink, kernels, checksums: nodeChecksums, zstd: nodeZstd })
     for (const metric of catalog.metrics()) {
       const everything = { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined }
       for (const piece of segment.pieces({ ...everything, statistics: newReadStatistics() })) {
@@ -37,11 +39,10 @@ export async function rollUp(
         builder.rows(metric, rows)
       }
     }
-    for (const { bytes } of builder.finish()) {
+    for (const { header, bytes } of gathered.close(builder)) {
       const path = segmentPath('rollups', takeSegmentIds(1)[0]!)
       await publishSegment({ files }, directory, path, bytes)
-      const length = declaredHeaderLength(bytes.subarray(0, headerFixedLength))
-      added.push(metaOf(decodeHeader(bytes.subarray(0, length), nodeChecksums), path))
+      added.push(metaOf(header, path))
     }
   }
   await replaceSegments(() => ({ remove: new Set(), add: added }))

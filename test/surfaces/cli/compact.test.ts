@@ -12,7 +12,7 @@ test('merges what a directory holds, and says what it did', async () => {
     expect(await cli(['ingest', '--data-dir', dataDir], { input: rows(from, from + 100) })).toMatchObject({ code: 0 })
   const merged = await cli(['compact', '--data-dir', dataDir])
   expect(merged).toMatchObject({ code: 0, stdout: '' })
-  expect(merged.stderr).toMatch(/^\d+ merges? of [\d,]+ rows, [\d,]+ of them gone for good: [\d.]+ MiB became /)
+  expect(merged.stderr).toMatch(/^\d+ merges? of [\d,]+ rows, [\d,]+ of them gone for good: [\d.]+ KiB became /)
   expect((await cli(['compact', '--data-dir', dataDir])).stderr).toBe('nothing to merge\n')
   const stats = await cli(['stats', '--data-dir', dataDir, '--json'])
   expect(JSON.parse(stats.stdout)).toMatchObject({ segments: { rows: 150 } })

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import manifest from '../../../package.json' with { type: 'json' }
 import { cli, lines, temporaryDirectory } from './process.ts'
 
-const commands = ['serve', 'ingest', 'sql', 'query', 'stats', 'compact', 'verify', 'demo']
+const commands = ['serve', 'ingest', 'sql', 'query', 'stats', 'compact', 'verify', 'snapshot', 'restore', 'log', 'diff', 'gc', 'demo']
 
 describe('help and usage', () => {
   test('each command explains itself; the version is the package’s', async () => {
@@ -52,9 +52,10 @@ describe('settings', () => {
     const cwd = temporaryDirectory()
     writeFileSync(
       join(cwd, 'sydradb.toml'),
-      'data_dir = ":memory:"\nfsync = "none"\nmax_series = 7\n[query]\ntimeout_ms = "9s"\nrunning_max = 3\n',
+      'data_dir = ":memory:"\nfsync = "none"\nmax_series = 7\n[query]\ntimeout_ms = "9s"\nrunning_max = 3\n[rollups]\nenabled = false\n',
     )
-    const { code, stdout } = await cli(['--max-series', '9', 'sql', 'show settings', '--auth-token', 'secret'], {
+    const switches = ['--no-compaction-enabled', '--rollups-widths', '1m', '--rollups-widths', '1h']
+    const { code, stdout } = await cli(['--max-series', '9', 'sql', 'show settings', '--auth-token', 'x', ...switches], {
       cwd,
       env: { SYDRADB_MAX_SERIES: '8', SYDRADB_QUERY_RUNNING_MAX: '4', SYDRADB_HTTP_PORT: '' },
     })
@@ -72,6 +73,9 @@ describe('settings', () => {
       'query.running_max': '4',
       http_port: '8080',
       auth_token: '(set)',
+      'compaction.enabled': 'false',
+      'rollups.enabled': 'false',
+      'rollups.widths': '1m,1h',
     })
   })
 

@@ -27,7 +27,7 @@ test('snapshot, log, diff, restore, gc', { timeout: 120_000 }, async () => {
   await done(['ingest'], rows(5, 20))
   const copied = JSON.parse((await done(['snapshot', backup, '--name', 'copy', '--json'])).stdout)
   expect(copied).toMatchObject({ names: ['copy'], added_objects: expect.any(Number) })
-  expect((await done(['log'])).stdout).toMatch(/ before-import, HEAD +10 rows +0\.0 MiB +all is well\n$/)
+  expect((await done(['log'])).stdout).toMatch(/ before-import, HEAD +10 rows +\d\.\d KiB +all is well\n$/)
   expect((await done(['log', backup])).stdout).toContain('copy, HEAD')
   await done(['snapshot', '--name', 'imported'])
   const diff = await done(['diff', 'before-import', 'HEAD'])
