@@ -17,7 +17,9 @@ import { RowBuffer } from '../src/storage/row-buffer.ts'
 import { SegmentWriter } from '../src/storage/segment/encode.ts'
 import { segmentPath } from '../src/storage/segment/publish.ts'
 import type { FieldInfo, MetricInfo, SegmentMeta } from '../src/storage/types.ts'
+import { randomWalk } from './dataset.ts'
 import { temporaryDirectory, usage } from './harness.ts'
+import { type Steps, stepsOf } from './history.ts'
 
 const points = Number(process.argv[2] ?? 10) * 1e6
 const inThread = process.argv[3] === 'thread'
@@ -37,10 +39,20 @@ interface Shape {
   /** Rows of the inputs alternate in time, instead of following each other. */
   readonly interleaved?: boolean
   readonly settled?: boolean
+  /** Default normal. */
+  readonly steps?: Steps
 }
 const shapes: readonly Shape[] = [
   { name: 'one after the other, 1 field', series: 1000, fields: 1, inputs: 8 },
   { name: 'one after the other, 1 field, dense with rollups', series: 1000, fields: 1, inputs: 8, settled: true },
+  {
+    name: 'one after the other, 1 field, dense with rollups, uniform steps',
+    series: 1000,
+    fields: 1,
+    inputs: 8,
+    settled: true,
+    steps: 'uniform',
+  },
   { name: 'one after the other, 10 fields', series: 1000, fields: 10, inputs: 8 },
   { name: 'alternating in time, 1 field', series: 1000, fields: 1, inputs: 8, interleaved: true },
   { name: '100,000 short series, 1 field', series: 100_000, fields: 1, inputs: 8 },
@@ -62,27 +74,23 @@ function writeInputs(directory: string, shape: Shape, rowsPerSeries: number): st
     const writer = new SegmentWriter(head, kernels, ports.checksums, ports.zstd, sink)
     return { path, file, writer, rows: new RowBuffer(fields, 2 ** 16) }
   })
-  let state = 1
-  const random = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
+  const step = stepsOf(shape.steps ?? 'normal', randomWalk(1))
   const flush = ({ writer, rows }: (typeof inputs)[0]): void => {
     for (const { valid } of rows.fields) valid.fill(1, 0, rows.length)
     writer.rows(metric, rows, undefined)
     rows.clear()
   }
   for (let series = 0; series < shape.series; series++) {
-    const levels = fields.map(() => 50)
+    const hundredths = fields.map(() => 5000)
     for (let row = 0; row < rowsPerSeries * shape.inputs; row++) {
       const { rows } = inputs[shape.interleaved ? row % shape.inputs : Math.floor(row / rowsPerSeries)]!
       if (rows.length === rows.capacity) rows.reserve(1)
       const at = rows.length++
       rows.series[at] = series
       rows.timeUs[at] = 1_704_067_200e6 + row * 1e7
-      for (let field = 0; field < levels.length; field++) {
-        levels[field] = Math.round((levels[field]! + random() - 0.5) * 100) / 100
-        rows.fields[field]!.values[at] = levels[field]!
+      for (let field = 0; field < hundredths.length; field++) {
+        hundredths[field]! += step()
+        rows.fields[field]!.values[at] = hundredths[field]! / 100
       }
     }
     for (const input of inputs) if (input.rows.length + rowsPerSeries > 65_536) flush(input)

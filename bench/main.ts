@@ -10,12 +10,14 @@
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { liveCompactionBench } from './compaction-live.ts'
 import { cpuDataset } from './dataset.ts'
 import { duckdbAvailable } from './duckdb.ts'
 import { machine, print, type Result } from './harness.ts'
 import { ingestBench } from './ingest.ts'
 import { queriesBench } from './queries.ts'
 import { recoveryBench } from './recovery.ts'
+import { rollupsBench } from './rollups.ts'
 import { streamingBench } from './streaming.ts'
 
 const { values: options } = parseArgs({
@@ -32,6 +34,8 @@ const benches: Readonly<Record<string, () => Promise<Result[]>>> = {
   queries: () => queriesBench(Number(options.points)),
   streaming: () => streamingBench(Number(options.rows)),
   recovery: () => recoveryBench(),
+  compaction: () => liveCompactionBench(Number(options.points), 'normal'),
+  rollups: () => rollupsBench(Number(options.points)),
 }
 const chosen = options.only === undefined ? Object.keys(benches) : [options.only]
 

@@ -34,8 +34,6 @@ const pauseMs = 30_000
 const triesMax = 3
 /** Between events that tell of progress. */
 const progressMs = 1000
-/** How long closing waits for a merge to stop. */
-const closeMaxMs = 5000
 
 export interface CompactorOptions extends MaintenanceOptions {
   readonly scheduler: SchedulerLike
@@ -105,16 +103,19 @@ export function createCompactor(options: CompactorOptions): Compactor {
 
   /** Emits whether it took effect. */
   const commit = async (job: CompactionJob, { segments }: MergeResult): Promise<boolean> => {
-    let isPresent = false
+    let isCommitted = false
     try {
       await storage.replaceSegments(present => {
-        isPresent = inputs.arePresent(job, present)
-        return isPresent ? { remove: new Set(job.remove), add: segments } : undefined
+        isCommitted = inputs.arePresent(job, present)
+        return isCommitted ? { remove: new Set(job.remove), add: segments } : undefined
       })
-      return isPresent
+    } catch (error) {
+      isCommitted = false
+      throw error
     } finally {
-      inputs.discard(segments.map(({ id }) => id))
+      if (!isCommitted) inputs.discard(segments.map(({ id }) => id))
     }
+    return isCommitted
   }
 
   // ---- who is told --------------------------------------------------------------------------------------------------
@@ -259,12 +260,8 @@ export function createCompactor(options: CompactorOptions): Compactor {
       isClosed = true
       subscription.unsubscribe()
       for (const waiter of [...waiters]) waiter.fail(shuttingDown())
-      let cancel = (): void => {}
-      const tooLong = new Promise<void>(resolve => {
-        cancel = ports.timers.after(closeMaxMs, resolve)
-      })
-      await Promise.race([stopped, tooLong])
-      cancel()
+      // However long it takes: the names of its files may be given again once the lock is released.
+      await stopped
     },
   }
 }

@@ -2,8 +2,8 @@
  * Manifest and catalog, opened, made anew, or rebuilt from what can still be read.
  *
  *   MANIFEST   its lines that check, then what the segments say of themselves
- *   catalog    its records, wherever they are left (catalog/salvage.ts); if some that rows need are not: the rows of the WAL
- *              that can be understood become segments, and the segments' dictionaries a new catalog
+ *   catalog    its records, wherever they are left (catalog/salvage.ts); if some that rows or snapshots need are not: the
+ *              rows of the WAL that can be understood become segments, and the segments' dictionaries a new catalog
  *
  * Invariants:
  * 1. What is damaged is kept under another name, never lost, and told by an event.
@@ -32,6 +32,7 @@ import { type SalvagedManifest, salvageManifest } from './storage/manifest/log.t
 import { createManifest, type Manifest, manifestName, openManifest } from './storage/manifest/manifest.ts'
 import { type FoundSegment, newManifestState, rebuildManifest } from './storage/manifest/state.ts'
 import { LayeredMemtable } from './storage/memtable/layers.ts'
+import { objectsDirectory } from './storage/object-store/objects.ts'
 import { retentionRules } from './storage/retention/rules.ts'
 import type { SegmentEnvironment } from './storage/segment/environment.ts'
 import { temporarySuffix } from './storage/segment/publish.ts'
@@ -163,7 +164,11 @@ export async function openOrRebuildCatalog(
     message = known.message
   }
   const salvaged = await salvageCatalog(options, catalogBatches(ports, walDirectory(settings)))
-  if (salvaged !== undefined && understandsAll(context, manifest, salvaged.catalog)) {
+  if (
+    salvaged !== undefined &&
+    (hasAllRecords(manifest, salvaged.catalog) || !ports.files.exists(`${settings.dataDir}/${objectsDirectory}`)) &&
+    understandsAll(context, manifest, salvaged.catalog)
+  ) {
     const store = await replaceWith(options, salvaged.catalog, salvaged.damagedPaths)
     emit({ kind: 'rebuilt', path, message, keptAs: salvaged.damagedPaths[0] && `${salvaged.damagedPaths[0]}.damaged` })
     return store
@@ -176,6 +181,13 @@ export async function openOrRebuildCatalog(
   emit({ kind: 'rebuilt', path, message, keptAs: `${path}.damaged` })
   return store
 }
+
+/**
+ * Whether it has what any flush, and so any snapshot, refers to. Where it has not, its next series would take ordinals that
+ * segments of snapshots have for others; those of another incarnation they are never compared with.
+ */
+const hasAllRecords = ({ state }: Manifest, catalog: Catalog): boolean =>
+  state.catalog?.incarnation === catalog.incarnation && state.catalog.records <= catalog.sequence
 
 /**
  * Whether the catalog knows every series of the segments that go by its ordinals, and all that the frames of the WAL refer

@@ -114,7 +114,7 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     const { head } = store.refs
     try {
       const files = head === undefined ? undefined : readPast(store.objects, ports, head)
-      return knownFiles(files, storage.manifestState().databaseId)
+      return knownFiles(files, storage.manifestState())
     } catch (error) {
       log('warn', 'HEAD cannot be read: the snapshot reads every segment', { error: toSydraError(error).message })
       return new Map()

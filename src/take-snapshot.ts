@@ -175,6 +175,12 @@ async function stageCheckpoint(
   return { kind: 'staged', path: await objects.stage(path) }
 }
 
-/** What HEAD has of this database, by the paths that its segments have in the data directory. */
-export const knownFiles = (past: PastState | undefined, databaseId: string): ReadonlyMap<string, StoredFile> =>
-  past?.manifest.databaseId === databaseId ? past.files : new Map()
+/**
+ * What HEAD has of this database, by the paths that its segments have in the data directory. A rebuilt manifest, which may
+ * give the name of a segment that is gone to another, begins an incarnation.
+ */
+export const knownFiles = (
+  past: PastState | undefined,
+  { databaseId, incarnation }: ManifestState,
+): ReadonlyMap<string, StoredFile> =>
+  past?.manifest.databaseId === databaseId && past.manifest.incarnation === incarnation ? past.files : new Map()

@@ -29,7 +29,6 @@ import { verifyCatalog, verifyOpenCatalog } from './storage/verify/catalog.ts'
 import { leftovers } from './storage/verify/leftovers.ts'
 import { verifyLog } from './storage/verify/log.ts'
 import { verifyManifest } from './storage/verify/manifest.ts'
-import { type OrderedSegment, verifyOrder } from './storage/verify/order.ts'
 import { damage, note, problemOf, repairAdvice } from './storage/verify/problems.ts'
 import { verifyReferences } from './storage/verify/references.ts'
 import { verifyNamedSegment } from './storage/verify/segments.ts'
@@ -117,9 +116,8 @@ async function* filesOfDirectory(
   yield* await inTurns(context, verifyLog(ports, dataDir, truth))
 
   const metas = manifest.state?.segments ?? (yield* segmentsOnDisk(context))
-  const sound = yield* verifySegments(context, metas, catalog && { catalog, hash })
-  const disorder = catalog && (await inTurns(context, verifyOrder(context.environment, sound, catalog)))
-  if (manifest.state !== undefined) yield verifyReferences(manifest.state, catalog, disorder ?? [])
+  yield* verifySegments(context, metas, catalog && { catalog, hash })
+  if (manifest.state !== undefined) yield verifyReferences(manifest.state, catalog)
   yield* verifyStore(context)
   const named = manifest.state && new Set(metas.map(({ path }) => path))
   yield* leftovers(context.environment, ports.files, named)
@@ -161,9 +159,8 @@ async function* filesOfOpen(
     yield* await inTurns(context, verifyLog(ports, dataDir, truth))
     for (const { path, message } of known.quarantined)
       yield { path, kind: 'segment', bytes: 0, checked: {}, problems: [damage(message, repairAdvice)] }
-    const sound = yield* verifySegments(context, metas, { catalog, hash })
-    const disorder = await inTurns(context, verifyOrder(context.environment, sound, catalog))
-    if (manifest.state !== undefined) yield verifyReferences(manifest.state, catalog, disorder)
+    yield* verifySegments(context, metas, { catalog, hash })
+    if (manifest.state !== undefined) yield verifyReferences(manifest.state, catalog)
     yield* verifyStore(context)
   } finally {
     version.release()
@@ -217,24 +214,20 @@ async function* segmentsOnDisk({ ports, dataDir, environment }: Context): AsyncG
   return metas
 }
 
-/** Gives those that are sound. */
 async function* verifySegments(
   context: Context,
   metas: readonly SegmentMeta[],
   truth: SeriesTruth | undefined,
-): AsyncGenerator<VerifiedFile, OrderedSegment[]> {
-  const sound: OrderedSegment[] = []
+): AsyncGenerator<VerifiedFile, void> {
   const byId = new Map(metas.map(meta => [meta.id, meta]))
   const damagedIds = new Set<string>()
   for (const meta of metas) {
     const file = await inTurns(context, verifyNamedSegment(context.environment, meta, truth))
     if (isDamaged(file)) damagedIds.add(meta.id)
-    else sound.push({ meta, replaced: readSegmentMeta(context.environment, meta.path).header.replaced })
     const rows = meta.rollup && byId.get(meta.rollup.of)
     if (rows === undefined || damagedIds.has(meta.id) || damagedIds.has(rows.id)) yield file
     else yield withRollup(context, file, rows, meta)
   }
-  return sound
 }
 
 /** A rollup that is sound in itself, compared with the rows that it summarises. */

@@ -80,7 +80,7 @@ describe('a full disk', () => {
     const directory = fileSystem(context)
     const dataDir = join(directory, 'wal-full')
     const ballast = new Ballast(directory)
-    let db = await open({ dataDir, memtableMaxBytes: '256MiB' })
+    let db = await open({ dataDir, memtableMaxBytes: '256MiB', memLimitBytes: '1GiB' })
     try {
       const stored: number[] = []
       const refused: number[] = []
@@ -102,7 +102,7 @@ describe('a full disk', () => {
       expect(await ingest(db, 10_000)).toBe('disk_full')
       await db.close()
       ballast.free()
-      db = await open({ dataDir, memtableMaxBytes: '256MiB' })
+      db = await open({ dataDir, memtableMaxBytes: '256MiB', memLimitBytes: '1GiB' })
       expect(await groups(db), 'after a restart').toEqual(new Map(stored.map(number => [number, 400])))
       ballast.leave(200_000)
       for (let number = 20_000; (await ingest(db, number)) === 'stored'; number++) stored.push(number)
@@ -126,7 +126,7 @@ describe('a full disk', () => {
     const directory = fileSystem(context)
     const dataDir = join(directory, 'flush-full')
     const ballast = new Ballast(directory)
-    const db = await open({ dataDir, memtableMaxBytes: '256MiB' })
+    const db = await open({ dataDir, memtableMaxBytes: '256MiB', memLimitBytes: '1GiB' })
     try {
       for (let number = 0; number < 10; number++) expect(await ingest(db, number)).toBe('stored')
       ballast.leave(4096)

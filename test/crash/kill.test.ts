@@ -1,5 +1,6 @@
 /**
- * A real server killed at random moments under load, and restarted on the same directory: what it acknowledged is there.
+ * A real server killed at random moments under load, flushing, merging, taking snapshots and letting old rows go all along, and
+ * restarted on the same directory: what it acknowledged is there, once.
  * SYDRADB_KILL_SEED repeats a run, as far as the machine lets it; SYDRADB_KILLS says how often it is killed.
  */
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
@@ -9,14 +10,17 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { open } from '../../src/index.ts'
 import { SeededRandom } from '../simulated/random.ts'
+import { Caretaker, expiredMetric } from './caretaker.ts'
 import { type ServerProcess, startServer } from './server-process.ts'
 import { metrics, rowOf, Writer } from './writers.ts'
 
-const kills = Number(process.env['SYDRADB_KILLS'] ?? 20)
+const kills = Number(process.env['SYDRADB_KILLS'] ?? 6)
 const seed = Number(process.env['SYDRADB_KILL_SEED'] ?? Date.now() % 1e6)
 /** A server works until so many more rows are acknowledged, at most, or so long. */
 const loadRowsMax = 3000
 const loadMsMax = 1200
+/** How long is waited for a merge. */
+const mergeMsMax = 2000
 
 let dataDir: string
 let server: ServerProcess | undefined
@@ -28,26 +32,54 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
-test(`${kills} kills under load lose nothing that was acknowledged (seed ${seed})`, { timeout: 300_000 }, async () => {
+test(`${kills} kills under load lose nothing that was acknowledged (seed ${seed})`, { timeout: 600_000 }, async () => {
   const random = new SeededRandom(seed)
   const writers = [0, 1, 2, 3, 4].map(id => new Writer(id, new SeededRandom(seed * 10 + id), id < 2))
+  const caretaker = new Caretaker(new SeededRandom(seed + 1))
   const acknowledged = () => writers.reduce((sum, writer) => sum + writer.acknowledged.size, 0)
 
+  // merges are slow enough to be killed in the middle
+  const options = [
+    '--memtable-max-bytes',
+    '64KiB',
+    '--wal-keep-bytes',
+    '0',
+    '--compaction-bytes-per-second-max',
+    '4MiB',
+    '--retention',
+    'old=1',
+  ]
+  /** Merges. */
+  let begun = 0
+  let done = 0
   for (let kill = 0; kill < kills; kill++) {
-    server = await startServer(dataDir, ['--memtable-max-bytes', '64KiB', '--wal-keep-bytes', '0'])
+    server = await startServer(dataDir, options)
     const { address, log } = server
-    const writing = writers.map(writer => writer.run(address))
+    const writing = [...writers, caretaker].map(client => client.run(address))
+    const merging = compactAgain(address, random.below(60))
     const before = acknowledged()
     const until = performance.now() + loadMsMax
     for (const rows = random.below(loadRowsMax); acknowledged() < before + rows && performance.now() < until; ) {
       await pause(1 + random.below(5))
     }
+    // one time in the middle of a merge, more or less, one time soon after it took effect, one time after a snapshot
+    const merge = ['compaction-started', 'compacted', 'snapshot'][kill % 3]
+    if (merge !== undefined) {
+      const end = performance.now() + mergeMsMax
+      while (timesIn(log(), merge) === 0 && performance.now() < end) await pause(5)
+      await pause(random.below(merge === 'compacted' ? 30 : 400))
+    }
     await server.kill()
     await Promise.all(writing)
-    expect(log()).not.toMatch(/wal-corruption|segment-quarantined|flush-failed|read-only|"level":[56]0/)
+    await merging
+    begun += timesIn(log(), 'compaction-started')
+    done += timesIn(log(), 'compacted')
+    expect(log()).not.toMatch(
+      /wal-corruption|segment-quarantined|segment-damaged|flush-failed|compaction-failed|read-only|"level":[56]0/,
+    )
   }
 
-  const db = await open(dataDir)
+  const db = await open({ dataDir, retention: { old: 1 } })
   try {
     const found = new Map(writers.map(({ id }) => [String(id), new Set<number>()]))
     for (const metric of metrics) {
@@ -70,9 +102,34 @@ test(`${kills} kills under load lose nothing that was acknowledged (seed ${seed}
     expect(acknowledged()).toBeGreaterThan(kills * 20)
     const segments = await readdir(join(dataDir, 'segments'), { recursive: true })
     expect(segments.filter(name => name.endsWith('.seg')).length).toBe(db.stats().segments.count)
-    if (kills >= 20) expect(db.stats().segments.count).toBeGreaterThan(0)
-    console.log(`seed ${seed}: ${acknowledged()} rows acknowledged, ${db.stats().segments.count} segments`)
+    if (kills >= 6) {
+      expect(db.stats().segments.count).toBeGreaterThan(0)
+      expect(begun).toBeGreaterThan(0)
+    }
+    const expired = await db.query(`select count(*) as n from ${expiredMetric}`).first()
+    expect(expired).toEqual({ n: 0 })
+    const names = new Set(db.snapshots().flatMap(snapshot => snapshot.names))
+    expect(caretaker.taken.filter(name => !names.has(name))).toEqual([])
+    const { damaged } = await db.verify().all()
+    expect(damaged.flatMap(({ problems }) => problems)).toEqual([])
+    console.log(
+      `seed ${seed}: ${acknowledged()} rows acknowledged, ${db.stats().segments.count} segments, ${done} of ${begun} merges done, ${caretaker.taken.length} snapshots`,
+    )
   } finally {
     await db.close()
   }
 })
+
+/** Asks for merges until the server is gone. */
+async function compactAgain(address: string, pauseMs: number): Promise<void> {
+  try {
+    for (;;) {
+      await pause(pauseMs)
+      await (await fetch(`${address}/api/v1/compact`, { method: 'POST' })).text()
+    }
+  } catch {
+    // the server is gone
+  }
+}
+
+const timesIn = (log: string, kind: string): number => log.split(`"kind":"${kind}"`).length - 1

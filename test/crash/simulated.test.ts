@@ -1,42 +1,58 @@
 /**
- * The whole engine on a machine that crashes and fails, against a naive model. A failing seed is in the error's message;
- * run it alone with SYDRADB_CRASH_SEED, and more of them with SYDRADB_CRASH_RUNS.
+ * The whole engine on a machine that crashes and fails, against a naive model: a sample of what `npm run simulate` runs.
+ * SYDRADB_CRASH_SEED and SYDRADB_CRASH_RUNS say which seeds; SYDRADB_CRASH_TALLY prints what happened.
  */
 import { expect, test } from 'vitest'
-import { newTally, Simulation } from './simulation.ts'
+import { crashAtCall, failureText, runSeed, shrunk } from './run-seed.ts'
+import { shortest } from './shrink.ts'
+import { type Tally, tallyText } from './tally.ts'
 
 const firstSeed = Number(process.env['SYDRADB_CRASH_SEED'] ?? 1)
-const runs = Number(process.env['SYDRADB_CRASH_RUNS'] ?? (process.env['SYDRADB_CRASH_SEED'] === undefined ? 20 : 1))
+const runs = Number(process.env['SYDRADB_CRASH_RUNS'] ?? (process.env['SYDRADB_CRASH_SEED'] === undefined ? 15 : 1))
+const timeout = 3_600_000
 
-const stride = runs < 100 ? 5 : 1
+const print = (tally: Tally): void => {
+  if (process.env['SYDRADB_CRASH_TALLY'] !== undefined) console.log(tallyText(tally))
+}
 
-test(`a crash at ${stride === 1 ? 'every' : `every ${stride}th`} disk call of two flushes`, {
-  timeout: 600_000,
-}, async () => {
-  const tally = newTally()
+const stride = runs < 100 ? 401 : 1
+
+test(`a crash at ${stride === 1 ? 'every' : `every ${stride}st`} disk call of a busy day`, { timeout }, async () => {
+  const tally: Tally = new Map()
   for (let call = 1 + (firstSeed % stride), crashed = true; crashed; call += stride) {
     try {
-      crashed = await new Simulation(call * 4 + 1, tally).runFlushes(call)
+      crashed = await crashAtCall(call, tally)
     } catch (error) {
       throw new Error(`call ${call}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     }
   }
-  if (process.env['SYDRADB_CRASH_TALLY'] !== undefined) console.log(tally)
+  print(tally)
   const moments = ['write wal', 'dataSync wal', 'write segments', 'rename segments', 'dataSync MANIFEST', 'remove wal']
-  if (stride === 1) for (const moment of moments) expect(tally.crashedAt.get(moment), moment).toBeGreaterThan(0)
+  if (stride === 1) for (const moment of moments) expect(tally.get(`crash at ${moment}`), moment).toBeGreaterThan(0)
 })
 
-test(`${runs} seeds of work, faults and crashes lose, double and invent nothing`, { timeout: 600_000 }, async () => {
-  const tally = newTally()
+test(`${runs} seeds of work, faults and crashes lose, double and invent nothing`, { timeout }, async () => {
+  const tally: Tally = new Map()
   for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
-    try {
-      await new Simulation(seed, tally).run(30)
-    } catch (error) {
-      throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
-    }
+    const failure = await runSeed(seed, tally)
+    if (failure !== undefined) throw new Error(failureText(await shrunk(failure)))
   }
-  if (process.env['SYDRADB_CRASH_TALLY'] !== undefined) console.log(tally)
-  const { accepted, deleted, refused, flushes, crashes, failedOpens, readOnly } = tally
-  if (runs >= 20)
-    expect(Math.min(accepted, deleted, refused, flushes, crashes, failedOpens, readOnly)).toBeGreaterThan(0)
+  print(tally)
+  if (runs < 15) return
+  for (const what of [
+    'power loss',
+    'kill',
+    'snapshot taken',
+    'rows acknowledged',
+    'delete accepted',
+    'error disk_full',
+  ])
+    expect(tally.get(what), what).toBeGreaterThan(0)
+})
+
+test('a list that fails shrinks to the shortest that does', async () => {
+  const list = Array.from({ length: 40 }, (_, i) => i)
+  expect(await shortest(list, async part => [3, 17, 18].every(each => part.includes(each)))).toEqual([3, 17, 18])
+  expect(await shortest(list, async () => true)).toEqual([])
+  expect(await shortest(list, async part => part.length === 40)).toEqual(list)
 })

@@ -93,6 +93,27 @@ describe('snapshot', () => {
     await at(db.close())
   })
 
+  test('a segment that has the name of another one, after the manifest was rebuilt, is read anew', async () => {
+    const { machine, db, at } = await opened()
+    await at(ingest(db, rows(0, 10)))
+    await at(db.snapshot('s'))
+    const paths = segmentPaths(machine)
+    await at(db.query("delete from cpu where time >= '2026-01-01' and time < '2026-01-02'").all())
+    await at(db.compact())
+    await at(db.close())
+    // All but the first line, so that nothing says which names were given.
+    const manifest = machine.disk.contents('data/MANIFEST')
+    for (let i = manifest.indexOf(10) + 5; i < manifest.length; i += 20) machine.disk.damage('data/MANIFEST', i)
+    const again = await openOn(machine)
+    const next = rows(0, 10).map((row, i) => ({ ...row, value: i + 1 }))
+    await at(ingest(again.db, next))
+    await at(again.db.snapshot('t'))
+    expect(segmentPaths(machine)).toEqual(paths)
+    const found = (await all(again.db, "select value from cpu as of 't'")) as { value: number }[]
+    expect(found.map(({ value }) => value)).toEqual(range(1, 11))
+    await at(again.db.close())
+  })
+
   test('copies where there are no links', async () => {
     const { machine, db, at } = await opened()
     machine.disk.fail({ call: 'link', times: Number.POSITIVE_INFINITY, code: 'EPERM' })
@@ -410,6 +431,35 @@ describe('as of', () => {
       expect(found).toBe((n + 1) * 2000)
     }
     await at(db.close())
+  })
+
+  test('a catalog that lost series which snapshots alone have gives their numbers to no others', async () => {
+    const { machine, db, at } = await opened()
+    await at(ingest(db, rows(0, 10)))
+    await at(db.flush())
+    await at(ingest(db, rows(0, 10, 'gone')))
+    await at(db.snapshot('s'))
+    const times = "time >= '2026-01-01' and time < '2026-01-02'"
+    await at(db.query(`delete from cpu where tag.host = 'gone' and ${times}`).all())
+    await at(db.compact())
+    await at(db.close())
+    machine.ports.files.remove('data/wal/current.wal')
+    const log = machine.disk.contents('data/catalog.log')
+    machine.disk.damage('data/catalog.log', log.length - 3)
+    const again = await openOn(machine)
+    expect(again.events.map(({ kind }) => kind)).toContain('rebuilt')
+    await at(ingest(again.db, rows(0, 5, 'fresh')))
+    const hosts = "select tag.host as host, count(*) as n from cpu as of 's' group by tag.host"
+    expect(await all(again.db, hosts)).toEqual([
+      { host: 'a', n: 10 },
+      { host: 'gone', n: 10 },
+    ])
+    await at(again.db.restore('s'))
+    expect(await all(again.db, hosts.replace(" as of 's'", ''))).toEqual([
+      { host: 'a', n: 10 },
+      { host: 'gone', n: 10 },
+    ])
+    await at(again.db.close())
   })
 
   test('the same text means what the name means when it runs', async () => {

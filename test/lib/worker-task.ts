@@ -1,4 +1,5 @@
 /** A task for the tests of the workers port. */
+import { getPriority } from 'node:os'
 import { SydraError } from '../../src/lib/errors.ts'
 import type { WorkerTask } from '../../src/lib/ports.ts'
 
@@ -21,4 +22,11 @@ export const countTask: WorkerTask<CountInput, { readonly sum: number; readonly 
     while (fails === 'never ends') await new Promise(resolve => setTimeout(resolve, 1))
     return { sum, numbers }
   },
+}
+
+/** Of its thread, where the system has that. */
+export const priorityTask: WorkerTask<undefined, number, never> = {
+  module: import.meta.url,
+  name: 'priorityTask',
+  run: async () => getPriority(0),
 }

@@ -1,7 +1,7 @@
 /** Tasks in threads: results, progress, errors as they were thrown, and an end that is an end. */
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { inlineWorkers } from '../../src/lib/inline-workers.ts'
@@ -11,7 +11,7 @@ import type { MergeProgress } from '../../src/storage/compaction/job.ts'
 import { mergeTask } from '../../src/storage/compaction/task.ts'
 import { SegmentFiles } from '../storage/compaction/files.ts'
 import { fields } from '../storage/segment/model.ts'
-import { type CountInput, countTask } from './worker-task.ts'
+import { type CountInput, countTask, priorityTask } from './worker-task.ts'
 
 const ports = nodePorts()
 const run = (
@@ -20,6 +20,19 @@ const run = (
   progress: number[] = [],
   workers = ports.workers,
 ) => workers.run(countTask, input, { ports, signal, progress: made => void progress.push(made) })
+
+test.runIf(process.platform === 'linux')(
+  'threads give way to the one that started them, and it keeps its priority',
+  async () => {
+    const before = getPriority(0)
+    const options = { ports, signal: new AbortController().signal, progress: () => {} }
+    const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
+    expect(await ports.workers.run(priorityTask, undefined, options)).toBe(
+      Math.min(before + PRIORITY_BELOW_NORMAL, PRIORITY_LOW),
+    )
+    expect(getPriority(0)).toBe(before)
+  },
+)
 
 describe.each([
   ['threads', ports.workers],

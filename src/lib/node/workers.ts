@@ -5,7 +5,8 @@
  *
  * Invariants:
  * 1. A promise settles after its thread has ended: nothing of the task touches a file any more.
- * 2. Threads run what this module is: `.ts` from the sources, `.js` from the package.
+ * 2. A thread gives way to others where the system can tell threads apart: on Linux.
+ * 3. Threads run what this module is: `.ts` from the sources, `.js` from the package.
  */
 import { Worker } from 'node:worker_threads'
 import { SydraError } from '../errors.ts'

@@ -44,12 +44,14 @@ export async function verifyObjects(
   }
 
   for (const id of [...objects.ids()]) {
+    stop.signal?.throwIfAborted()
     try {
       const size = await verifyObject(ports, objects, id, stop)
       sizes.set(id, size)
       bytes += size
     } catch (error) {
-      tell(objectPath(id), error)
+      // Gone since it was listed, it was not needed; or what follows misses it.
+      if (objects.has(id)) tell(objectPath(id), error)
     }
   }
   const commits = new Set<ObjectId>()

@@ -66,17 +66,24 @@ export function* verifyLog(ports: Ports, dataDir: string, given: LogTruth): Gene
         after = frame.lsn
         yield
       }
+      // Of an open database, files are renamed and released meanwhile: what was read may have been another file's.
+      if (truth.upTo !== undefined && restarts < restartsMax && !isUnchanged(ports, directory, scan)) continue
       for (const event of events) if (event.kind === 'wal-corruption') tellLoss(event, found, truth.flushedLsn)
       return scan.files.map((file, i) =>
         fileReport(ports, dataDir, file, i > scan.keptFile, found.at(file.path), truth),
       )
     } catch (error) {
-      // Of an open database, files are renamed and released meanwhile.
       const cause = error instanceof SydraError ? error.cause : error
       const isGone = isFileSystemError(cause) && cause.code === 'ENOENT'
       if (!isGone || truth.upTo === undefined || restarts === restartsMax) throw error
     }
   }
+}
+
+/** Whether the files of the scan still have their names. */
+function isUnchanged(ports: Ports, directory: string, { files }: WalScan): boolean {
+  const present = new Map(new WalScan(ports, directory, 0, () => {}).files.map(({ path, salt }) => [path, salt]))
+  return files.every(({ path, salt }) => present.get(path) === salt)
 }
 
 class FoundByPath {
@@ -124,9 +131,13 @@ function fileReport(
   { upTo }: LogTruth,
 ): VerifiedFile {
   const reader = new FrameReader(ports, path, salt)
-  const used = reader.usedEnd(framesStart)
   const { size } = reader
-  reader.close()
+  let used: number
+  try {
+    used = reader.usedEnd(framesStart)
+  } finally {
+    reader.close()
+  }
   const all = [...problems, ...headerProblems(ports, path, readable, used)]
   const isTorn = readable && problems.length === 0 && used > (isBehind ? framesStart : end)
   if (isTorn && upTo === undefined) all.push(note('its end was cut off while it was written', 'opening cuts it'))

@@ -1,4 +1,4 @@
-/** What the manifest says of its parts together: order of segments, metrics of tombstones, names to come. */
+/** What the manifest says of its parts together: metrics of tombstones, rows that are flushed, names to come. */
 import type { CatalogReader } from '../catalog/types.ts'
 import { manifestName } from '../manifest/manifest.ts'
 import type { ManifestState } from '../manifest/state.ts'
@@ -8,9 +8,8 @@ import type { FileProblem, VerifiedFile } from './types.ts'
 export function verifyReferences(
   { segments, tombstones, flushedLsn, nextSegment }: ManifestState,
   catalog: CatalogReader | undefined,
-  disorder: readonly FileProblem[],
 ): VerifiedFile {
-  const problems: FileProblem[] = [...disorder]
+  const problems: FileProblem[] = []
   const rollups = segments.filter(({ rollup }) => rollup !== undefined)
   for (const { lsn, metric } of catalog === undefined ? [] : tombstones)
     if (catalog!.metric(metric) === undefined)

@@ -33,7 +33,12 @@ export class FrameReader {
     this.#salt = salt
     this.#checksums = ports.checksums
     this.#file = this.#attempt(() => ports.files.open(path, 'read'))
-    this.size = this.#attempt(() => this.#file.size())
+    try {
+      this.size = this.#attempt(() => this.#file.size())
+    } catch (error) {
+      this.#file.close()
+      throw error
+    }
   }
 
   close(): void {

@@ -7,6 +7,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import type { FileSystem, Ports } from '../../lib/ports.ts'
+import { readWhole } from '../../lib/read-whole.ts'
 import type { Lsn } from '../types.ts'
 import { currentName, decodeFileHeader, framesStart, isWalName, rotatedName, walVersion } from './format.ts'
 
@@ -50,11 +51,7 @@ export function findLogFiles(ports: Ports, directory: string): FoundFile[] {
 
 function readHeader(ports: Ports, directory: string, name: string): FoundFile {
   const path = `${directory}/${name}`
-  const file = ports.files.open(path, 'read')
-  const bytes = new Uint8Array(framesStart)
-  const count = file.read(bytes, 0)
-  file.close()
-  const header = decodeFileHeader(bytes.subarray(0, count), ports.checksums)
+  const header = decodeFileHeader(readWhole(ports.files, path, framesStart), ports.checksums)
   if (header !== undefined && header.version !== walVersion) {
     throw new SydraError('corrupt_wal', `${path} has format version ${header.version}`, {
       hint: `this version of SydraDB reads version ${walVersion}: open the directory with the version that wrote it`,

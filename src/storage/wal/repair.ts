@@ -54,9 +54,7 @@ export async function repairLog(
 
 /** Takes a file out of the log: one behind the torn place, or one whose header is gone. */
 function dropFile(ports: Ports, file: FoundFile, onEvent: (event: WalEvent) => void): void {
-  const reader = new FrameReader(ports, file.path, file.salt)
-  const used = reader.usedEnd(framesStart)
-  reader.close()
+  const used = reading(ports, file, reader => reader.usedEnd(framesStart))
   if (used > framesStart) onEvent({ kind: 'wal-truncated', path: file.path, offset: 0, bytes: used })
   if (used > framesStart && !file.readable) setAside(ports.files, file.path)
   else ports.files.remove(file.path)
@@ -70,11 +68,11 @@ async function settleFile(
   durableLsn: Lsn,
   onEvent: (event: WalEvent) => void,
 ): Promise<void> {
-  const reader = new FrameReader(ports, file.path, file.salt)
-  const used = isLast ? reader.usedEnd(file.end) : file.end
-  const cut = isLast && reader.size > file.end
-  const doubtful = doubtfulFrom(reader, file, durableLsn)
-  reader.close()
+  const { used, cut, doubtful } = reading(ports, file, reader => ({
+    used: isLast ? reader.usedEnd(file.end) : file.end,
+    cut: isLast && reader.size > file.end,
+    doubtful: doubtfulFrom(reader, file, durableLsn),
+  }))
   if (used > file.end) {
     onEvent({ kind: 'wal-truncated', path: file.path, offset: file.end, bytes: used - file.end })
   }
@@ -86,6 +84,15 @@ async function settleFile(
     await handle.dataSync()
   } finally {
     handle.close()
+  }
+}
+
+function reading<T>(ports: Ports, { path, salt }: FoundFile, read: (reader: FrameReader) => T): T {
+  const reader = new FrameReader(ports, path, salt)
+  try {
+    return read(reader)
+  } finally {
+    reader.close()
   }
 }
 

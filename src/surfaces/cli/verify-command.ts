@@ -65,7 +65,7 @@ function endProgress(): void {
 
 const printer = (json: boolean) => ({
   file: (file: VerifiedFile): Promise<void> => writeOut(json ? `${JSON.stringify(file)}\n` : fileText(file)),
-  repair: (each: Repair): Promise<void> => 
+  repair: (each: Repair): Promise<void> =>
     writeOut(json ? `${JSON.stringify({ repair: snakeCase(each) })}\n` : repairText(each)),
 })
 

@@ -275,4 +275,25 @@ describe('verifyObjects', () => {
     put(ports.files, 'data/refs/bad', bytesOf('nothing'))
     expect((await verifyObjects(ports, 'data')).problems.map(({ path }) => path)).toEqual(['refs/bad'])
   })
+
+  test('what is forgotten and collected while it reads is not damaged', async () => {
+    for (let at = 0; at < 12; at++) {
+      const { ports, objects, refs } = storeOn()
+      const kept = await commitOf(objects, { MANIFEST: 'm', 'segments/w/1.seg': 'one' })
+      await refs.set('kept', kept)
+      await refs.set('gone', await commitOf(objects, { MANIFEST: 'n', 'segments/w/2.seg': 'two' }))
+      let opens = 0
+      const open: FileSystem['open'] = (path, mode) => {
+        if (opens++ === at) {
+          ports.files.remove('data/refs/gone')
+          const needed = reachable(objects, [kept])
+          for (const id of [...objects.ids()]) if (!needed.has(id)) objects.remove(id)
+        }
+        return ports.files.open(path, mode)
+      }
+      const { problems } = await verifyObjects({ ...ports, files: { ...ports.files, open } }, 'data')
+      expect(problems, `collected at call ${at}`).toEqual([])
+      expect(opens).toBeGreaterThan(at)
+    }
+  })
 })

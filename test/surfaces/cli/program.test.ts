@@ -4,7 +4,21 @@ import { describe, expect, test } from 'vitest'
 import manifest from '../../../package.json' with { type: 'json' }
 import { cli, lines, temporaryDirectory } from './process.ts'
 
-const commands = ['serve', 'ingest', 'sql', 'query', 'stats', 'compact', 'verify', 'snapshot', 'restore', 'log', 'diff', 'gc', 'demo']
+const commands = [
+  'serve',
+  'ingest',
+  'sql',
+  'query',
+  'stats',
+  'compact',
+  'verify',
+  'snapshot',
+  'restore',
+  'log',
+  'diff',
+  'gc',
+  'demo',
+]
 
 describe('help and usage', () => {
   test('each command explains itself; the version is the package’s', async () => {
@@ -55,10 +69,13 @@ describe('settings', () => {
       'data_dir = ":memory:"\nfsync = "none"\nmax_series = 7\n[query]\ntimeout_ms = "9s"\nrunning_max = 3\n[rollups]\nenabled = false\n',
     )
     const switches = ['--no-compaction-enabled', '--rollups-widths', '1m', '--rollups-widths', '1h']
-    const { code, stdout } = await cli(['--max-series', '9', 'sql', 'show settings', '--auth-token', 'x', ...switches], {
-      cwd,
-      env: { SYDRADB_MAX_SERIES: '8', SYDRADB_QUERY_RUNNING_MAX: '4', SYDRADB_HTTP_PORT: '' },
-    })
+    const { code, stdout } = await cli(
+      ['--max-series', '9', 'sql', 'show settings', '--auth-token', 'x', ...switches],
+      {
+        cwd,
+        env: { SYDRADB_MAX_SERIES: '8', SYDRADB_QUERY_RUNNING_MAX: '4', SYDRADB_HTTP_PORT: '' },
+      },
+    )
     expect(code).toBe(0)
     const settings = Object.fromEntries(
       lines(stdout)

@@ -1,0 +1,32 @@
+/** A file that cannot be read for a moment leaves no handle open, whoever reads it. */
+import { expect, test } from 'vitest'
+import { open } from '../../src/index.ts'
+import { verifyDirectory } from '../../src/verify.ts'
+import { SimulatedMachine } from '../simulated/machine.ts'
+
+async function machineWithRows(): Promise<SimulatedMachine> {
+  const machine = new SimulatedMachine()
+  const db = await open({ dataDir: 'data' }, machine.ports)
+  await db.ingest([{ series: 'cpu', value: 1 }])
+  machine.kill()
+  return machine
+}
+
+test.each(['read', 'size'] as const)('opening and verifying with a %s that fails', async call => {
+  for (let nth = 1; nth < 8; nth++) {
+    const machine = await machineWithRows()
+    const disarm = machine.disk.fail({ call, nth, path: path => path.includes('wal') })
+    const verify = async (): Promise<void> => {
+      for await (const _ of verifyDirectory(machine.ports, 'data'));
+    }
+    await verify().catch((error: unknown) => expect(error).toMatchObject({ code: 'io_error' }))
+    expect(machine.disk.openHandles()).toEqual([])
+    disarm()
+    machine.disk.fail({ call, nth, path: path => path.includes('wal') })
+    const opened = await open({ dataDir: 'data' }, machine.ports).catch((error: unknown) => {
+      expect(error).toMatchObject({ code: 'io_error' })
+    })
+    await opened?.close()
+    expect(machine.disk.openHandles()).toEqual([])
+  }
+})
