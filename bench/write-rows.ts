@@ -2,7 +2,7 @@
  * Rows per second that leave as text: `npx node bench/write-rows.ts`. One core, columns in the cache, chunks owned.
  */
 import { ArrayDictionary, type Batch, type Column, type Schema } from '../src/columnar/batch.ts'
-import { textChunks } from '../src/result-text.ts'
+import { textChunks } from '../src/engine/queries/result-text.ts'
 import type { QueryStatistics, TextOptions } from '../src/types.ts'
 
 const batchRows = 8192

@@ -24,24 +24,26 @@ import {
   Subscription,
   throwError,
 } from 'rxjs'
-import { catalogAnnouncer } from './catalog-announcer.ts'
-import { flushPorts } from './flush-ports.ts'
-import { type IngestEngine, ingestSource, openIngestStream } from './ingest-source.ts'
+import { createQueryEngine, type QueryEngine } from './engine/queries/engine.ts'
+import { listSeries, seriesWithTags } from './engine/queries/series-listing.ts'
+import { openStorage, type Storage, type StorageOptions } from './engine/recovery/open-storage.ts'
+import { verifyOpen, verifyResult } from './engine/recovery/verify.ts'
+import { createSnapshots, type Snapshots } from './engine/snapshots/snapshots.ts'
+import { permitStatistics, storageStatistics } from './engine/statistics.ts'
+import { flushPorts } from './engine/upkeep/flush-ports.ts'
+import { type Maintenance, startMaintenance } from './engine/upkeep/maintenance.ts'
+import { frozenMax, type MemoryRelief, memoryRelief } from './engine/upkeep/memory-relief.ts'
+import { catalogAnnouncer } from './engine/writing/catalog-announcer.ts'
+import { type IngestEngine, ingestSource, openIngestStream } from './engine/writing/ingest-source.ts'
+import { createWrites } from './engine/writing/writes.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
 import { createPermits, type Permits } from './lib/permits.ts'
 import type { Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
-import { type Maintenance, startMaintenance } from './maintenance.ts'
-import { frozenMax, type MemoryRelief, memoryRelief } from './memory-relief.ts'
 import { type FreezeReason, flush, freezes } from './pipeline/flush.ts'
 import { completes, type IngestPorts, ingest } from './pipeline/ingest.ts'
 import { portScheduler } from './pipeline/scheduler.ts'
 import { soonAfter, syncs } from './pipeline/upkeep.ts'
-import { createQueryEngine, type QueryEngine } from './query-engine.ts'
-import { openStorage, type Storage, type StorageOptions } from './recovery.ts'
-import { listSeries, seriesWithTags } from './series-listing.ts'
-import { createSnapshots, type Snapshots } from './snapshots.ts'
-import { permitStatistics, storageStatistics } from './statistics.ts'
 import type { FrozenLayers } from './storage/memtable/layers.ts'
 import { NdjsonReader } from './storage/rows/ndjson-reader.ts'
 import { ObjectReader } from './storage/rows/object-reader.ts'
@@ -72,8 +74,6 @@ import type {
   VerifyOptions,
   VerifyResult,
 } from './types.ts'
-import { verifyOpen, verifyResult } from './verify.ts'
-import { createWrites } from './writes.ts'
 
 /** Row batches that become one commit, in bytes of columns. */
 const groupBytesMax = 8 * 2 ** 20

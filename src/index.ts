@@ -9,30 +9,30 @@
  * for await (const row of db.query('select time, value from cpu where tag.host = ?', ['a'])) console.log(row)
  */
 import { openDatabase } from './database.ts'
-import { inlineWorkers } from './lib/inline-workers.ts'
-import { memoryFiles } from './lib/memory-files.ts'
-import { nodePorts } from './lib/node/ports.ts'
-import type { Ports } from './lib/ports.ts'
-import { parseSettings, type Settings, type SettingsInput } from './lib/settings.ts'
-import { repairDirectory } from './repair.ts'
+import { repairDirectory } from './engine/recovery/repair.ts'
+import { verifyDirectory, verifyResult } from './engine/recovery/verify.ts'
 import {
   collectIn,
   hasSnapshots as haveIn,
   snapshotsIn as listIn,
   type RestoreDirectoryOptions,
   restoreDirectory as restoreInto,
-} from './snapshot-directories.ts'
-import type { GarbageReport, RestoreReport, Snapshot } from './snapshot-types.ts'
+} from './engine/snapshots/directories.ts'
+import type { GarbageReport, RestoreReport, Snapshot } from './engine/snapshots/types.ts'
+import { inlineWorkers } from './lib/inline-workers.ts'
+import { memoryFiles } from './lib/memory-files.ts'
+import { nodePorts } from './lib/node/ports.ts'
+import type { Ports } from './lib/ports.ts'
+import { parseSettings, type Settings, type SettingsInput } from './lib/settings.ts'
 import type { Database, Repair, VerifyOptions, VerifyResult } from './types.ts'
-import { verifyDirectory, verifyResult } from './verify.ts'
 
 export type { Batch, Column, ColumnInfo, Schema, ValueType } from './columnar/batch.ts'
+export type { RestoreDirectoryOptions } from './engine/snapshots/directories.ts'
+export type * from './engine/snapshots/types.ts'
 export { type ErrorCode, errorCodes, type Position, SydraError } from './lib/errors.ts'
 export type { Ports } from './lib/ports.ts'
 export type { Settings, SettingsInput } from './lib/settings.ts'
 export { version } from './lib/version.ts'
-export type { RestoreDirectoryOptions } from './snapshot-directories.ts'
-export type * from './snapshot-types.ts'
 export type { Completion, CompletionItem } from './sydraql/editor/complete.ts'
 export type { Diagnostic } from './sydraql/editor/diagnose.ts'
 export type * from './types.ts'

@@ -1,8 +1,6 @@
 /** The public types of the library: what `open()` gives, and what surfaces translate. */
 import type { Observable, Subscribable } from 'rxjs'
 import type { Batch, Schema } from './columnar/batch.ts'
-import type { ErrorCode, SydraError } from './lib/errors.ts'
-import type { MemoryStatistics } from './lib/memory-account.ts'
 import type {
   GarbageReport,
   RestoreOptions,
@@ -11,7 +9,9 @@ import type {
   Snapshot,
   SnapshotOptions,
   SnapshotReport,
-} from './snapshot-types.ts'
+} from './engine/snapshots/types.ts'
+import type { ErrorCode, SydraError } from './lib/errors.ts'
+import type { MemoryStatistics } from './lib/memory-account.ts'
 import type { CompactionReason, MergeProgress, MergeResult } from './storage/compaction/job.ts'
 import type { ChunkPoolStatistics } from './storage/memtable/chunk-memory.ts'
 import type { Loss } from './storage/segment/salvage.ts'

@@ -1,8 +1,8 @@
 /** The envelope of a result as text: head, rows, exactly one ending. Numbers in brackets are invariants of result-text.ts. */
 import { describe, expect, test } from 'vitest'
 import type { Batch, Schema } from '../src/columnar/batch.ts'
+import { textChunks } from '../src/engine/queries/result-text.ts'
 import { SydraError } from '../src/lib/errors.ts'
-import { textChunks } from '../src/result-text.ts'
 import type { QueryStatistics, TextOptions } from '../src/types.ts'
 
 const schema: Schema = [

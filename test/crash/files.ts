@@ -1,9 +1,9 @@
 /** What lies on the disk against what names it: no file is left behind, and none is missing. */
 import assert from 'node:assert/strict'
+import { verifyDirectory } from '../../src/engine/recovery/verify.ts'
 import { nodeChecksums } from '../../src/lib/node/ports.ts'
 import { decodeManifest } from '../../src/storage/manifest/log.ts'
 import type { Database } from '../../src/types.ts'
-import { verifyDirectory } from '../../src/verify.ts'
 import type { SimulatedDisk } from '../simulated/disk.ts'
 import { dataDir } from './plan.ts'
 import type { World } from './world.ts'

@@ -1,7 +1,7 @@
 /** A file that cannot be read for a moment leaves no handle open, whoever reads it. */
 import { expect, test } from 'vitest'
+import { verifyDirectory } from '../../src/engine/recovery/verify.ts'
 import { open } from '../../src/index.ts'
-import { verifyDirectory } from '../../src/verify.ts'
 import { SimulatedMachine } from '../simulated/machine.ts'
 
 async function machineWithRows(): Promise<SimulatedMachine> {

@@ -53,7 +53,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'wal-trimmed-too-early',
-    file: 'src/recovery.ts',
+    file: 'src/engine/recovery/open-storage.ts',
     replace: 'flushedLsn: upTo, nextSegment, catalog',
     by: 'flushedLsn: Math.max(upTo, versions.lsn), nextSegment, catalog',
     means: 'with a flush goes the log of rows that came after it',
@@ -93,7 +93,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'segment-id-used-twice',
-    file: 'src/recovery.ts',
+    file: 'src/engine/recovery/open-storage.ts',
     replace: 'flushedLsn: upTo, nextSegment, catalog',
     by: 'flushedLsn: upTo, catalog',
     means: 'after a restart a new segment gets the id of one that is there',
@@ -133,7 +133,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'restored-without-its-deletes',
-    file: 'src/recovery.ts',
+    file: 'src/engine/recovery/open-storage.ts',
     replace: '          addTombstones,\n',
     by: '',
     means: 'a restored database shows rows that were deleted before its snapshot was taken',
@@ -141,7 +141,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'catalog-behind-the-manifest',
-    file: 'src/recovery.ts',
+    file: 'src/engine/recovery/open-storage.ts',
     replace: 'await catalogStore.appendLog()\n        const tombstones',
     by: 'const tombstones',
     means: 'the WAL goes before the series that it announced are in the catalog',

@@ -11,14 +11,14 @@
  *   refs       snapshots
  */
 import assert from 'node:assert/strict'
+import { repairDirectory } from '../../src/engine/recovery/repair.ts'
+import { verifyDirectory } from '../../src/engine/recovery/verify.ts'
 import { SydraError } from '../../src/lib/errors.ts'
 import { nodeChecksums } from '../../src/lib/node/ports.ts'
 import { parseSettings } from '../../src/lib/settings.ts'
-import { repairDirectory } from '../../src/repair.ts'
 import { decodeManifest } from '../../src/storage/manifest/log.ts'
 import type { SegmentMeta } from '../../src/storage/types.ts'
 import type { Database } from '../../src/types.ts'
-import { verifyDirectory } from '../../src/verify.ts'
 import { concerns, type Model, markMetric, type Rows, type StoredRow } from './model.ts'
 import { dataDir, type Plan, type Step } from './plan.ts'
 import { readMetric } from './questions.ts'
@@ -68,7 +68,7 @@ export async function rot(context: RotContext, step: Rot): Promise<void> {
   const damaged: unknown[] = []
   const verify = async (): Promise<void> => {
     for await (const file of verifyDirectory(world.machine.ports, dataDir))
-      if (file.problems.some(({ severity, message }) => severity === 'damage')) damaged.push(file)
+      if (file.problems.some(({ severity }) => severity === 'damage')) damaged.push(file)
   }
   await world.settled(verify)
   assert.deepEqual(damaged, [], 'damage after repair')

@@ -1,6 +1,6 @@
 /** A database made of a snapshot in another directory, on the simulated machine. */
 import { expect, test } from 'vitest'
-import { collectIn, restoreDirectory, snapshotsIn } from '../../src/snapshot-directories.ts'
+import { collectIn, restoreDirectory, snapshotsIn } from '../../src/engine/snapshots/directories.ts'
 import { SimulatedMachine } from '../simulated/machine.ts'
 import { ingest, openOn, range, rows, settled, values } from './support.ts'
 

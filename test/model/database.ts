@@ -4,11 +4,12 @@
  *
  *   fields  f float with NaN, infinities and -0    g float, sparse    n integer    b boolean    s string
  */
+
+import { openStorage, type Storage } from '../../src/engine/recovery/open-storage.ts'
 import { memoryFiles } from '../../src/lib/memory-files.ts'
 import { nodePorts } from '../../src/lib/node/ports.ts'
 import type { Clock } from '../../src/lib/ports.ts'
 import { parseSettings } from '../../src/lib/settings.ts'
-import { openStorage, type Storage } from '../../src/recovery.ts'
 import type { FieldRows, FieldType, MetricInfo, RowBatch, Tags } from '../../src/storage/types.ts'
 import type { SeededRandom } from '../simulated/random.ts'
 import { rollUp } from '../storage/rollup/publish.ts'

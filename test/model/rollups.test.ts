@@ -4,12 +4,12 @@
  */
 import { expect, test } from 'vitest'
 import { type Scalar, valueAt } from '../../src/columnar/value.ts'
+import { openStorage, type Storage } from '../../src/engine/recovery/open-storage.ts'
 import { memoryFiles } from '../../src/lib/memory-files.ts'
 import { nodePorts } from '../../src/lib/node/ports.ts'
 import type { FileSystem } from '../../src/lib/ports.ts'
 import { parseSettings } from '../../src/lib/settings.ts'
 import { execute } from '../../src/operators/execute.ts'
-import { openStorage, type Storage } from '../../src/recovery.ts'
 import { newReadStatistics } from '../../src/storage/read-statistics.ts'
 import type { FieldRows, MetricInfo } from '../../src/storage/types.ts'
 import { bind } from '../../src/sydraql/bind.ts'

@@ -1,7 +1,8 @@
 /** Gives the segments of a storage their rollups, as a merge of each by itself would. */
+
+import type { Storage } from '../../../src/engine/recovery/open-storage.ts'
 import { nodeChecksums, nodeZstd } from '../../../src/lib/node/ports.ts'
 import type { FileSystem } from '../../../src/lib/ports.ts'
-import type { Storage } from '../../../src/recovery.ts'
 import { newReadStatistics } from '../../../src/storage/read-statistics.ts'
 import { RollupBuilder } from '../../../src/storage/rollup/build.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'

@@ -1,9 +1,9 @@
 /** A `Database` that counts lines and gives scripted results: what the HTTP surface sees of one. */
 import { NEVER } from 'rxjs'
 import type { Batch, Schema } from '../../../src/columnar/batch.ts'
+import { textChunks } from '../../../src/engine/queries/result-text.ts'
 import { SydraError, toSydraError } from '../../../src/lib/errors.ts'
 import { MemoryAccount } from '../../../src/lib/memory-account.ts'
-import { textChunks } from '../../../src/result-text.ts'
 import { ChunkPool } from '../../../src/storage/memtable/chunk-memory.ts'
 import type {
   Database,

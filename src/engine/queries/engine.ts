@@ -1,0 +1,260 @@
+/**
+ * Statements: text to a prepared query (cached), a plan per execution, a pinned version, a run of batches. `insert` and
+ * `delete` go to the engine's writes and answer with one row.
+ *
+ * Invariants:
+ * 1. A started query holds its version and its temporary files until its run ends (`run.ts`).
+ * 2. Prepared queries are kept by text, `preparedMax` of them, the least recently used going first; one made with an older
+ *    schema is made anew. With it goes the template of its plan (`sydraql/template.ts`).
+ * 3. A write begins with the first pull and is never undone: who stops reading then does not learn how it went.
+ */
+import { rowCount } from '../../columnar/batch.ts'
+import { SydraError } from '../../lib/errors.ts'
+import type { Ports } from '../../lib/ports.ts'
+import { type Settings, settingNames } from '../../lib/settings.ts'
+import { megabytes } from '../../lib/text.ts'
+import { execute } from '../../operators/execute.ts'
+import type { ExecutionContext, OperatorStatistics } from '../../operators/operator.ts'
+import { catalogTables } from '../../operators/show.ts'
+import { spillSpace } from '../../operators/spill/space.ts'
+import { values } from '../../operators/values.ts'
+import { newReadStatistics } from '../../storage/read-statistics.ts'
+import type { Version } from '../../storage/types.ts'
+import { type Bound, bind } from '../../sydraql/bind.ts'
+import { bindWrite } from '../../sydraql/bind-write.ts'
+import { type Prepared, prepare } from '../../sydraql/prepare.ts'
+import type { Write } from '../../sydraql/query.ts'
+import type { DatabaseStatistics, QueryOptions, QueryParameters, QueryResult } from '../../types.ts'
+import type { Storage } from '../recovery/open-storage.ts'
+import { analysis, explanation } from './explain.ts'
+import { createQueryResult, type QueryRun } from './result.ts'
+import { createRuns, round, type Work } from './run.ts'
+import { pinVersions } from './versions.ts'
+
+const preparedMax = 256
+const batchRows = 8192
+
+export interface QueryEngine {
+  query<Row>(text: string, params: QueryParameters, options: QueryOptions): QueryResult<Row>
+  /** Throws what is wrong with the text. */
+  check(text: string): void
+  counts(): DatabaseStatistics['queries']
+  /** Cancels what runs; resolves when all of it has ended. */
+  close(): Promise<void>
+}
+
+export type InsertWrite = Extract<Write, { kind: 'insert' }>
+export type DeleteWrite = Extract<Write, { kind: 'delete' }>
+
+/** What `insert` and `delete` ask of the engine. Both answer once the write is durable under the fsync policy. */
+export interface Writes {
+  /** All rows or none; how many were written. Throws what an ingest of them would. */
+  insert(write: InsertWrite): Promise<number>
+  /** How many series it concerns now. */
+  delete(write: DeleteWrite): Promise<number>
+}
+
+/** `pinPast`: what a reader sees as of a snapshot. */
+export function createQueryEngine(
+  settings: Settings,
+  ports: Ports,
+  storage: Storage,
+  writes: Writes,
+  pinPast: (ref: string) => Version,
+): QueryEngine {
+  const { clock, timers } = ports
+  const { catalog, versions, kernels, duplicates, memory } = storage
+  const { memoryMaxBytes, spillMaxBytes, requireTimeRange } = settings.query
+  const temporaryFiles =
+    settings.dataDir === ':memory:' || spillMaxBytes === 0
+      ? undefined
+      : spillSpace(ports.files, settings.dataDir, { memoryMaxBytes, bytesMax: spillMaxBytes })
+  const disabledRules: ReadonlySet<string> = new Set(settings.rollups.enabled ? [] : ['rollup'])
+  const cache = new Map<string, Prepared>()
+  const runs = createRuns(ports)
+  let closed = false
+  const tables = catalogTables(catalog, {
+    segments: () => versions.segments.flatMap(({ meta }) => (meta.rollup === undefined ? meta : [])),
+    rollups: () => versions.segments.filter(({ meta }) => meta.rollup !== undefined),
+    settings: () => settingNames.map(({ name, path }) => [name, settingText(settings, path)] as const),
+  })
+
+  const preparedOf = (text: string): Prepared => {
+    let prepared = cache.get(text)
+    if (prepared?.schemaVersion !== catalog.version) prepared = prepare(text, catalog, () => clock.monotonicMs())
+    cache.delete(text)
+    cache.set(text, prepared)
+    if (cache.size > preparedMax) cache.delete(cache.keys().next().value!)
+    return prepared
+  }
+
+  const start = (text: string, params: QueryParameters, options: QueryOptions): QueryRun => {
+    const startedMs = clock.monotonicMs()
+    if (closed) throw shuttingDown()
+    if (runs.running >= settings.query.runningMax) {
+      throw new SydraError('overloaded', `${runs.running} queries already run`, {
+        hint: 'wait for one to end, or raise query.running_max',
+      })
+    }
+    runs.count('started')
+    try {
+      const isCached = cache.get(text)?.schemaVersion === catalog.version
+      const prepared = preparedOf(text)
+      const { parse, analyze } = isCached ? nothingElapsed : prepared.elapsedMs
+      const abort = new AbortController()
+      const boundMs = clock.monotonicMs()
+      const makeWork = workOf(prepared, params, startedMs, abort)
+      const plannedMs = clock.monotonicMs()
+      const work = makeWork()
+      return runs.begin(work, {
+        abort,
+        signal: options.signal,
+        timeoutMs: options.timeoutMs ?? settings.query.timeoutMs,
+        startedMs,
+        elapsedMs: { parse, analyze, optimize: plannedMs - boundMs, plan: clock.monotonicMs() - plannedMs },
+      })
+    } catch (error) {
+      runs.count('failed')
+      throw error
+    }
+  }
+
+  /** Binds, then makes the work. */
+  const workOf = (
+    prepared: Prepared,
+    params: QueryParameters,
+    startedMs: number,
+    abort: AbortController,
+  ): (() => Work) => {
+    if (prepared.statement === 'insert' || prepared.statement === 'delete') {
+      const write = bindWrite(prepared, params, clock.nowUs())
+      return () => writing(prepared, write, abort.signal)
+    }
+    const bound = bind(prepared, params, clock.nowUs(), { requireTimeRange })
+    return () => reading(prepared, bound, startedMs, abort)
+  }
+
+  const writing = ({ schema }: Prepared, write: Write, signal: AbortSignal): Work => {
+    const operators: OperatorStatistics[] = []
+    return {
+      schema,
+      read: newReadStatistics(),
+      operators,
+      async *open() {
+        signal.throwIfAborted()
+        const beganMs = clock.monotonicMs()
+        const count = write.kind === 'insert' ? await writes.insert(write) : await writes.delete(write)
+        const elapsedMs = clock.monotonicMs() - beganMs
+        operators.push({ name: write.kind, operator: { name: write.kind }, rowsOut: 1, batches: 1, elapsedMs })
+        yield* values({ kind: 'values', rows: [[count]], schema })
+      },
+      release() {},
+    }
+  }
+
+  const reading = (prepared: Prepared, bound: Bound, startedMs: number, abort: AbortController): Work => {
+    const { signal } = abort
+    const pin = () => versions.pin(() => abort.abort(snapshotExpired(settings)))
+    const pinned = pinVersions(bound.plan, prepared.text, { pin, pinPast })
+    const { version, versionAt } = pinned
+    const read = newReadStatistics()
+    const operators: OperatorStatistics[] = []
+    const spill = temporaryFiles?.open(signal)
+    const sharedMemory = memory.openQuery()
+    const context: ExecutionContext = {
+      version,
+      versionAt,
+      catalog,
+      kernels,
+      clock,
+      timers,
+      signal,
+      batchRows,
+      memoryMaxBytes,
+      sharedMemory,
+      spill,
+      duplicates,
+      read,
+      operators,
+    }
+    const release = (): void => {
+      pinned.release()
+      sharedMemory.close()
+      spill?.close()
+    }
+    try {
+      const { explain } = prepared
+      const running = execute(bound.plan, context, { tables, disabledRules })
+      const work = { schema: prepared.schema, read, operators, release }
+      if (explain === undefined) return { ...work, open: () => running.stream }
+      if (!explain.analyze)
+        return { ...work, open: () => values(explanation(bound, running.describe(), explain.format)) }
+      return {
+        ...work,
+        async *open(statistics) {
+          let rows = 0
+          let firstRowMs = 0
+          for await (const batch of running.stream) {
+            if (rows === 0 && rowCount(batch) > 0) firstRowMs = clock.monotonicMs() - startedMs
+            rows += rowCount(batch)
+          }
+          const all = statistics()
+          const elapsed_ms = { ...all.elapsed_ms, first_row: round(firstRowMs) }
+          const ran = {
+            bound,
+            operators: running.describe(),
+            statistics: { ...all, rows_emitted: rows, elapsed_ms },
+            memoryPeakBytes: running.memoryPeakBytes(),
+            spilledBytes: spill?.writtenBytes ?? 0,
+            rollupBuckets: read.rollups ?? new Map(),
+          }
+          yield* values(analysis(ran, explain.format))
+        },
+      }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  return {
+    query: (text, params, options) =>
+      createQueryResult({
+        time: options.time ?? 'us',
+        schema: () => preparedOf(text).schema,
+        start: () => start(text, params, options),
+      }),
+    check: text => {
+      preparedOf(text)
+    },
+    counts: runs.counts,
+    close() {
+      closed = true
+      return runs.close(shuttingDown())
+    },
+  }
+}
+
+const nothingElapsed = { parse: 0, analyze: 0 }
+const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')
+
+const snapshotExpired = ({ memLimitBytes }: Settings): SydraError =>
+  new SydraError(
+    'snapshot_expired',
+    `memory that the query still read is needed: all of mem_limit_bytes (${megabytes(memLimitBytes)}) is taken`,
+    {
+      hint: 'read its rows without long pauses, run fewer queries at once, or raise mem_limit_bytes',
+    },
+  )
+
+/** Secrets are not shown. */
+function settingText(settings: Settings, path: readonly string[]): string | null {
+  const value = path.reduce<unknown>((object, key) => (object as Record<string, unknown>)[key], settings)
+  if (path[0] === 'authToken') return value === '' ? '' : '(set)'
+  if (Array.isArray(value)) return value.join(',')
+  if (typeof value === 'object')
+    return Object.entries(value ?? {})
+      .map(pair => pair.join('='))
+      .join(',')
+  return value === undefined ? null : String(value)
+}

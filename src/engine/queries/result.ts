@@ -1,0 +1,140 @@
+/**
+ * QueryResult: one run of a query, read as rows, batches or text.
+ *
+ * Invariants:
+ * 1. Nothing runs before the first pull; a result is read once.
+ * 2. However reading ends — to the end, by `break`, by an error, by unsubscribing — the run is closed, which releases its
+ *    version.
+ */
+import { Observable, type Subscribable } from 'rxjs'
+import { type Batch, type Column, rowCount, type Schema } from '../../columnar/batch.ts'
+import { copyBatch } from '../../columnar/copy.ts'
+import { SydraError } from '../../lib/errors.ts'
+import type { QueryResult, QueryStatistics, TextOptions, Value } from '../../types.ts'
+import { textChunks } from './result-text.ts'
+
+/** A started query: planned, its version pinned. */
+export interface QueryRun {
+  readonly schema: Schema
+  readonly stream: AsyncGenerator<Batch, void, undefined>
+  /** Ends the stream with `cancelled` within one batch, also while it is being pulled. */
+  abort(): void
+  statistics(): QueryStatistics
+}
+export interface QuerySource {
+  readonly time: 'us' | 'date'
+  /** Parses and types, without pinning anything. Throws what the query would. */
+  schema(): Schema
+  /** Plans and pins. The run ends with its stream. */
+  start(): QueryRun
+}
+
+type Cell = Value | Date
+
+/** RxJS reads this key; it is a symbol where a polyfill made one. */
+const observableKey: typeof Symbol.observable = (Symbol.observable ?? '@@observable') as typeof Symbol.observable
+
+export function createQueryResult<Row>(source: QuerySource): QueryResult<Row> {
+  let run: QueryRun | undefined
+  let failure: SydraError | undefined
+
+  const start = (): QueryRun => {
+    if (run !== undefined) throw new SydraError('bad_request', 'a query result is read once; run the query again')
+    run = source.start()
+    return run
+  }
+  const stats = (): QueryStatistics => {
+    if (run === undefined) throw new SydraError('bad_request', 'statistics come with reading the result')
+    return run.statistics()
+  }
+  async function* rows(started?: (run: QueryRun) => void): AsyncGenerator<Row, void, undefined> {
+    const own = start()
+    started?.(own)
+    const { schema, stream } = own
+    const toRow = rowReader(schema, source.time)
+    for await (const batch of stream) {
+      const { selection } = batch
+      for (let index = 0, count = rowCount(batch); index < count; index++) {
+        yield toRow(batch, selection === undefined ? index : selection[index]!) as Row
+      }
+    }
+  }
+  const result: QueryResult<Row> = {
+    columns: async () => source.schema(),
+    async all() {
+      const { schema, stream } = start()
+      const toRow = rowReader(schema, source.time)
+      const all: Row[] = []
+      for await (const batch of stream) {
+        const { selection } = batch
+        for (let index = 0, count = rowCount(batch); index < count; index++) {
+          all.push(toRow(batch, selection === undefined ? index : selection[index]!) as Row)
+        }
+      }
+      return { columns: schema, rows: all, stats: stats() }
+    },
+    async first() {
+      for await (const row of rows()) return row
+      return undefined
+    },
+    async *batches(options = {}) {
+      for await (const batch of start().stream) yield options.borrow === true ? batch : copyBatch(batch)
+    },
+    async *text(options: TextOptions) {
+      const { schema, stream } = start()
+      yield* textChunks(schema, stream, stats, options, error => {
+        failure = error
+      })
+    },
+    stats,
+    get failure() {
+      return failure
+    },
+    [Symbol.asyncIterator]: () => rows(),
+    [observableKey]: () => observe(rows),
+  }
+  return result
+}
+
+/** Pushes rows; unsubscribing stops the query within one batch. */
+function observe<Row>(
+  rows: (started: (run: QueryRun) => void) => AsyncGenerator<Row, void, undefined>,
+): Subscribable<Row> {
+  return new Observable<Row>(subscriber => {
+    let run: QueryRun | undefined
+    const drive = async (): Promise<void> => {
+      for await (const row of rows(started => (run = started))) {
+        subscriber.next(row)
+        if (subscriber.closed) return
+      }
+      subscriber.complete()
+    }
+    drive().catch((error: unknown) => subscriber.error(error))
+    return () => run?.abort()
+  })
+}
+
+/** Builds row objects with one hidden class for the whole result. */
+function rowReader(schema: Schema, time: 'us' | 'date'): (batch: Batch, row: number) => Record<string, Cell> {
+  // assigning `__proto__`, a name like any other here, would set the prototype
+  const names = schema.map(({ name }) => name)
+  const isOrdinary = !names.includes('__proto__')
+  const dates = schema.map(({ type }) => type === 'timestamp' && time === 'date')
+  return (batch, row) => {
+    const object: Record<string, Cell> = {}
+    for (let index = 0; index < schema.length; index++) {
+      const cell = cellOf(batch.columns[index]!, row)
+      const value = dates[index] && cell !== null ? new Date((cell as number) / 1000) : cell
+      if (isOrdinary) object[names[index]!] = value
+      else Object.defineProperty(object, names[index]!, { value, enumerable: true, configurable: true, writable: true })
+    }
+    return object
+  }
+}
+
+function cellOf(column: Column, row: number): Value {
+  if (column.valid !== undefined && column.valid[row] === 0) return null
+  if (column.type === 'string') return column.dictionary.at(column.values[row]!)
+  if (column.type === 'boolean') return column.values[row] === 1
+  return column.values[row]!
+}
