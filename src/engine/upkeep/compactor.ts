@@ -9,7 +9,7 @@
  * 2. An input that is damaged, or that `triesMax` merges failed with, is not chosen again until the next opening.
  * 3. Files of a merge that came to nothing are removed, unless the manifest may name them.
  */
-import { auditTime, EMPTY, filter, from, merge, Observable, type SchedulerLike, Subject, timer } from 'rxjs'
+import { debounceTime, EMPTY, filter, from, merge, Observable, type SchedulerLike, Subject, tap, timer } from 'rxjs'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import { type CompactionStep, compaction, type MergeStep } from '../../pipeline/compaction.ts'
 import { choose } from '../../storage/compaction/choose.ts'
@@ -27,8 +27,12 @@ import type { SegmentMeta } from '../../storage/types.ts'
 import type { CompactionOptions, CompactionReport, DatabaseStatistics } from '../../types.ts'
 import type { MaintenanceOptions } from './maintenance.ts'
 
-/** A flush has the disk for itself for a moment. */
-const afterFlushMs = 1000
+/**
+ * While rows stream into windows that have closed, each merge would soon be done again: merges wait until there was no flush
+ * for so long, or too many segments wait for one.
+ */
+const quietMs = 10_000
+const waitingMax = 64
 /** After a merge that failed for another reason than damage, such as a full disk. */
 const pauseMs = 30_000
 const triesMax = 3
@@ -172,7 +176,9 @@ export function createCompactor(options: CompactorOptions): Compactor {
   // ---- the loop -----------------------------------------------------------------------------------------------------
 
   const flushes = events.pipe(filter(event => event.kind === 'flushed'))
+  let isQuiet = true
   const subscription = flushes.subscribe(({ segments }) => {
+    isQuiet = false
     flushedBytes += segments.reduce((sum, meta) => sum + meta.bytes, 0)
   })
   // a merge of what has gone since is for nothing
@@ -181,8 +187,14 @@ export function createCompactor(options: CompactorOptions): Compactor {
       if (running !== undefined && !inputs.arePresent(running.job, storage.manifestState().segments)) cancels.next()
     }),
   )
+  const quiet = flushes.pipe(
+    debounceTime(quietMs, scheduler),
+    tap(() => {
+      isQuiet = true
+    }),
+  )
   const background = settings.compaction.enabled
-    ? merge(flushes.pipe(auditTime(afterFlushMs, scheduler)), timer(intervalMs, intervalMs, scheduler))
+    ? merge(flushes, quiet, timer(intervalMs, intervalMs, scheduler))
     : EMPTY
   subscription.add(
     compaction<CompactionJob, MergeProgress, MergeResult>(
@@ -191,7 +203,15 @@ export function createCompactor(options: CompactorOptions): Compactor {
         choose() {
           if (refusal() !== undefined || (!settings.compaction.enabled && waiters.size === 0)) return undefined
           const isRequested = waiters.size > 0
-          const job = choose(inputs.state(), defaultCompactionPolicy, clock.nowUs(), isRequested ? 'all' : 'background')
+          const state = inputs.state()
+          const waiting = state.segments.filter(
+            ({ settled, rollup }) => settled !== true && rollup === undefined,
+          ).length
+          if (!isRequested && !isQuiet && waiting < waitingMax) {
+            running = undefined
+            return undefined
+          }
+          const job = choose(state, defaultCompactionPolicy, clock.nowUs(), isRequested ? 'all' : 'background')
           running = job && { job, isRequested }
           return job
         },
