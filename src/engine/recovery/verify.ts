@@ -138,7 +138,7 @@ export function verifyOpen(
 async function* filesOfOpen(
   ports: Ports,
   dataDir: string,
-  { versions, catalog, wal, damage: known, flushedLsn }: Storage,
+  { versions, catalog, wal, damage: known, flushedLsn, manifestState }: Storage,
   options: VerifyOptions,
   isClosing: (() => boolean) | undefined,
 ): AsyncGenerator<VerifiedFile, void> {
@@ -154,7 +154,7 @@ async function* filesOfOpen(
       flushedLsn: manifest.state?.flushedLsn ?? flushedLsn,
       catalog,
       onCatalog: () => {},
-      upTo: wal.lastLsn,
+      open: { upTo: wal.lastLsn, flushedLsn: () => manifestState().flushedLsn },
     }
     yield* await inTurns(context, verifyLog(ports, dataDir, truth))
     for (const { path, message } of known.quarantined)

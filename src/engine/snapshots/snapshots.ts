@@ -9,7 +9,9 @@
  * 2. gc keeps what refs, HEAD and readers need. Nothing is added while it runs.
  * 3. Closing stops what runs between two files and waits for it; a restore that has begun to replace ends first.
  */
+
 import { SydraError, toSydraError } from '../../lib/errors.ts'
+import { fileError } from '../../lib/file-errors.ts'
 import { directoryOf, normalPath } from '../../lib/paths.ts'
 import type { Ports } from '../../lib/ports.ts'
 import { acquireLock } from '../../storage/lock.ts'
@@ -100,7 +102,7 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
         stop.throwIfAborted()
         return await task(stop)
       } catch (error) {
-        throw stop.aborted && error === stop.reason ? stopped(error) : error
+        throw stop.aborted && error === stop.reason ? stopped(error) : fileError(error, `snapshots of ${dataDir}`)
       } finally {
         waiting--
       }

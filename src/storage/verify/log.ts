@@ -23,8 +23,13 @@ export interface LogTruth {
   readonly catalog: TablesReader | undefined
   /** Is given the catalog records of the frames after `flushedLsn`. */
   readonly onCatalog: (records: Uint8Array) => void
-  /** Frames after it are still being written. Default: none. */
-  readonly upTo?: Lsn
+  /** Of an open database, whose files are renamed and released meanwhile. */
+  readonly open?: {
+    /** Frames after it are still being written. */
+    readonly upTo: Lsn
+    /** Rows up to here are in segments by now. */
+    flushedLsn(): Lsn
+  }
 }
 
 /** How often files may be renamed or released under a scan. */
@@ -45,12 +50,18 @@ export function* verifyLog(ports: Ports, dataDir: string, given: LogTruth): Gene
   const directory = `${dataDir}/wal`
   if (!namesIn(ports.files, directory).some(isWalName)) return []
   const { firstLsn } = new WalScan(ports, directory, 0, () => {})
-  const truth = { ...given, flushedLsn: given.flushedLsn ?? firstLsn - 1 }
-  const upTo = truth.upTo ?? Number.POSITIVE_INFINITY
+  let truth = { ...given, flushedLsn: given.flushedLsn ?? firstLsn - 1 }
+  const { open } = given
+  const upTo = open?.upTo ?? Number.POSITIVE_INFINITY
   const found = new FoundByPath()
   let after = Math.min(truth.flushedLsn, firstLsn - 1)
   let durableLsn = 0
   for (let restarts = 0; ; restarts++) {
+    if (open !== undefined) {
+      truth = { ...truth, flushedLsn: open.flushedLsn() }
+      const { firstLsn: from } = new WalScan(ports, directory, 0, () => {})
+      after = Math.max(after, Math.min(truth.flushedLsn, from - 1))
+    }
     const events: WalEvent[] = []
     const scan = new WalScan(ports, directory, after, event => events.push(event))
     try {
@@ -66,16 +77,18 @@ export function* verifyLog(ports: Ports, dataDir: string, given: LogTruth): Gene
         after = frame.lsn
         yield
       }
-      // Of an open database, files are renamed and released meanwhile: what was read may have been another file's.
-      if (truth.upTo !== undefined && restarts < restartsMax && !isUnchanged(ports, directory, scan)) continue
-      for (const event of events) if (event.kind === 'wal-corruption') tellLoss(event, found, truth.flushedLsn)
+      // What was read of a file that is renamed or released by now may have been another's.
+      if (open !== undefined && restarts < restartsMax && !isUnchanged(ports, directory, scan)) continue
+      // A later frame may have been written after the place was read where it is missing.
+      for (const event of events)
+        if (event.kind === 'wal-corruption' && event.lostFrom <= upTo) tellLoss(event, found, truth.flushedLsn)
       return scan.files.map((file, i) =>
         fileReport(ports, dataDir, file, i > scan.keptFile, found.at(file.path), truth),
       )
     } catch (error) {
       const cause = error instanceof SydraError ? error.cause : error
       const isGone = isFileSystemError(cause) && cause.code === 'ENOENT'
-      if (!isGone || truth.upTo === undefined || restarts === restartsMax) throw error
+      if (!isGone || open === undefined || restarts === restartsMax) throw error
     }
   }
 }
@@ -128,7 +141,7 @@ function fileReport(
   { path, salt, readable, end }: FoundFile,
   isBehind: boolean,
   { frames, rows, deletes, problems }: Found,
-  { upTo }: LogTruth,
+  { open }: LogTruth,
 ): VerifiedFile {
   const reader = new FrameReader(ports, path, salt)
   const { size } = reader
@@ -140,7 +153,7 @@ function fileReport(
   }
   const all = [...problems, ...headerProblems(ports, path, readable, used)]
   const isTorn = readable && problems.length === 0 && used > (isBehind ? framesStart : end)
-  if (isTorn && upTo === undefined) all.push(note('its end was cut off while it was written', 'opening cuts it'))
+  if (isTorn && open === undefined) all.push(note('its end was cut off while it was written', 'opening cuts it'))
   return {
     path: path.slice(dataDir.length + 1),
     kind: 'wal',
