@@ -30,3 +30,13 @@ test.each(['read', 'size'] as const)('opening and verifying with a %s that fails
     expect(machine.disk.openHandles()).toEqual([])
   }
 })
+
+test('opening that fails at a flush which was not finished, after the log was looked into', async () => {
+  const machine = await machineWithRows()
+  const { files } = machine.ports
+  files.makeDirectory('data/segments/all')
+  files.open('data/segments/all/0000000001.seg', 'create').close()
+  machine.disk.fail({ call: 'open', code: 'EMFILE', path: path => path.includes('segments') })
+  await expect(open({ dataDir: 'data' }, machine.ports)).rejects.toMatchObject({ code: 'io_error' })
+  expect(machine.disk.openHandles()).toEqual([])
+})

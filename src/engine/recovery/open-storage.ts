@@ -157,10 +157,14 @@ export async function openStorage(
 
     const log = () => openWal(ports, `${directory}/wal`, manifest.state.flushedLsn, walSettings(settings), emit)
     let recovery = log()
+    opened.push(() => recovery.close())
     const catalogStore = await openOrRebuildCatalog(context, manifest, recovery)
     opened.push(() => catalogStore.close())
     const { catalog } = catalogStore
-    if (manifest.state.flushedLsn > flushedLsn) recovery = log()
+    if (manifest.state.flushedLsn > flushedLsn) {
+      recovery.close()
+      recovery = log()
+    }
 
     removeUnfinished(ports, environment, manifest, damage)
     removeTemporaryFiles(ports.files, directory)

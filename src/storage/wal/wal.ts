@@ -64,6 +64,8 @@ export interface WalRecovery {
    * it. Throws `io_error`.
    */
   frames(): Generator<WalFrame, void>
+  /** Lets go of the file that is being read. Needed where `start` is not reached; allowed always. */
+  close(): void
   /**
    * Cuts the torn tail, makes the rest durable and opens the log for appending. Reads frames that were not taken from
    * `frames` without giving them to anyone. Throws `io_error`, `disk_full`.
@@ -114,6 +116,7 @@ export function openWal(
     },
     damagedFiles: scan.damagedFiles,
     frames: () => frames,
+    close: () => void scanned.return(),
     async start() {
       for (const _ of frames) {
         // Frames nobody asked for are still checked, to find the end.
