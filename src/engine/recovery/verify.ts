@@ -28,7 +28,7 @@ import { verifyCatalog, verifyOpenCatalog } from '../../storage/verify/catalog.t
 import { leftovers } from '../../storage/verify/leftovers.ts'
 import { verifyLog } from '../../storage/verify/log.ts'
 import { verifyManifest } from '../../storage/verify/manifest.ts'
-import { damage, note, problemOf, repairAdvice } from '../../storage/verify/problems.ts'
+import { damage, note, problemOf, repairAdvice, rollupAdvice } from '../../storage/verify/problems.ts'
 import { verifyReferences } from '../../storage/verify/references.ts'
 import { verifyNamedSegment } from '../../storage/verify/segments.ts'
 import { isDamaged, type VerifiedFile } from '../../storage/verify/types.ts'
@@ -109,7 +109,7 @@ async function* filesOfDirectory(
   const catalog = found?.catalog
 
   const truth = {
-    flushedLsn: manifest.state?.flushedLsn,
+    flushedLsn: () => manifest.state?.flushedLsn,
     catalog,
     onCatalog: (records: Uint8Array) => catalog?.applyRecords(records),
   }
@@ -138,7 +138,7 @@ export function verifyOpen(
 async function* filesOfOpen(
   ports: Ports,
   dataDir: string,
-  { versions, catalog, wal, damage: known, flushedLsn, manifestState }: Storage,
+  { versions, catalog, wal, damage: known, manifestState }: Storage,
   options: VerifyOptions,
   isClosing: (() => boolean) | undefined,
 ): AsyncGenerator<VerifiedFile, void> {
@@ -151,10 +151,10 @@ async function* filesOfOpen(
     const hash = await loadSeriesHasher()
     yield* await inTurns(context, verifyOpenCatalog(ports, dataDir, catalog, hash))
     const truth = {
-      flushedLsn: manifest.state?.flushedLsn ?? flushedLsn,
+      flushedLsn: () => manifestState().flushedLsn,
       catalog,
       onCatalog: () => {},
-      open: { upTo: wal.lastLsn, flushedLsn: () => manifestState().flushedLsn },
+      upTo: wal.lastLsn,
     }
     yield* await inTurns(context, verifyLog(ports, dataDir, truth))
     for (const { path, message } of known.quarantined)
@@ -241,8 +241,7 @@ function withRollup(
     const { buckets } = verifyRollup(environment, rows, rollup)
     return { ...file, checked: { ...file.checked, buckets } }
   } catch (error) {
-    const advice = '`verify --repair` drops it: nothing is lost, it can be made again'
-    return { ...file, problems: [...file.problems, problemOf(error, ['corrupt_segment'], advice)] }
+    return { ...file, problems: [...file.problems, problemOf(error, ['corrupt_segment'], rollupAdvice)] }
   }
 }
 

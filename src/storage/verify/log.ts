@@ -17,19 +17,14 @@ import { damage, note } from './problems.ts'
 import type { FileProblem, VerifiedFile } from './types.ts'
 
 export interface LogTruth {
-  /** Rows up to here are in segments; undefined when that is not known. */
-  readonly flushedLsn: Lsn | undefined
+  /** Rows up to here are in segments by now; undefined when that is not known. */
+  flushedLsn(): Lsn | undefined
   /** undefined: it cannot be read, so that what frames refer to is not checked. */
   readonly catalog: TablesReader | undefined
   /** Is given the catalog records of the frames after `flushedLsn`. */
   readonly onCatalog: (records: Uint8Array) => void
-  /** Of an open database, whose files are renamed and released meanwhile. */
-  readonly open?: {
-    /** Frames after it are still being written. */
-    readonly upTo: Lsn
-    /** Rows up to here are in segments by now. */
-    flushedLsn(): Lsn
-  }
+  /** Of an open database, whose files are renamed and released meanwhile: frames after it are still being written. */
+  readonly upTo?: Lsn
 }
 
 /** How often files may be renamed or released under a scan. */
@@ -49,19 +44,15 @@ interface Found {
 export function* verifyLog(ports: Ports, dataDir: string, given: LogTruth): Generator<void, readonly VerifiedFile[]> {
   const directory = `${dataDir}/wal`
   if (!namesIn(ports.files, directory).some(isWalName)) return []
-  const { firstLsn } = new WalScan(ports, directory, 0, () => {})
-  let truth = { ...given, flushedLsn: given.flushedLsn ?? firstLsn - 1 }
-  const { open } = given
-  const upTo = open?.upTo ?? Number.POSITIVE_INFINITY
+  const { upTo = Number.POSITIVE_INFINITY } = given
+  const isOpen = given.upTo !== undefined
   const found = new FoundByPath()
-  let after = Math.min(truth.flushedLsn, firstLsn - 1)
+  let after = 0
   let durableLsn = 0
   for (let restarts = 0; ; restarts++) {
-    if (open !== undefined) {
-      truth = { ...truth, flushedLsn: open.flushedLsn() }
-      const { firstLsn: from } = new WalScan(ports, directory, 0, () => {})
-      after = Math.max(after, Math.min(truth.flushedLsn, from - 1))
-    }
+    const { firstLsn } = new WalScan(ports, directory, 0, () => {})
+    const truth = { ...given, flushedLsn: given.flushedLsn() ?? firstLsn - 1 }
+    after = Math.max(after, Math.min(truth.flushedLsn, firstLsn - 1))
     const events: WalEvent[] = []
     const scan = new WalScan(ports, directory, after, event => events.push(event))
     try {
@@ -78,17 +69,17 @@ export function* verifyLog(ports: Ports, dataDir: string, given: LogTruth): Gene
         yield
       }
       // What was read of a file that is renamed or released by now may have been another's.
-      if (open !== undefined && restarts < restartsMax && !isUnchanged(ports, directory, scan)) continue
+      if (isOpen && restarts < restartsMax && !isUnchanged(ports, directory, scan)) continue
       // A later frame may have been written after the place was read where it is missing.
       for (const event of events)
         if (event.kind === 'wal-corruption' && event.lostFrom <= upTo) tellLoss(event, found, truth.flushedLsn)
       return scan.files.map((file, i) =>
-        fileReport(ports, dataDir, file, i > scan.keptFile, found.at(file.path), truth),
+        fileReport(ports, dataDir, file, i > scan.keptFile, found.at(file.path), isOpen),
       )
     } catch (error) {
       const cause = error instanceof SydraError ? error.cause : error
       const isGone = isFileSystemError(cause) && cause.code === 'ENOENT'
-      if (!isGone || open === undefined || restarts === restartsMax) throw error
+      if (!isGone || !isOpen || restarts === restartsMax) throw error
     }
   }
 }
@@ -112,7 +103,7 @@ class FoundByPath {
 function checkFrame(
   frame: WalFrame,
   found: Found,
-  { flushedLsn, catalog, onCatalog }: LogTruth & { readonly flushedLsn: Lsn },
+  { flushedLsn, catalog, onCatalog }: Pick<LogTruth, 'catalog' | 'onCatalog'> & { readonly flushedLsn: Lsn },
 ): void {
   found.frames++
   if (frame.lsn <= flushedLsn || catalog === undefined) return
@@ -141,7 +132,7 @@ function fileReport(
   { path, salt, readable, end }: FoundFile,
   isBehind: boolean,
   { frames, rows, deletes, problems }: Found,
-  { open }: LogTruth,
+  isOpen: boolean,
 ): VerifiedFile {
   const reader = new FrameReader(ports, path, salt)
   const { size } = reader
@@ -153,7 +144,7 @@ function fileReport(
   }
   const all = [...problems, ...headerProblems(ports, path, readable, used)]
   const isTorn = readable && problems.length === 0 && used > (isBehind ? framesStart : end)
-  if (isTorn && open === undefined) all.push(note('its end was cut off while it was written', 'opening cuts it'))
+  if (isTorn && !isOpen) all.push(note('its end was cut off while it was written', 'opening cuts it'))
   return {
     path: path.slice(dataDir.length + 1),
     kind: 'wal',

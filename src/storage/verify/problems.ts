@@ -4,6 +4,7 @@ import { SegmentDamage } from '../segment/segment-file.ts'
 import type { FileProblem } from './types.ts'
 
 export const repairAdvice = 'run `sydradb verify --repair` while the database is closed'
+export const rollupAdvice = '`verify --repair` drops it: nothing is lost, it can be made again'
 export const nothingToDo = 'nothing to do'
 
 export const damage = (message: string, advice = repairAdvice, offset?: number): FileProblem => ({

@@ -3,10 +3,8 @@ import type { SegmentEnvironment } from '../segment/environment.ts'
 import { metaOf } from '../segment/recover.ts'
 import { checkSegment, type SeriesTruth } from '../segment/verify.ts'
 import type { SegmentMeta } from '../types.ts'
-import { damage, problemOf, repairAdvice } from './problems.ts'
+import { damage, problemOf, repairAdvice, rollupAdvice } from './problems.ts'
 import type { FileProblem, VerifiedFile } from './types.ts'
-
-const rollupAdvice = '`verify --repair` drops it: nothing is lost, it can be made again'
 
 /** Of a segment that the manifest names. Yields after each row group. Throws `io_error`. */
 export function* verifyNamedSegment(
