@@ -10,9 +10,11 @@
  * 3. Segments get ids of their own: readers of before keep theirs, and no merge that is under way finds its inputs again.
  * 4. Everything committed until then is replaced, and nothing after: writers wait from the last flush to the edit.
  */
+
 import { fileError } from '../../lib/file-errors.ts'
 import type { Ports } from '../../lib/ports.ts'
-import { linkOrCopy, removeQuietly } from '../../storage/object-store/copy.ts'
+import { removeQuietly } from '../../lib/remove-quietly.ts'
+import { linkOrCopy } from '../../storage/object-store/copy.ts'
 import type { ObjectId } from '../../storage/object-store/format.ts'
 import type { ObjectStore } from '../../storage/object-store/objects.ts'
 import { checkTree, type StoredFile } from '../../storage/object-store/trees.ts'

@@ -23,7 +23,7 @@ import {
   SegmentWriter,
   type SeriesKeys,
 } from '../segment/encode.ts'
-import { mergePartsMax } from '../segment/format.ts'
+import { mergePartsMax, type SegmentHeader } from '../segment/format.ts'
 import { createSegment, publishAll, segmentPath, type UnpublishedSegment } from '../segment/publish.ts'
 import { metaOf } from '../segment/recover.ts'
 import type { MetricInfo, SegmentMeta } from '../types.ts'
@@ -202,9 +202,7 @@ export class MergeOutputs {
     for (const { widthUs, closed } of built) {
       const file = left.get(widthUs)!
       left.delete(widthUs)
-      const meta = metaOf(closed.seal(0), file.path)
-      const deletesLsn = Math.max(this.#job.deletesLsn, meta.maxLsn)
-      this.#rollups.push(withNamespace({ ...meta, deletesLsn }, namespace))
+      this.#rollups.push(this.#metaOf(file, closed.seal(0), namespace))
     }
     // No metric turned out to be dense.
     for (const file of left.values()) {
@@ -216,15 +214,20 @@ export class MergeOutputs {
   /** Everything under its name, and durable. Throws `disk_full`, `io_error`. */
   async publish(): Promise<SegmentMeta[]> {
     const { ports } = this.#options
-    const { directory, deletesLsn } = this.#job
+    const { directory } = this.#job
     for (const output of this.#outputs.values()) this.#close(output)
     assert(this.#rows.length <= mergePartsMax, 'the header has room for the number of parts')
-    const metas = this.#rows.map(({ file, namespace, closed }): SegmentMeta => {
-      const meta = metaOf(closed.seal(this.#rows.length), file.path)
-      return withNamespace({ ...meta, deletesLsn: Math.max(deletesLsn, meta.maxLsn) }, namespace)
-    })
+    const metas = this.#rows.map(({ file, namespace, closed }) =>
+      this.#metaOf(file, closed.seal(this.#rows.length), namespace),
+    )
     if (metas.length > 0) await publishAll(ports.files, directory, [...this.#files])
     return [...metas, ...this.#rollups]
+  }
+
+  #metaOf({ path }: UnpublishedSegment, header: SegmentHeader, namespace: string | undefined): SegmentMeta {
+    const meta = metaOf(header, path)
+    const deletesLsn = Math.max(this.#job.deletesLsn, meta.maxLsn)
+    return { ...meta, deletesLsn, ...(namespace === undefined ? {} : { namespace }) }
   }
 
   /** Removes what has no name yet. */
@@ -232,6 +235,3 @@ export class MergeOutputs {
     for (const file of this.#files) file.discard()
   }
 }
-
-const withNamespace = (meta: SegmentMeta, namespace: string | undefined): SegmentMeta =>
-  namespace === undefined ? meta : { ...meta, namespace }

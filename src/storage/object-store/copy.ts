@@ -1,6 +1,8 @@
 /** Files by the piece: hashed, copied or linked, with turns for others in between. */
-import type { Blake3Hash, File, FileSystem, Ports } from '../../lib/ports.ts'
+
+import type { Blake3Hash, File, Ports } from '../../lib/ports.ts'
 import { isFileSystemError } from '../../lib/ports.ts'
+import { removeQuietly } from '../../lib/remove-quietly.ts'
 import { toHex } from '../../lib/text.ts'
 import { type ObjectId, type ObjectKind, objectHead } from './format.ts'
 
@@ -112,12 +114,4 @@ function begin({ blake3 }: Pick<Ports, 'blake3'>, kind: ObjectKind | undefined, 
   const hash = blake3.hash()
   if (kind !== undefined) hash.update(objectHead(kind, length))
   return hash
-}
-
-export function removeQuietly(files: FileSystem, path: string): void {
-  try {
-    if (files.exists(path)) files.remove(path)
-  } catch {
-    // The first failure is the one to tell; what is left goes with the next gc.
-  }
 }

@@ -12,8 +12,9 @@
  */
 import { fileError } from '../../lib/file-errors.ts'
 import { isFileSystemError } from '../../lib/ports.ts'
+import { removeQuietly } from '../../lib/remove-quietly.ts'
 import { toHex } from '../../lib/text.ts'
-import { copyFile, hashFile, idOf, linkOrCopy, type ObjectPorts, removeQuietly, type Stoppable } from './copy.ts'
+import { copyFile, hashFile, idOf, linkOrCopy, type ObjectPorts, type Stoppable } from './copy.ts'
 import {
   type Commit,
   damaged,

@@ -11,6 +11,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import type { FileSystem, Ports } from '../../lib/ports.ts'
 import { isFileSystemError } from '../../lib/ports.ts'
+import { removeQuietly } from '../../lib/remove-quietly.ts'
 import type { SegmentSink } from './encode.ts'
 
 /** Files with this ending are left from tries that failed; recovery removes them. */
@@ -43,7 +44,7 @@ export function createSegment(files: FileSystem, dataDir: string, path: string):
   const target = `${dataDir}/${path}`
   const temporary = target + temporarySuffix
   const discardFile = (): void => {
-    if (files.exists(temporary)) removeQuietly(files, temporary)
+    removeQuietly(files, temporary)
   }
   const file = told(() => {
     files.makeDirectory(`${dataDir}/${directoriesOf(path).at(-1)}`)
@@ -123,12 +124,4 @@ function unwritten(error: unknown, path: string): unknown {
 function directoriesOf(path: string): string[] {
   const parts = path.split('/').slice(0, -1)
   return parts.map((_, i) => parts.slice(0, i + 1).join('/'))
-}
-
-function removeQuietly(files: FileSystem, path: string): void {
-  try {
-    files.remove(path)
-  } catch {
-    // The first failure is the one to tell; recovery removes what is left.
-  }
 }
