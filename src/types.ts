@@ -1,6 +1,7 @@
 /** The public types of the library: what `open()` gives, and what surfaces translate. */
 import type { Observable, Subscribable } from 'rxjs'
 import type { Batch, Schema } from './columnar/batch.ts'
+import type { LiveObservable, LiveOptions } from './engine/live/types.ts'
 import type {
   GarbageReport,
   RestoreOptions,
@@ -10,10 +11,9 @@ import type {
   SnapshotOptions,
   SnapshotReport,
 } from './engine/snapshots/types.ts'
+import type { DatabaseStatistics } from './engine/statistics-types.ts'
 import type { ErrorCode, SydraError } from './lib/errors.ts'
-import type { MemoryStatistics } from './lib/memory-account.ts'
 import type { CompactionReason, MergeProgress, MergeResult } from './storage/compaction/job.ts'
-import type { ChunkPoolStatistics } from './storage/memtable/chunk-memory.ts'
 import type { Loss } from './storage/segment/salvage.ts'
 import type { Lsn, RowBatch, SegmentMeta, Tags } from './storage/types.ts'
 import type { VerifiedFile } from './storage/verify/types.ts'
@@ -250,82 +250,8 @@ export type EngineEvent =
   | ({ readonly kind: 'restored' } & RestoreReport)
   | { readonly kind: 'read-only'; readonly message: string }
 
-export interface DatabaseStatistics {
-  readonly lsn: Lsn
-  readonly metrics: number
-  readonly series: number
-  readonly segments: {
-    readonly count: number
-    readonly rows: number
-    readonly bytes: number
-    /** Left out when the database was opened. */
-    readonly quarantined: number
-    /** Found damaged since. */
-    readonly damaged: number
-  }
-  /** Files kept as `*.damaged`, which may be moved away. */
-  readonly setAside: number
-  /** Deletes that still hide rows. */
-  readonly tombstones: number
-  readonly memtable: { readonly rows: number; readonly bytes: number; readonly frozen: number }
-  readonly wal: { readonly bytes: number; readonly files: number; readonly frames: number; readonly syncs: number }
-  readonly ingest: {
-    readonly rows: number
-    readonly rejected: number
-    readonly bytes: number
-    /** Bytes read and not yet acknowledged. */
-    readonly inFlightBytes: number
-    readonly inFlightMaxBytes: number
-    readonly inFlightPeakBytes: number
-    /** Writers that wait for room. */
-    readonly waiting: number
-  }
-  readonly queries: {
-    readonly started: number
-    readonly running: number
-    readonly failed: number
-    readonly cancelled: number
-    readonly rowsScanned: number
-    readonly rowsEmitted: number
-  }
-  readonly versions: {
-    /** Readers: queries and whatever else sees the database as of a moment. */
-    readonly pins: number
-    /** Age of the oldest; 0 without any. `query.timeout_ms` limits it. */
-    readonly oldestPinMs: number
-    /** Segments that others have replaced, and a reader still needs. */
-    readonly filesWaiting: number
-    readonly bytesWaiting: number
-  }
-  /** Since the database was opened. */
-  readonly compaction: {
-    readonly running: boolean
-    readonly merges: number
-    readonly failed: number
-    readonly rowsRead: number
-    readonly bytesRead: number
-    readonly bytesWritten: number
-    /** Inputs that are not tried again before the next opening. */
-    readonly skipped: number
-    /** Bytes that flushes and merges wrote per byte that flushes wrote; 1 when nothing was merged. */
-    readonly writeAmplification: number
-  }
-  /** What went because it had expired, since the database was opened: whole segments. */
-  readonly retention: { readonly segments: number; readonly rows: number; readonly bytes: number }
-  readonly commits: number
-  readonly flushes: number
-  /** Of these, flushes of a memtable that was not full, because memory was short. */
-  readonly earlyFlushes: number
-  readonly memory: MemoryUse
-  readonly readOnly: boolean
-}
-
-/** The account of `mem_limit_bytes`, and the memory of memtables. */
-export interface MemoryUse extends MemoryStatistics {
-  /** Readers that were told `snapshot_expired`. */
-  readonly readersExpired: number
-  readonly chunks: ChunkPoolStatistics
-}
+export type * from './engine/live/types.ts'
+export type * from './engine/statistics-types.ts'
 
 export interface CompactionOptions {
   /** Stops the merge under way, if nobody else waits for it, and rejects. What was merged before stays merged. */
@@ -417,6 +343,18 @@ export interface Database {
     options?: QueryOptions,
   ): QueryResult<Row>
   prepare<Row = Record<string, Value | Date>>(text: string): PreparedQuery<Row>
+  /**
+   * A `select` that goes on: its answer, then what every commit changes of it. Each subscription is one of its own; equal
+   * queries are worked out once for all of them. Errors end it; unsubscribing frees what it held.
+   *
+   * @example
+   * db.live('select time_bucket(1m, time) as minute, avg(value) from cpu group by minute').subscribe(event => …)
+   */
+  live<Row = Record<string, Value | Date>>(
+    text: string,
+    params?: QueryParameters,
+    options?: LiveOptions,
+  ): LiveObservable<Row>
   /**
    * What may stand at the offset (UTF-16 units) of a statement that is being written: keywords, metrics, columns and
    * functions that begin with the word there. For editors and consoles; any text will do, nothing is thrown.

@@ -152,6 +152,26 @@ const shape = {
       waitingMax: count(1024),
     })
     .prefault({}),
+  live: z
+    .strictObject({
+      /** Subscriptions at once; one more is refused with `too_many_subscriptions`. */
+      subscriptionsMax: count(10_000),
+      /** Rows of a snapshot, and rows that one live query keeps. */
+      rowsMax: count(100_000),
+      /** What one live query keeps: states of groups and rows. */
+      memoryMaxBytes: bytes(64 * MiB, MiB),
+      /** Rows of recent changes that one live query keeps for subscribers that are slow or come back. */
+      changesMax: count(100_000, 0),
+      /** Commits that wait to be looked at, for all live queries together; one that is further behind begins anew. */
+      pendingMaxBytes: bytes(32 * MiB, MiB),
+      /** How often a query runs again that cannot be kept from commit to commit. */
+      rerunMs: durationMs(1000),
+      /** How often `now()` advances. */
+      tickMs: durationMs(1000),
+      /** How often a subscriber hears how far its answer goes while nothing changes in it. */
+      progressMs: durationMs(1000),
+    })
+    .prefault({}),
   query: z
     .strictObject({
       /** 0: no limit. */
@@ -172,10 +192,11 @@ const schema = z.strictObject(shape)
 export type Settings = Readonly<z.output<typeof schema>>
 export type SettingsInput = z.input<typeof schema>
 
-type Group = 'compaction' | 'ingest' | 'query' | 'rollups'
+type Group = 'compaction' | 'ingest' | 'live' | 'query' | 'rollups'
 const groups: Readonly<Record<Group, { readonly shape: object }>> = {
   compaction: shape.compaction.unwrap(),
   ingest: shape.ingest.unwrap(),
+  live: shape.live.unwrap(),
   query: shape.query.unwrap(),
   rollups: shape.rollups.unwrap(),
 }
