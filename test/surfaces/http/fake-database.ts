@@ -170,6 +170,18 @@ export class FakeDatabase {
         waiting: 0,
       },
       queries: { started: this.queries.length, running: 0, failed: 0, cancelled: 0, rowsScanned: 0, rowsEmitted: 0 },
+      live: {
+        subscriptions: 0,
+        queries: 0,
+        bytes: 0,
+        pendingBytes: 0,
+        pendingMaxBytes: 1,
+        steps: 0,
+        reruns: 0,
+        rows: 0,
+        lagged: 0,
+        behindLsns: 0,
+      },
       versions: { pins: 0, oldestPinMs: 0, filesWaiting: 0, bytesWaiting: 0 },
       compaction: {
         running: false,
