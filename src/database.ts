@@ -7,25 +7,16 @@
  * Invariants:
  * 1. `committed$` emits a commit after it is durable by the policy and visible to queries, before its writers are told.
  * 2. At most `frozenMax` memtables wait for the flush; with so many, ingest waits too.
- * 3. A failed flush or fdatasync makes the database read-only: queries go on, writers get `read_only`, and what was
- *    acknowledged is in the WAL for the next opening. A flush that only lacks room on the disk is tried again for ever.
+ * 3. A failed flush or fdatasync, or a manifest in doubt, makes the database read-only: queries go on, writers get `read_only`, and
+ *    what was acknowledged is safe for the next opening. A flush that only lacks room on the disk is tried again for ever.
  * 4. Closing drains in order: no new sources, the ingest graph, a last flush, then files and lock.
  */
-import {
-  concatMap,
-  defer,
-  EMPTY,
-  first,
-  ignoreElements,
-  Observable,
-  of,
-  ReplaySubject,
-  Subject,
-  Subscription,
-  throwError,
-} from 'rxjs'
-import { createQueryEngine, type QueryEngine } from './engine/queries/engine.ts'
+import { first, Observable, ReplaySubject, Subject, Subscription } from 'rxjs'
+import { createLiveEngine, type LiveEngine } from './engine/live/live-engine.ts'
+import type { LiveObservable, LiveOptions } from './engine/live/types.ts'
+import { createQueryEngine, type QueryEngine, type StatementOptions } from './engine/queries/engine.ts'
 import { listSeries, seriesWithTags } from './engine/queries/series-listing.ts'
+import { createStatements } from './engine/queries/statements.ts'
 import { openStorage, type Storage, type StorageOptions } from './engine/recovery/open-storage.ts'
 import { verifyOpen, verifyResult } from './engine/recovery/verify.ts'
 import { createSnapshots, type Snapshots } from './engine/snapshots/snapshots.ts'
@@ -33,25 +24,23 @@ import { permitStatistics, storageStatistics } from './engine/statistics.ts'
 import { flushPorts } from './engine/upkeep/flush-ports.ts'
 import { type Maintenance, startMaintenance } from './engine/upkeep/maintenance.ts'
 import { frozenMax, type MemoryRelief, memoryRelief } from './engine/upkeep/memory-relief.ts'
-import { catalogAnnouncer } from './engine/writing/catalog-announcer.ts'
+import { commitPorts } from './engine/writing/commit-ports.ts'
 import { type IngestEngine, ingestSource, openIngestStream } from './engine/writing/ingest-source.ts'
 import { createWrites } from './engine/writing/writes.ts'
+import { refuseCancelled, type Stoppable, unlessCancelled } from './lib/cancel.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
 import { createPermits, type Permits } from './lib/permits.ts'
 import type { Ports } from './lib/ports.ts'
 import type { Settings } from './lib/settings.ts'
 import { type FreezeReason, flush, freezes } from './pipeline/flush.ts'
-import { completes, type IngestPorts, ingest } from './pipeline/ingest.ts'
+import { type IngestPorts, ingest } from './pipeline/ingest.ts'
 import { portScheduler } from './pipeline/scheduler.ts'
 import { soonAfter, syncs } from './pipeline/upkeep.ts'
 import type { FrozenLayers } from './storage/memtable/layers.ts'
 import { NdjsonReader } from './storage/rows/ndjson-reader.ts'
 import { ObjectReader } from './storage/rows/object-reader.ts'
-import { type Deletion, tooManyTombstones } from './storage/tombstones/tombstones.ts'
+import type { Deletion } from './storage/tombstones/tombstones.ts'
 import type { Lsn, RowBatch } from './storage/types.ts'
-import { encodeDeletion } from './storage/wal/delete-frame.ts'
-import { encodeRowBatches } from './storage/wal/row-frame.ts'
-import { walFrameTypes } from './storage/wal/wal.ts'
 import { type Completion, complete } from './sydraql/editor/complete.ts'
 import { type Diagnostic, diagnose } from './sydraql/editor/diagnose.ts'
 import type {
@@ -66,12 +55,9 @@ import type {
   IngestSource,
   IngestStream,
   PreparedQuery,
-  QueryOptions,
   QueryParameters,
   QueryResult,
   SeriesInfo,
-  Value,
-  VerifyOptions,
   VerifyResult,
 } from './types.ts'
 
@@ -109,6 +95,7 @@ class Engine implements Database {
   readonly #ports: Ports
   readonly #storage: Storage
   readonly #queries: QueryEngine
+  readonly #live: LiveEngine
   readonly #snapshots: Snapshots
   readonly #maintenance: Maintenance
   readonly snapshot: Database['snapshot']
@@ -172,7 +159,7 @@ class Engine implements Database {
       ports,
       storage,
       admit,
-      flush: () => this.#flushAll(),
+      flush: signal => this.#flushAll(signal),
       letWritersGo: () => this.#flushed.next(),
       emit: event => events.next(event),
     })
@@ -185,7 +172,9 @@ class Engine implements Database {
       gc: this.gc,
     } = this.#snapshots)
     const writes = createWrites({ permits: this.#permits, admit, storage, submit })
-    this.#queries = createQueryEngine(settings, ports, storage, writes, this.#snapshots.pin)
+    const statements = createStatements(storage.catalog, ports.clock)
+    this.#queries = createQueryEngine(settings, ports, storage, statements, writes, this.#snapshots.pin)
+    this.#live = createLiveEngine({ settings, ports, storage, statements, events })
     this.#ingestEngine = {
       permits: this.#permits,
       ndjsonReader: options => new NdjsonReader(storage.rowWriter, options),
@@ -199,6 +188,7 @@ class Engine implements Database {
       soon: task => ports.timers.soon(task),
     }
     this.#ingestDone = this.#wire()
+    storage.whenManifestInDoubt(reason => this.#turnReadOnly(reason))
     const refusal = () => this.#readOnly ?? (this.#closing === undefined ? undefined : shuttingDown())
     this.#maintenance = startMaintenance({ settings, ports, storage, events, refusal })
   }
@@ -213,17 +203,16 @@ class Engine implements Database {
     return openIngestStream(this.#ingestEngine, options)
   }
 
-  query<Row = Record<string, Value | Date>>(
-    text: string,
-    params: QueryParameters = [],
-    options: QueryOptions = {},
-  ): QueryResult<Row> {
+  query<Row>(text: string, params: QueryParameters = [], options: StatementOptions = {}): QueryResult<Row> {
     return this.#queries.query(text, params, options)
   }
 
-  prepare<Row = Record<string, Value | Date>>(text: string): PreparedQuery<Row> {
-    this.#queries.check(text)
-    return { query: (params = [], options = {}) => this.#queries.query<Row>(text, params, options) }
+  prepare<Row, Params extends QueryParameters>(text: string, rows: StatementOptions = {}): PreparedQuery<Row, Params> {
+    return this.#queries.prepare(text, rows)
+  }
+
+  live<Row>(text: string, params: QueryParameters = [], options: LiveOptions = {}): LiveObservable<Row> {
+    return this.#live.live(text, params, options)
   }
 
   complete(text: string, offset: number): Completion {
@@ -242,24 +231,26 @@ class Engine implements Database {
     return listSeries(this.#storage.catalog, metric)
   }
 
-  async flush(): Promise<void> {
+  async flush({ signal }: Stoppable = {}): Promise<void> {
     this.#assertOpen()
-    await this.#flushAll()
+    refuseCancelled(signal)
+    await this.#flushAll(signal)
   }
 
   async compact(options: CompactionOptions = {}): Promise<CompactionReport> {
-    await this.flush()
+    await this.flush(options)
     return this.#maintenance.compact(options)
   }
 
-  async #flushAll(): Promise<void> {
+  /** Whoever gives up waiting does not stop the flush. */
+  async #flushAll(signal?: AbortSignal): Promise<void> {
     const { versions } = this.#storage
     const target = versions.lsn
     while (this.#flushedLsn < target && (!versions.active.isEmpty || versions.frozen.length > 0)) {
       if (this.#readOnly !== undefined) throw this.#readOnly
       const flushed = new Promise<void>(resolve => this.#flushed.pipe(first()).subscribe(() => resolve()))
       if (versions.active.minLsn <= target) this.#flushRequests.next()
-      await flushed
+      await unlessCancelled(flushed, signal)
       if (this.#flushProblem !== undefined) throw this.#flushProblem
     }
   }
@@ -274,7 +265,7 @@ class Engine implements Database {
     return true
   }
 
-  verify(options: VerifyOptions = {}): VerifyResult {
+  verify(options: Stoppable = {}): VerifyResult {
     this.#assertOpen()
     const isClosing = (): boolean => this.#closing !== undefined
     return verifyResult(verifyOpen(this.#ports, this.dataDir, this.#storage, options, isClosing), this.#ports)
@@ -286,6 +277,7 @@ class Engine implements Database {
       ...storageStatistics(this.#storage),
       ingest: { rows, rejected, bytes, ...permitStatistics(this.#permits) },
       queries: this.#queries.counts(),
+      live: this.#live.stats(),
       ...this.#maintenance.stats(),
       commits,
       flushes,
@@ -318,7 +310,7 @@ class Engine implements Database {
     }
 
     const ingestDone = new Promise<void>(resolve => {
-      ingest(this.#submissions, this.#ingestPorts(), { groupBytesMax }).subscribe({
+      ingest(this.#submissions, this.#commitPorts(), { groupBytesMax }).subscribe({
         next: event => {
           if (event.kind === 'committed') this.#publish(event.lsn, event.group)
           else for (const submission of event.group) submission.refuse(this.#refusal(event.error))
@@ -388,54 +380,35 @@ class Engine implements Database {
     }
   }
 
-  #ingestPorts(): IngestPorts {
-    const { versions, wal, catalog } = this.#storage
-    const announcer = catalogAnnouncer(this.#storage)
-    const full = (): boolean => this.#snapshots.holdsWriters || this.#memory.isFull()
-    return {
-      room: () =>
-        defer(() => {
-          if (this.#readOnly !== undefined) return throwError(() => this.#readOnly)
-          if (!full()) return EMPTY
-          return this.#flushed.pipe(
-            first(() => this.#readOnly !== undefined || !full()),
-            concatMap(() => (this.#readOnly === undefined ? EMPTY : throwError(() => this.#readOnly))),
-            ignoreElements(),
-          )
-        }),
-      append: (batches, deletion) => {
-        if (deletion === undefined)
-          return of(wal.append(walFrameTypes.rows, encodeRowBatches(announcer.announce(), batches)))
-        if (!versions.tombstones.hasRoomFor(deletion)) return throwError(tooManyTombstones)
-        return of(wal.append(walFrameTypes.delete, encodeDeletion(announcer.announce(), deletion)))
+  #commitPorts(): IngestPorts {
+    return commitPorts({
+      storage: this.#storage,
+      syncsEach: this.#settings.fsync === 'always',
+      refusal: () => this.#readOnly,
+      isFull: () => this.#snapshots.holdsWriters || this.#memory.isFull(),
+      flushed: this.#flushed,
+      onFirst: () => {
+        this.#firstRowMs = this.#ports.clock.monotonicMs()
       },
-      sync: () => (this.#settings.fsync === 'always' ? completes(() => wal.sync()) : EMPTY),
-      apply: (lsn, batches, deletion) => {
-        announcer.confirm()
-        if (versions.active.isEmpty) this.#firstRowMs = this.#ports.clock.monotonicMs()
-        if (deletion === undefined) versions.apply(lsn, batches)
-        else versions.delete(lsn, deletion, catalog.metricAt(deletion.metric))
-      },
-    }
+    })
   }
 
   #publish(lsn: Lsn, group: readonly Submission[]): void {
     const rows = group.reduce((sum, { batch }) => sum + batch.rowCount, 0)
     this.#counts.commits++
     this.#counts.rows += rows
-    const watched = this.#watchers > 0
+    const { rowWriter } = this.#storage
+    const letGo = this.#watchers > 0 ? () => {} : (batch: RowBatch) => rowWriter.recycle(batch)
     const deletion = group[0]!.deletion
-    if (deletion === undefined)
-      this.#committed.next({ kind: 'rows', lsn, batches: group.map(({ batch }) => batch), rows, deleted: undefined })
+    const batches = group.map(({ batch }) => batch)
+    if (deletion === undefined) this.#committed.next({ kind: 'rows', lsn, batches, rows, deleted: undefined })
     else {
       const deleted = { ...deletion, metric: this.#storage.catalog.metricAt(deletion.metric).name }
       this.#committed.next({ kind: 'delete', lsn, batches: [], rows: 0, deleted })
     }
     this.#memory.committed()
-    for (const { batch, accept } of group) {
-      if (!watched) this.#storage.rowWriter.recycle(batch)
-      accept(lsn)
-    }
+    this.#live.committed({ lsn, batches, deletion }, letGo)
+    for (const { accept } of group) accept(lsn)
   }
 
   /** Without a place in the flush the memtable grows on; the next commit asks again. */
@@ -476,6 +449,7 @@ class Engine implements Database {
         this.#ports.log('warn', 'the last flush failed; the WAL has its rows', { error: toSydraError(error).message })
       }
     }
+    await this.#live.close()
     this.#subscriptions.unsubscribe()
     this.#flushed.next()
     await this.#queries.close()

@@ -5,16 +5,9 @@
  * Invariant: text comes from the language's own `String`, `JSON.stringify` and `Date`, so that it is right by definition.
  */
 import { type Batch, type Column, rowCount, type Schema } from '../columnar/batch.ts'
-import { assert, unreachable } from '../lib/assert.ts'
-import {
-  type EpochUnit,
-  type RowFormat,
-  type RowTextOptions,
-  type RowWriter,
-  rowFrame,
-  stringText,
-  timeUsMax,
-} from './row-text.ts'
+import { assert } from '../lib/assert.ts'
+import { type EpochUnit, jsonNumber, jsonTimestamp, numberText, timestampText } from '../lib/value-text.ts'
+import { type RowFormat, type RowTextOptions, type RowWriter, rowFrame, stringText } from './row-text.ts'
 
 /** UTF-16 units a piece aims at; one cell may exceed it. */
 const pieceUnits = 65_536
@@ -59,42 +52,6 @@ function cellText(
   if (column.type === 'string') return stringText(column.dictionary.at(column.values[row]!), format)
   if (column.type === 'boolean') return column.values[row] === 0 ? 'false' : 'true'
   const value = column.values[row]!
-  if (!isTime) return numberText(value, format)
-  if (!(Math.abs(value) <= timeUsMax)) return undefined
-  const timeUs = BigInt(Math.floor(value))
-  return epoch === undefined ? isoText(timeUs, format) : epochText(timeUs, epoch)
-}
-
-function numberText(value: number, format: RowFormat): string {
-  if (Object.is(value, -0)) return '-0'
-  return Number.isFinite(value) || format === 'csv' ? String(value) : `"${value}"`
-}
-
-function isoText(timeUs: bigint, format: RowFormat): string {
-  const rest = Number(((timeUs % 1_000_000n) + 1_000_000n) % 1_000_000n)
-  const whole = new Date(Number((timeUs - BigInt(rest)) / 1000n)).toISOString().slice(0, -5)
-  const fraction = rest === 0 ? '' : `.${String(rest).padStart(6, '0').replace(/0+$/, '')}`
-  return format === 'csv' ? `${whole}${fraction}Z` : `"${whole}${fraction}Z"`
-}
-
-function epochText(timeUs: bigint, unit: EpochUnit): string {
-  switch (unit) {
-    case 'ns':
-      return String(timeUs * 1000n)
-    case 'us':
-      return String(timeUs)
-    case 'ms':
-      return decimalText(timeUs, 3)
-    case 's':
-      return decimalText(timeUs, 6)
-    default:
-      return unreachable(unit)
-  }
-}
-
-/** value / 10^decimals, exactly. */
-function decimalText(value: bigint, decimals: number): string {
-  const digits = String(value < 0n ? -value : value).padStart(decimals + 1, '0')
-  const fraction = digits.slice(-decimals).replace(/0+$/, '')
-  return `${value < 0n ? '-' : ''}${digits.slice(0, -decimals)}${fraction === '' ? '' : `.${fraction}`}`
+  if (format === 'csv') return isTime ? timestampText(value, epoch) : numberText(value)
+  return isTime ? jsonTimestamp(value, epoch) : jsonNumber(value)
 }

@@ -19,9 +19,9 @@
  * JavaScript. A timestamp outside JavaScript's range of ±100,000,000 days, which only arithmetic can make, is null.
  */
 import type { Batch, Schema } from '../columnar/batch.ts'
+import type { EpochUnit } from '../lib/value-text.ts'
 
 export type RowFormat = 'json' | 'ndjson' | 'objects' | 'csv'
-export type EpochUnit = 's' | 'ms' | 'us' | 'ns'
 
 export interface RowTextOptions {
   readonly format: RowFormat
@@ -38,9 +38,6 @@ export interface RowWriter {
   /** Gives the writer's memory back; nothing may be written afterwards. Calling it again is allowed. */
   close(): void
 }
-
-/** ECMA-262's time range, in µs either side of the epoch. */
-export const timeUsMax = 8.64e18
 
 export interface RowFrame {
   /** What stands before each cell, in column order; the first one opens the row. */

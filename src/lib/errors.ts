@@ -7,7 +7,8 @@
  * 3. A bug is an assertion (`assert.ts`), never a `SydraError`; a user's mistake is never an assertion.
  */
 
-interface ErrorCodeInfo {
+/** What a code is where errors have numbers. */
+export interface ErrorCodeInfo {
   readonly httpStatus: number
   /** PostgreSQL SQLSTATE class and code. */
   readonly sqlState: string
@@ -21,6 +22,7 @@ const code = (httpStatus: number, sqlState: string, exitCode: 1 | 2 = 1): ErrorC
   exitCode,
 })
 
+/** Every code, with what it is where errors have numbers. Codes are stable: a program may go by them. */
 export const errorCodes = {
   // queries
   syntax_error: code(400, '42601'),
@@ -81,6 +83,7 @@ export const errorCodes = {
   internal_error: code(500, 'XX000'),
 } as const satisfies Record<string, ErrorCodeInfo>
 
+/** What is wrong, for programs. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** Where in a text something is wrong. `line` and `column` count from 1 in UTF-16 units, `offset` from 0. */
@@ -91,6 +94,7 @@ export interface Position {
   readonly length: number
 }
 
+/** What an error tells beside code and message. */
 export interface ErrorDetails {
   readonly position?: Position | undefined
   /** What to do about it, as one sentence. */
@@ -111,12 +115,21 @@ export interface ErrorJson {
 }
 
 /**
+ * The one error of the library. `code` says what is wrong, `message` says it to people, `hint` what to do about it, `cause` what
+ * was behind it: an error of the file system, the reason of a signal. As JSON it is what the server answers.
+ *
  * @example
- * throw new SydraError('unknown_field', 'cpu has no field "usr"', { hint: 'did you mean "user"?' })
+ * try {
+ *   await db.snapshot('monday')
+ * } catch (error) {
+ *   if (!(error instanceof SydraError) || error.code !== 'already_exists') throw error
+ * }
  */
 export class SydraError extends Error {
   readonly code: ErrorCode
+  /** Where in a statement; undefined where that says nothing. */
   readonly position: Position | undefined
+  /** What to do about it, as one sentence. */
   readonly hint: string | undefined
   readonly #others: readonly SydraError[]
 

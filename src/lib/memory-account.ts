@@ -4,11 +4,12 @@
  *   firm      writers: ingest (rows in flight) + memtables (active and frozen)          at least `writersBytes`
  *             pinned (memtables that are flushed but still read)
  *             queries (sorts, groups, windows, joins)                  and a spare share while anything is pinned
- *   giving    pool (slabs for the next memtable), cache (of segments)                    what the others leave
+ *             backlog (commits that live queries have not looked at)
+ *   giving    live (what live queries keep), pool (slabs for the next memtable), cache (of segments)   what the others leave
  *
  *   as firm grows       who gives way
  *   ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
- *   into what is given  the cache shrinks, then the pool
+ *   into what is given  the cache shrinks, then the pool, then what live queries keep: they make it again
  *   isShort             the memtable is frozen before it is full; queries that can spill do so
  *   isOver              queries that cannot end with `memory_limit`; readers that keep flushed memtables are told
  *                       `snapshot_expired`, the oldest first; one memtable alone waits for its flush while another fills
@@ -24,8 +25,8 @@ import { assert } from './assert.ts'
 import { SydraError } from './errors.ts'
 import { megabytes } from './text.ts'
 
-export type FirmPart = 'ingest' | 'memtables' | 'pinned' | 'queries'
-export type GivingPart = 'pool' | 'cache'
+export type FirmPart = 'ingest' | 'memtables' | 'pinned' | 'queries' | 'backlog'
+export type GivingPart = 'live' | 'pool' | 'cache'
 export type MemoryPart = FirmPart | GivingPart
 
 /** The share of the limit from which memory is short. */
@@ -75,7 +76,10 @@ export interface MemoryAccountOptions {
 }
 
 const nothing = (): number => 0
-const parts: readonly MemoryPart[] = ['ingest', 'memtables', 'pinned', 'queries', 'pool', 'cache']
+/** The last gives way first. */
+const givingParts: readonly GivingPart[] = ['live', 'pool', 'cache']
+const isGiving = (part: MemoryPart): part is GivingPart => (givingParts as readonly MemoryPart[]).includes(part)
+const parts: readonly MemoryPart[] = ['ingest', 'memtables', 'pinned', 'queries', 'backlog', ...givingParts]
 
 export class MemoryAccount {
   readonly limitBytes: number
@@ -84,6 +88,7 @@ export class MemoryAccount {
     ingest: nothing,
     memtables: nothing,
     pinned: nothing,
+    backlog: nothing,
   }
   #queriesBytes = 0
   readonly #giving = new Map<GivingPart, Giving>()
@@ -117,7 +122,7 @@ export class MemoryAccount {
   /** Makes the giving parts as small as they must be, and notes the peaks. To be called when something has grown. */
   settle(): void {
     let left = Math.max(0, this.limitBytes - this.#inUse())
-    for (const part of ['pool', 'cache'] as const) {
+    for (const part of givingParts) {
       const giving = this.#giving.get(part)
       if (giving === undefined) continue
       if (giving.bytes > left) giving.shrinkTo(left)
@@ -192,6 +197,8 @@ export class MemoryAccount {
         memtables: statistics('memtables'),
         pinned: statistics('pinned'),
         queries: statistics('queries'),
+        backlog: statistics('backlog'),
+        live: statistics('live'),
         pool: statistics('pool'),
         cache: statistics('cache'),
       },
@@ -200,12 +207,12 @@ export class MemoryAccount {
 
   #bytesOf(part: MemoryPart): number {
     if (part === 'queries') return this.#queriesBytes
-    return part === 'pool' || part === 'cache' ? (this.#giving.get(part)?.bytes ?? 0) : this.#measures[part]()
+    return isGiving(part) ? (this.#giving.get(part)?.bytes ?? 0) : this.#measures[part]()
   }
 
   #inUse(): number {
-    const { ingest, memtables, pinned } = this.#measures
-    return ingest() + memtables() + pinned() + this.#queriesBytes
+    const { ingest, memtables, pinned, backlog } = this.#measures
+    return ingest() + memtables() + pinned() + backlog() + this.#queriesBytes
   }
 
   /** What writers hold, or what is kept for them. */
@@ -216,10 +223,10 @@ export class MemoryAccount {
   #firm(): number {
     const pinned = this.#measures.pinned()
     const spare = pinned > 0 ? this.limitBytes * queriesSpareShare : 0
-    return this.#writers() + pinned + this.#queriesBytes + spare
+    return this.#writers() + pinned + this.#measures.backlog() + this.#queriesBytes + spare
   }
 
   #queriesMax(): number {
-    return Math.max(0, this.limitBytes - this.#writers() - this.#measures.pinned())
+    return Math.max(0, this.limitBytes - this.#writers() - this.#measures.pinned() - this.#measures.backlog())
   }
 }

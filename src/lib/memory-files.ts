@@ -10,7 +10,7 @@
  * 3. All files together hold at most `bytesMax`; a write past it fails with `ENOSPC` and changes nothing.
  */
 import { normalPath, parentOf } from './paths.ts'
-import type { File, FileSystem, FileSystemError, OpenMode } from './ports.ts'
+import type { FileHandle, FileSystem, FileSystemError, OpenMode } from './ports.ts'
 
 export function fileSystemError(code: string, call: string, path: string): FileSystemError {
   return Object.assign(new Error(`${code}: ${call} '${path}'`), { code })
@@ -94,7 +94,7 @@ export function memoryFiles({ bytesMax = 2 ** 30 }: MemoryFilesOptions = {}): Fi
     bytesHeld += size - content.length
   }
 
-  function handle(content: MemoryBytes, path: string, writable: boolean): File {
+  function handle(content: MemoryBytes, path: string, writable: boolean): FileHandle {
     let open = true
     hold(content)
     const check = (call: string, writes: boolean) => {
@@ -130,7 +130,7 @@ export function memoryFiles({ bytesMax = 2 ** 30 }: MemoryFilesOptions = {}): Fi
   }
 
   return {
-    open(given: string, mode: OpenMode): File {
+    open(given: string, mode: OpenMode): FileHandle {
       const path = normalPath(given)
       if (directories.has(path)) throw fileSystemError('EISDIR', 'open', path)
       const found = names.get(path)

@@ -16,7 +16,7 @@ export const isFileSystemError = (error: unknown): error is FileSystemError =>
   typeof (error as Partial<FileSystemError>).code === 'string' &&
   /^E[A-Z0-9]+$/.test((error as FileSystemError).code)
 
-export interface File {
+export interface FileHandle {
   /** Size in bytes. */
   size(): number
   /** Reads up to `target.length` bytes at `position`; returns how many (less only at the end of the file). */
@@ -35,7 +35,7 @@ export type OpenMode = 'read' | 'create' | 'open'
 
 /** Paths use `/` and are absolute or relative to the process, exactly as given. */
 export interface FileSystem {
-  open(path: string, mode: OpenMode): File
+  open(path: string, mode: OpenMode): FileHandle
   /** Atomically replaces `to`. Durable after `syncDirectory` of its parent. */
   rename(from: string, to: string): void
   remove(path: string): void

@@ -1,7 +1,7 @@
 /** Whole files, or their beginnings, in memory. */
-import type { File, FileSystem } from './ports.ts'
+import type { FileHandle, FileSystem } from './ports.ts'
 
-export function contentsOf(file: File, bytesMax = Number.POSITIVE_INFINITY): Uint8Array {
+export function contentsOf(file: FileHandle, bytesMax = Number.POSITIVE_INFINITY): Uint8Array {
   const bytes = new Uint8Array(Math.min(file.size(), bytesMax))
   return bytes.subarray(0, file.read(bytes, 0))
 }

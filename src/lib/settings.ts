@@ -9,13 +9,21 @@
  * `[retention]`, is one setting: a table in TOML, an object in a program, `weather=30,cpu=7` as text elsewhere.
  *
  * Invariants:
- * 1. Every setting below is used; an unknown one is an error with "did you mean".
+ * 1. Every setting is used; an unknown one is an error with "did you mean".
  * 2. The snake_case name of a setting is derived from its camelCase name, never listed twice.
  */
 import { z } from 'zod'
 import { didYouMeanHint } from './did-you-mean.ts'
 import { SydraError } from './errors.ts'
 import { rollupWidthNames } from './rollup-widths.ts'
+import type {
+  CompactionSettings,
+  IngestSettings,
+  LiveSettings,
+  QuerySettings,
+  RollupSettings,
+  SettingsInput,
+} from './settings-types.ts'
 
 const sizeUnits: Readonly<Record<string, number>> = {
   b: 1,
@@ -26,7 +34,14 @@ const sizeUnits: Readonly<Record<string, number>> = {
   mib: 2 ** 20,
   gib: 2 ** 30,
 }
-const durationUnitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7, w: 6.048e8 }
+export const durationUnitsMs: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1e3,
+  m: 6e4,
+  h: 3.6e6,
+  d: 8.64e7,
+  w: 6.048e8,
+}
 
 /** A number or text of digits in the unit, or text with a unit: `"8MiB"`. */
 const quantity = (units: Readonly<Record<string, number>>, example: string) =>
@@ -43,12 +58,12 @@ const quantity = (units: Readonly<Record<string, number>>, example: string) =>
 
 const bytes = (fallback: number, min = 0) =>
   quantity(sizeUnits, '"8MiB"').pipe(z.number().int().min(min).max(Number.MAX_SAFE_INTEGER)).default(fallback)
-const durationMs = (fallback: number) =>
+const durationMs = (fallback: number, min = 0) =>
   quantity(durationUnitsMs, '"2s"')
     .pipe(
       z
         .number()
-        .min(0)
+        .min(min)
         .max(2 ** 31 - 1),
     )
     .default(fallback)
@@ -60,7 +75,7 @@ const days = numberOrText.pipe(z.coerce.number<number | string>().min(0).max(36_
 
 /** A list of widths, also as the text `1m,1h`. */
 const widths = z
-  .union([z.array(z.string()), z.string().transform(text => (text.trim() === '' ? [] : text.split(',')))])
+  .union([z.array(z.string()).readonly(), z.string().transform(text => (text.trim() === '' ? [] : text.split(',')))])
   .transform(list => [...new Set(list.map(width => width.trim()))])
   .pipe(z.array(z.enum(rollupWidthNames)))
   .default(['1m', '5m', '1h', '1d'])
@@ -99,98 +114,73 @@ const daysByNamespace = z
 
 const MiB = 2 ** 20
 
+/** What each of them means is in `settings-types.ts`. */
 const shape = {
-  /** Directory of the database, or ':memory:'. */
   dataDir: z.string().min(1).default('./data'),
   httpHost: z.string().min(1).default('127.0.0.1'),
-  /** 0 takes a free port. */
   httpPort: count(8080, 0, 65_535),
-  /** Required as `Authorization: Bearer …` when not empty. */
   authToken: z.string().default(''),
-  /** Allows listening beyond loopback without a token. */
   insecure: flag(false),
-  /** When an acknowledged row is on the disk: `always` at once, `interval` within `fsyncIntervalMs`, `none` as the OS likes. */
   fsync: z.enum(['always', 'interval', 'none']).default('always'),
   fsyncIntervalMs: durationMs(200),
-  /** Age at which a memtable is flushed; 0 never. */
   flushIntervalMs: durationMs(600_000),
   memtableMaxBytes: bytes(32 * MiB, 64 * 1024),
-  /** What memtables, rows in flight, caches and queries hold together. */
   memLimitBytes: bytes(256 * MiB, 16 * MiB),
-  /** Released WAL that is kept for resuming subscribers. */
   walKeepBytes: bytes(256 * MiB),
   maxSeries: count(1_000_000),
-  /** Which of two rows with one series and timestamp wins; fixed when the database is made. */
   duplicates: z.enum(['last', 'first']).default('last'),
-  /** Rows with an older time are not seen any more and removed in the background; 0: kept for ever. */
   retentionDays: days.default(0),
-  /** The same for the metrics of a namespace: of a name up to its first `.`. */
   retention: daysByNamespace,
   compaction: z
     .strictObject({
-      /** Whether segments are merged in the background; `compact` merges in any case. */
       enabled: flag(true),
-      /** Bytes that a merge reads and writes per second; 0: as fast as it can. */
       bytesPerSecondMax: bytes(64 * MiB),
-    })
+    } satisfies Record<keyof CompactionSettings, z.ZodType>)
     .prefault({}),
   rollups: z
     .strictObject({
-      /** Compaction writes them, and queries answer from them. */
       enabled: flag(true),
-      /** Of which widths compaction writes them, where rows are dense. */
       widths,
-      /** How long they are kept where that is longer than rows, by width; 0: for ever; a width without: as long as rows. */
       keepDays: daysByWidth,
-    })
+    } satisfies Record<keyof RollupSettings, z.ZodType>)
     .prefault({}),
   ingest: z
     .strictObject({
-      /** Bytes of rows between the socket and their acknowledgement. */
       inFlightMaxBytes: bytes(8 * MiB, MiB),
-      /** Writers that may wait for those bytes; one more is answered `overloaded`. */
       waitingMax: count(1024),
-    })
+    } satisfies Record<keyof IngestSettings, z.ZodType>)
     .prefault({}),
   live: z
     .strictObject({
-      /** Subscriptions at once; one more is refused with `too_many_subscriptions`. */
       subscriptionsMax: count(10_000),
-      /** Rows of a snapshot, and rows that one live query keeps. */
+      perClientMax: count(1000),
       rowsMax: count(100_000),
-      /** What one live query keeps: states of groups and rows. */
       memoryMaxBytes: bytes(64 * MiB, MiB),
-      /** Rows of recent changes that one live query keeps for subscribers that are slow or come back. */
       changesMax: count(100_000, 0),
-      /** Commits that wait to be looked at, for all live queries together; one that is further behind begins anew. */
       pendingMaxBytes: bytes(32 * MiB, MiB),
-      /** How often a query runs again that cannot be kept from commit to commit. */
       rerunMs: durationMs(1000),
-      /** How often `now()` advances. */
       tickMs: durationMs(1000),
-      /** How often a subscriber hears how far its answer goes while nothing changes in it. */
       progressMs: durationMs(1000),
-    })
+      heartbeatMs: durationMs(15_000, 100),
+      clientStallMs: durationMs(60_000),
+    } satisfies Record<keyof LiveSettings, z.ZodType>)
     .prefault({}),
   query: z
     .strictObject({
-      /** 0: no limit. */
       timeoutMs: durationMs(0),
-      /** Refuse selects without a time range. */
       requireTimeRange: flag(false),
-      /** What one query may hold in sorts, groups and windows. */
       memoryMaxBytes: bytes(128 * MiB, MiB),
-      /** What one query may hold in temporary files when its memory is full; 0: nothing. */
       spillMaxBytes: bytes(8192 * MiB),
-      /** Queries that run at once; one more is answered `overloaded`. */
       runningMax: count(256),
-    })
+    } satisfies Record<keyof QuerySettings, z.ZodType>)
     .prefault({}),
-}
+} satisfies Record<keyof SettingsInput, z.ZodType>
 const schema = z.strictObject(shape)
 
+export type { SettingsInput } from './settings-types.ts'
 export type Settings = Readonly<z.output<typeof schema>>
-export type SettingsInput = z.input<typeof schema>
+/** What `SettingsInput` allows, and numbers, lists and maps as text: that is how variables and flags have them. */
+export type SettingsText = z.input<typeof schema>
 
 type Group = 'compaction' | 'ingest' | 'live' | 'query' | 'rollups'
 const groups: Readonly<Record<Group, { readonly shape: object }>> = {
@@ -232,7 +222,7 @@ export const settingNames: readonly SettingName[] = Object.keys(shape).flatMap(k
  * Validates settings with camelCase keys and fills in defaults.
  * @throws `unknown_setting` with "did you mean", `invalid_setting` naming the setting and what it takes.
  */
-export function parseSettings(input: SettingsInput): Settings {
+export function parseSettings(input: SettingsText): Settings {
   refuseUnknown(input, Object.keys(shape), '')
   for (const group of Object.keys(groups) as Group[]) {
     const inner = input[group]

@@ -8,6 +8,7 @@
  * 2. `pace` throws the signal's reason once it is aborted, and never keeps the event loop longer than `turnMaxMs` plus
  *    the work between two calls.
  */
+import { refuseCancelled } from '../lib/cancel.ts'
 import { SydraError } from '../lib/errors.ts'
 import type { QueryMemory } from '../lib/memory-account.ts'
 import { megabytes } from '../lib/text.ts'
@@ -53,17 +54,10 @@ export function startExecution(context: ExecutionContext): Execution {
     ...context,
     memory: memoryAccount(context.memoryMaxBytes, context.spill !== undefined, context.sharedMemory),
     pace() {
-      if (signal.aborted) throw abortError(signal)
+      refuseCancelled(signal, 'the query was cancelled')
       return clock.monotonicMs() - turnStartedMs < turnMaxMs ? undefined : giveTurn()
     },
   }
-}
-
-function abortError(signal: AbortSignal): SydraError {
-  const reason: unknown = signal.reason
-  return reason instanceof SydraError
-    ? reason
-    : new SydraError('cancelled', 'the query was cancelled', { cause: reason })
 }
 
 function memoryAccount(maxBytes: number, spills: boolean, shared: QueryMemory | undefined): MemoryAccount {

@@ -1,5 +1,5 @@
 /** Project computes the columns of its items, row for row. */
-import type { Column, Schema } from '../columnar/batch.ts'
+import type { Batch, Column, Schema } from '../columnar/batch.ts'
 import { rowCount } from '../columnar/batch.ts'
 import type { ProjectNode } from '../sydraql/plan.ts'
 import { compile } from './compile.ts'
@@ -10,9 +10,14 @@ export async function* project(
   inputSchema: Schema,
   input: BatchStream,
 ): BatchStream {
+  const projected = projection(node, inputSchema)
+  for await (const batch of input) if (rowCount(batch) > 0) yield projected(batch)
+}
+
+/** The same for one batch; its columns are overwritten by the next call. */
+export function projection(node: Pick<ProjectNode, 'items' | 'schema'>, inputSchema: Schema): (batch: Batch) => Batch {
   const items = node.items.map(item => compile(item.expr, inputSchema))
-  for await (const batch of input) {
-    if (rowCount(batch) === 0) continue
+  return batch => {
     const columns = items.map((item, i): Column => {
       const column = item.evaluate(batch)
       const type = node.schema[i]!.type
@@ -22,7 +27,7 @@ export async function* project(
         ? { ...column, type }
         : nullColumn(type, batch.length)
     })
-    yield { length: batch.length, columns, selection: batch.selection }
+    return { length: batch.length, columns, selection: batch.selection }
   }
 }
 

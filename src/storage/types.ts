@@ -157,12 +157,25 @@ export interface Piece {
   read(fromUs: number, toUs: number, into: RowBuffer, bounds?: readonly FieldBound[]): void
 }
 
+/** A segment or a memtable, as far as it is known without a look into it. */
+export interface SourceExtent {
+  /** Of all metrics. */
+  readonly rows: number
+  /** Inclusive. */
+  readonly minTimeUs: number
+  readonly maxTimeUs: number
+  /** Of a segment: the `source` of its pieces. */
+  readonly segment: object | undefined
+}
+
 export interface Version {
   readonly lsn: Lsn
   /** Rows of the metric with a lower time are expired: no piece gives them, whatever the request. -Infinity: none is. */
   horizonUs(metric: MetricInfo): number
   /** Pieces that may hold rows of the request, in write order. */
   pieces(request: ReadRequest): Piece[]
+  /** Where in time there may be rows; absent: anywhere. */
+  sources?(): SourceExtent[]
   /** What may stand for rows of the request; absent: nothing. */
   rollups?(request: ReadRequest): RollupView
   /** The widths of which there are rollups, of any metric. */

@@ -119,6 +119,7 @@ export class Versions {
   #active: LayeredMemtable
   #state: State
   #lsn: Lsn
+  #replacements = 0
   /** When those that are held began, oldest first. */
   readonly #pins = new Set<Pin>()
 
@@ -134,6 +135,10 @@ export class Versions {
   /** The newest LSN that readers see. */
   get lsn(): Lsn {
     return this.#lsn
+  }
+  /** How often all that was there gave way to something else: what was known of before says nothing of now. */
+  get replacements(): number {
+    return this.#replacements
   }
   get active(): LayeredMemtable {
     return this.#active
@@ -209,6 +214,7 @@ export class Versions {
   /** Other segments hold what these did; readers of before keep them. */
   replaced({ remove, add, removeTombstones, tombstones }: SegmentChange): void {
     const state = this.#state
+    if (tombstones !== undefined) this.#replacements++
     for (const segment of remove) this.#replaced.add(segment)
     this.#replace({
       frozen: state.frozen,
@@ -275,6 +281,17 @@ export class Versions {
         pieces.push(...active.pieces(request, catalog, tombstones))
         return pieces
       },
+      sources: () => [
+        ...state.segments.flatMap(({ meta: { rows, minTimeUs, maxTimeUs, rollup }, source }) =>
+          rollup === undefined ? { rows, minTimeUs, maxTimeUs, segment: source } : [],
+        ),
+        ...memtables.map(({ rowCount: rows, minTimeUs, maxTimeUs }) => ({
+          rows,
+          minTimeUs,
+          maxTimeUs,
+          segment: undefined,
+        })),
+      ],
       rollupWidthsUs: state.rollupWidthsUs,
       rollups: request =>
         rollupView(state.segments, request, state.tombstones.touching(request), deletesLsnOf, {

@@ -40,3 +40,15 @@ test('opening that fails at a flush which was not finished, after the log was lo
   await expect(open({ dataDir: 'data' }, machine.ports)).rejects.toMatchObject({ code: 'io_error' })
   expect(machine.disk.openHandles()).toEqual([])
 })
+
+test('a merge that cannot read its inputs', async () => {
+  for (let nth = 1; nth <= 6; nth++) {
+    const machine = await machineWithRows()
+    machine.nowUs += 30 * 86_400e6
+    const db = await open({ dataDir: 'data' }, machine.ports)
+    machine.disk.fail({ call: 'read', nth, path: path => path.includes('segments') })
+    await db.compact().catch((error: unknown) => expect(error).toMatchObject({ code: 'io_error' }))
+    await db.close()
+    expect(machine.disk.openHandles()).toEqual([])
+  }
+})

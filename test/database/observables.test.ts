@@ -93,7 +93,7 @@ test('an abort unsubscribes; what it gave is stored', async () => {
   const running = db.ingest(source, { signal: abort.signal })
   source.next(row(1))
   abort.abort('enough')
-  await expect(running).rejects.toBe('enough')
+  await expect(running).rejects.toMatchObject({ code: 'cancelled', cause: 'enough' })
   expect(source.observed).toBe(false)
   expect(await db.query('select count(*) as n from cpu').first()).toEqual({ n: 1 })
 })

@@ -234,6 +234,26 @@ describe('restore', () => {
     await at(db.close())
   })
 
+  test('one that may be done or not lets nobody write on: what came later would be judged by it', async () => {
+    const { machine, db, at, events } = await opened()
+    await at(db.snapshot('empty'))
+    await at(ingest(db, rows(0, 10)))
+    await at(db.flush())
+    machine.disk.fail({ call: 'dataSync', path: path => path.includes('MANIFEST') })
+    await expect(at(db.restore('empty'))).rejects.toMatchObject({
+      code: 'io_error',
+      hint: expect.stringContaining('open'),
+    })
+    await expect(at(ingest(db, rows(10, 20)))).rejects.toMatchObject({ code: 'read_only' })
+    expect(db.stats().readOnly).toBe(true)
+    expect(events.map(({ kind }) => kind)).toContain('read-only')
+    expect(await values(db)).toEqual(range(0, 10))
+    await at(db.close())
+    const again = await openOn(machine)
+    expect(await values(again.db)).toEqual([])
+    await at(again.db.close())
+  })
+
   test('a power loss at any call: before or after, never between', { timeout: 60_000 }, async () => {
     const machine = new SimulatedMachine(11)
     const { db } = await openOn(machine)

@@ -33,7 +33,7 @@ const pathsLike = (pattern: RegExp): string[] => [...files.keys()].filter(path =
 
 async function verified(machine: SimulatedMachine): Promise<VerifiedFile[]> {
   const found: VerifiedFile[] = []
-  for await (const file of verify('data', {}, machine.ports)) found.push(file)
+  for await (const file of verify('data', machine.ports)) found.push(file)
   return found
 }
 const isDamaged = ({ problems }: VerifiedFile) => problems.some(({ severity }) => severity === 'damage')
@@ -43,7 +43,7 @@ async function repaired(machine: SimulatedMachine): Promise<Repair[]> {
   const repairs: Repair[] = []
   await settled(
     machine,
-    repair('data', each => repairs.push(each), {}, machine.ports),
+    repair('data', each => repairs.push(each), machine.ports),
   )
   return repairs
 }
@@ -71,7 +71,7 @@ describe('verifying', () => {
     })
     const rows = found.filter(({ kind }) => kind === 'segment').reduce((sum, { checked }) => sum + checked['rows']!, 0)
     expect(rows).toBe(160)
-    const summary = await verify('data', {}, machine.ports).all()
+    const summary = await verify('data', machine.ports).all()
     expect(summary).toMatchObject({ ok: true, damaged: [], rows: 160, files: found.length })
   })
 
@@ -133,7 +133,7 @@ describe('verifying', () => {
     const [segment] = pathsLike(/\.seg$/)
     const machine = await machineWith(flipped(segment!, 300))
     const { db } = await openOn(machine)
-    await expect(verify('data', {}, machine.ports).all()).rejects.toMatchObject({
+    await expect(verify('data', machine.ports).all()).rejects.toMatchObject({
       code: 'directory_in_use',
       hint: expect.stringContaining('--url'),
     })
@@ -151,14 +151,17 @@ describe('verifying', () => {
 
   test('what is no database is said so, and not made one', async () => {
     const machine = await machineWith(new Map())
-    await expect(verify('nowhere', {}, machine.ports).all()).rejects.toMatchObject({ code: 'not_found' })
+    await expect(verify('nowhere', machine.ports).all()).rejects.toMatchObject({ code: 'not_found' })
     expect(machine.disk.paths()).toEqual([])
   })
 
   test('ends with its signal', async () => {
     const machine = await machineWith(files)
     const reason = new Error('enough')
-    await expect(verify('data', { signal: AbortSignal.abort(reason) }, machine.ports).all()).rejects.toThrow('enough')
+    await expect(verify('data', { signal: AbortSignal.abort(reason), ...machine.ports }).all()).rejects.toMatchObject({
+      code: 'cancelled',
+      cause: reason,
+    })
   })
 })
 
@@ -254,7 +257,7 @@ describe('repairing', () => {
             resolve()
           }
         })
-        const repairing = repair('data', () => {}, {}, machine.ports)
+        const repairing = repair('data', () => {}, machine.ports)
         await settled(machine, Promise.race([repairing.catch(() => crashed), crashed]))
         disk.onCall = () => {}
         await repaired(machine)
@@ -267,7 +270,7 @@ describe('repairing', () => {
   test('is refused while a process has the directory', async () => {
     const machine = await machineWith(flipped('data/MANIFEST', 40))
     const { db } = await openOn(machine)
-    await expect(repair('data', () => {}, {}, machine.ports)).rejects.toMatchObject({ code: 'directory_in_use' })
+    await expect(repair('data', () => {}, machine.ports)).rejects.toMatchObject({ code: 'directory_in_use' })
     await settled(machine, db.close())
   })
 })

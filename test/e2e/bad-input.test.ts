@@ -5,7 +5,7 @@
 import { connect } from 'node:net'
 import { brotliCompressSync, createGzip, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { open, type SettingsInput } from '../../src/index.ts'
+import { open, type SettingsInput, type Value } from '../../src/index.ts'
 import { parseSettings } from '../../src/lib/settings.ts'
 import { createHttpServer } from '../../src/surfaces/http/server.ts'
 
@@ -44,7 +44,7 @@ async function server(input: SettingsInput = {}) {
       headers: { 'content-type': typeof body === 'string' ? 'text/plain' : 'application/json', ...headers },
     })
   const values = async (): Promise<unknown[]> =>
-    (await db.query<{ value: unknown }>('select value from good order by value').all()).rows.map(({ value }) => value)
+    (await db.query<{ value: Value }>('select value from good order by value').all()).rows.map(({ value }) => value)
   return { db, call, ingest, ask, values, port: Number(new URL(http.address).port) }
 }
 

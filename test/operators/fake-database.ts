@@ -127,6 +127,14 @@ export function fakeVersion(database: FakeDatabase, hooks: PieceHooks = {}): Ver
           : []
       })
     },
+    sources: () =>
+      Object.values(database.pieces)
+        .flat()
+        .filter(rows => rows.length > 0)
+        .map(rows => {
+          const times = rows.map(({ timeUs }) => timeUs)
+          return { rows: rows.length, minTimeUs: Math.min(...times), maxTimeUs: Math.max(...times), segment: rows }
+        }),
     release() {
       this.released++
     },

@@ -6,7 +6,6 @@ import { compareNumbers } from '../../src/columnar/value.ts'
 import { CardinalityState } from '../../src/operators/aggregate/cardinality.ts'
 import { QuantileSketchState } from '../../src/operators/aggregate/quantile-sketch.ts'
 import { numbersFirst, selectPlace } from '../../src/operators/aggregate/select.ts'
-import { noGroup } from '../../src/operators/aggregate/state.ts'
 
 const floats = (values: Iterable<number>): Column => ({
   type: 'float',
@@ -47,9 +46,9 @@ describe('approx_percentile', () => {
       fc.property(fc.array(value), fc.array(value), fc.double({ min: 0, max: 1, noNaN: true }), (a, b, p) => {
         const merged = new QuantileSketchState()
         merged.reserve(2)
-        merged.merge(sketchOf(a), Uint32Array.of(1))
-        merged.merge(sketchOf(b), Uint32Array.of(1))
-        merged.merge(sketchOf([1, 2, 3]), Uint32Array.of(noGroup))
+        merged.merge(sketchOf(a), Uint32Array.of(0), Uint32Array.of(1))
+        merged.merge(sketchOf(b), Uint32Array.of(0), Uint32Array.of(1))
+        merged.merge(sketchOf([1, 2, 3]), Uint32Array.of(), Uint32Array.of())
         expect(merged.percentile(0, p)).toBe(null)
         expect(merged.percentile(1, p)).toBe(sketchOf([...b, ...a]).percentile(0, p))
       }),
@@ -110,7 +109,7 @@ describe('approx_count_distinct', () => {
       [9000, 8000],
     ] as const) {
       const merged = half(0, a)
-      merged.merge(half(20, b), Uint32Array.of(0))
+      merged.merge(half(20, b), Uint32Array.of(0), Uint32Array.of(0))
       expect(merged.estimate(0)).toBe(half(0, Math.max(a, 20 + b)).estimate(0))
     }
   })

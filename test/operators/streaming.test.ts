@@ -23,6 +23,7 @@ class GeneratedVersion implements Version {
   readonly horizonUs = () => -Infinity
   rowsRead = 0
   largest = 0
+  listed = 0
   readonly #perSeries: number
   readonly #seriesCount: number
   constructor(seriesCount: number, rowsPerSeries: number) {
@@ -33,9 +34,18 @@ class GeneratedVersion implements Version {
     const pieces: Piece[] = []
     for (let ordinal = 0; ordinal < this.#seriesCount; ordinal++)
       for (let from = 0; from < this.#perSeries; from += 8192)
-        if (request.series === undefined || request.series.has(ordinal))
+        if (
+          (request.series === undefined || request.series.has(ordinal)) &&
+          from * 1e6 < request.toUs &&
+          (from + 8191) * 1e6 >= request.fromUs
+        )
           pieces.push(this.#piece(request, ordinal, from, Math.min(8192, this.#perSeries - from)))
+    this.listed += pieces.length
     return pieces
+  }
+  sources() {
+    const rows = this.#seriesCount * this.#perSeries
+    return [{ rows, minTimeUs: 0, maxTimeUs: (this.#perSeries - 1) * 1e6, segment: this }]
   }
   release(): void {}
 
@@ -144,6 +154,8 @@ describe('the first rows of each series', () => {
     expect(version.rowsRead).toBeLessThan(20_000)
     expect(rows).toHaveLength(100)
     expect(rows.every(row => row['u'] === 99_999 % 60)).toBe(true)
+    // of 1,300: those of the end
+    expect(version.listed).toBeLessThan(400)
     const whole = new GeneratedVersion(100, 100_000)
     expect(await run(plan, database, { version: whole }, ['last-point'])).toEqual(rows)
     expect(whole.rowsRead).toBe(10_000_000)

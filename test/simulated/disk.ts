@@ -17,7 +17,7 @@
  */
 import { fileSystemError, MemoryBytes, namesIn, withParents } from '../../src/lib/memory-files.ts'
 import { normalPath, parentOf } from '../../src/lib/paths.ts'
-import type { File, FileSystem, OpenMode } from '../../src/lib/ports.ts'
+import type { FileHandle, FileSystem, OpenMode } from '../../src/lib/ports.ts'
 import { SeededRandom } from './random.ts'
 import {
   applyData,
@@ -254,7 +254,7 @@ export class SimulatedDisk {
     }
   }
 
-  #open(path: string, mode: OpenMode): File {
+  #open(path: string, mode: OpenMode): FileHandle {
     this.#enter('open', path)
     const found = this.#names.get(path)
     if (found === 'directory') throw fileSystemError('EISDIR', 'open', path)
@@ -269,7 +269,7 @@ export class SimulatedDisk {
     return this.#handle(inode, path, true)
   }
 
-  #handle(inode: Inode, path: string, writable: boolean): File {
+  #handle(inode: Inode, path: string, writable: boolean): FileHandle {
     let open = true
     const handle = { path }
     this.#handles.add(handle)

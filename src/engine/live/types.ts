@@ -71,6 +71,11 @@ export interface LiveOptions {
   readonly signal?: AbortSignal | undefined
   /** How rows carry timestamps: µs as a number (default), or a Date (milliseconds). */
   readonly time?: 'us' | 'date' | undefined
+  /**
+   * Rows as objects by the columns' names (default), or as arrays in the columns' order. Equal events of equal queries share
+   * their arrays, rows and lists of rows alike: they are not to be changed.
+   */
+  readonly rows?: 'objects' | 'arrays' | undefined
 }
 
 /**
@@ -78,6 +83,8 @@ export interface LiveOptions {
  * surfaces and bridges with backpressure are made of.
  */
 export interface LiveReader<Row> extends AsyncIterableIterator<LiveEvent<Row>> {
+  /** Those of the last event's rows; undefined before the first. A subscription that is resumed begins without a snapshot. */
+  readonly columns: readonly LiveColumn[] | undefined
   /** What there is to tell now; undefined: nothing. */
   poll(): LiveEvent<Row> | undefined
   /** Ends the subscription. Calling it again does nothing. */

@@ -1,12 +1,9 @@
 /**
- * Statements: text to a prepared query (cached), a plan per execution, a pinned version, a run of batches. `insert` and
- * `delete` go to the engine's writes and answer with one row.
+ * Queries: a prepared text, a plan per execution, a pinned version, a run of batches. `insert` and `delete` go to the engine's writes and answer with one row.
  *
  * Invariants:
  * 1. A started query holds its version and its temporary files until its run ends (`run.ts`).
- * 2. Prepared queries are kept by text, `preparedMax` of them, the least recently used going first; one made with an older
- *    schema is made anew. With it goes the template of its plan (`sydraql/template.ts`).
- * 3. A write begins with the first pull and is never undone: who stops reading then does not learn how it went.
+ * 2. A write begins with the first pull and is never undone: who stops reading then does not learn how it went.
  */
 import { rowCount } from '../../columnar/batch.ts'
 import { SydraError } from '../../lib/errors.ts'
@@ -22,22 +19,26 @@ import { newReadStatistics } from '../../storage/read-statistics.ts'
 import type { Version } from '../../storage/types.ts'
 import { type Bound, bind } from '../../sydraql/bind.ts'
 import { bindWrite } from '../../sydraql/bind-write.ts'
-import { type Prepared, prepare } from '../../sydraql/prepare.ts'
+import type { Prepared } from '../../sydraql/prepare.ts'
 import type { Write } from '../../sydraql/query.ts'
-import type { DatabaseStatistics, QueryOptions, QueryParameters, QueryResult } from '../../types.ts'
+import type { DatabaseStatistics, PreparedQuery, QueryParameters, QueryResult, RunOptions } from '../../types.ts'
 import type { Storage } from '../recovery/open-storage.ts'
-import { analysis, explanation } from './explain.ts'
+import { analysis, asLive, explanation } from './explain.ts'
 import { createQueryResult, type QueryRun } from './result.ts'
 import { createRuns, round, type Work } from './run.ts'
+import type { Statements } from './statements.ts'
 import { pinVersions } from './versions.ts'
 
-const preparedMax = 256
-const batchRows = 8192
+export const batchRows = 8192
+
+export interface StatementOptions extends RunOptions {
+  readonly time?: 'us' | 'date' | undefined
+}
 
 export interface QueryEngine {
-  query<Row>(text: string, params: QueryParameters, options: QueryOptions): QueryResult<Row>
+  query<Row>(text: string, params: QueryParameters, options: StatementOptions): QueryResult<Row>
   /** Throws what is wrong with the text. */
-  check(text: string): void
+  prepare<Row, Params extends QueryParameters>(text: string, rows: StatementOptions): PreparedQuery<Row, Params>
   counts(): DatabaseStatistics['queries']
   /** Cancels what runs; resolves when all of it has ended. */
   close(): Promise<void>
@@ -46,12 +47,15 @@ export interface QueryEngine {
 export type InsertWrite = Extract<Write, { kind: 'insert' }>
 export type DeleteWrite = Extract<Write, { kind: 'delete' }>
 
-/** What `insert` and `delete` ask of the engine. Both answer once the write is durable under the fsync policy. */
+/**
+ * What `insert` and `delete` ask of the engine. Both answer once the write is durable under the fsync policy. The signal ends the
+ * waiting: a write that has begun goes on.
+ */
 export interface Writes {
   /** All rows or none; how many were written. Throws what an ingest of them would. */
-  insert(write: InsertWrite): Promise<number>
+  insert(write: InsertWrite, signal: AbortSignal): Promise<number>
   /** How many series it concerns now. */
-  delete(write: DeleteWrite): Promise<number>
+  delete(write: DeleteWrite, signal: AbortSignal): Promise<number>
 }
 
 /** `pinPast`: what a reader sees as of a snapshot. */
@@ -59,6 +63,7 @@ export function createQueryEngine(
   settings: Settings,
   ports: Ports,
   storage: Storage,
+  statements: Statements,
   writes: Writes,
   pinPast: (ref: string) => Version,
 ): QueryEngine {
@@ -70,7 +75,6 @@ export function createQueryEngine(
       ? undefined
       : spillSpace(ports.files, settings.dataDir, { memoryMaxBytes, bytesMax: spillMaxBytes })
   const disabledRules: ReadonlySet<string> = new Set(settings.rollups.enabled ? [] : ['rollup'])
-  const cache = new Map<string, Prepared>()
   const runs = createRuns(ports)
   let closed = false
   const tables = catalogTables(catalog, {
@@ -79,16 +83,7 @@ export function createQueryEngine(
     settings: () => settingNames.map(({ name, path }) => [name, settingText(settings, path)] as const),
   })
 
-  const preparedOf = (text: string): Prepared => {
-    let prepared = cache.get(text)
-    if (prepared?.schemaVersion !== catalog.version) prepared = prepare(text, catalog, () => clock.monotonicMs())
-    cache.delete(text)
-    cache.set(text, prepared)
-    if (cache.size > preparedMax) cache.delete(cache.keys().next().value!)
-    return prepared
-  }
-
-  const start = (text: string, params: QueryParameters, options: QueryOptions): QueryRun => {
+  const start = (text: string, params: QueryParameters, options: RunOptions): QueryRun => {
     const startedMs = clock.monotonicMs()
     if (closed) throw shuttingDown()
     if (runs.running >= settings.query.runningMax) {
@@ -98,9 +93,9 @@ export function createQueryEngine(
     }
     runs.count('started')
     try {
-      const isCached = cache.get(text)?.schemaVersion === catalog.version
-      const prepared = preparedOf(text)
-      const { parse, analyze } = isCached ? nothingElapsed : prepared.elapsedMs
+      const isKnown = statements.knows(text)
+      const prepared = statements.prepared(text)
+      const { parse, analyze } = isKnown ? nothingElapsed : prepared.elapsedMs
       const abort = new AbortController()
       const boundMs = clock.monotonicMs()
       const makeWork = workOf(prepared, params, startedMs, abort)
@@ -131,7 +126,7 @@ export function createQueryEngine(
       return () => writing(prepared, write, abort.signal)
     }
     const bound = bind(prepared, params, clock.nowUs(), { requireTimeRange })
-    return () => reading(prepared, bound, startedMs, abort)
+    return () => reading(prepared, params, bound, startedMs, abort)
   }
 
   const writing = ({ schema }: Prepared, write: Write, signal: AbortSignal): Work => {
@@ -143,7 +138,7 @@ export function createQueryEngine(
       async *open() {
         signal.throwIfAborted()
         const beganMs = clock.monotonicMs()
-        const count = write.kind === 'insert' ? await writes.insert(write) : await writes.delete(write)
+        const count = await (write.kind === 'insert' ? writes.insert(write, signal) : writes.delete(write, signal))
         const elapsedMs = clock.monotonicMs() - beganMs
         operators.push({ name: write.kind, operator: { name: write.kind }, rowsOut: 1, batches: 1, elapsedMs })
         yield* values({ kind: 'values', rows: [[count]], schema })
@@ -152,7 +147,13 @@ export function createQueryEngine(
     }
   }
 
-  const reading = (prepared: Prepared, bound: Bound, startedMs: number, abort: AbortController): Work => {
+  const reading = (
+    prepared: Prepared,
+    params: QueryParameters,
+    bound: Bound,
+    startedMs: number,
+    abort: AbortController,
+  ): Work => {
     const { signal } = abort
     const pin = () => versions.pin(() => abort.abort(snapshotExpired(settings)))
     const pinned = pinVersions(bound.plan, prepared.text, { pin, pinPast })
@@ -187,8 +188,10 @@ export function createQueryEngine(
       const running = execute(bound.plan, context, { tables, disabledRules })
       const work = { schema: prepared.schema, read, operators, release }
       if (explain === undefined) return { ...work, open: () => running.stream }
-      if (!explain.analyze)
-        return { ...work, open: () => values(explanation(bound, running.describe(), explain.format)) }
+      if (!explain.analyze) {
+        const live = asLive(prepared, params, storage, settings.live, clock.nowUs())
+        return { ...work, open: () => values(explanation(bound, running.describe(), live, explain.format)) }
+      }
       return {
         ...work,
         async *open(statistics) {
@@ -217,15 +220,18 @@ export function createQueryEngine(
     }
   }
 
+  const query = <Row>(text: string, params: QueryParameters, options: StatementOptions): QueryResult<Row> =>
+    createQueryResult({
+      time: options.time ?? 'us',
+      schema: () => statements.prepared(text).schema,
+      start: () => start(text, params, options),
+    })
+
   return {
-    query: (text, params, options) =>
-      createQueryResult({
-        time: options.time ?? 'us',
-        schema: () => preparedOf(text).schema,
-        start: () => start(text, params, options),
-      }),
-    check: text => {
-      preparedOf(text)
+    query,
+    prepare(text, rows) {
+      statements.prepared(text)
+      return { query: (...[params = [], options]) => query(text, params, { ...options, time: rows.time }) }
     },
     counts: runs.counts,
     close() {
@@ -238,7 +244,7 @@ export function createQueryEngine(
 const nothingElapsed = { parse: 0, analyze: 0 }
 const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')
 
-const snapshotExpired = ({ memLimitBytes }: Settings): SydraError =>
+export const snapshotExpired = ({ memLimitBytes }: Settings): SydraError =>
   new SydraError(
     'snapshot_expired',
     `memory that the query still read is needed: all of mem_limit_bytes (${megabytes(memLimitBytes)}) is taken`,

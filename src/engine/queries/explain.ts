@@ -7,21 +7,56 @@
  *   rows: 12 out, 8640 scanned
  *   blocks: 9 read, 0 pruned
  */
+import { AssertionError } from '../../lib/assert.ts'
+import type { Settings } from '../../lib/settings.ts'
 import type { OperatorActual, PlanDescription } from '../../operators/execute.ts'
+import { describeLive, type LiveDescription, liveJson, liveLine } from '../../operators/live/explain.ts'
+import type { LiveContext } from '../../operators/live/types.ts'
 import { rollupWidthName } from '../../storage/rollup/widths.ts'
 import type { Bound } from '../../sydraql/bind.ts'
 import { explainJson, explainText } from '../../sydraql/explain.ts'
 import type { ValuesNode } from '../../sydraql/plan.ts'
-import { explainSchema } from '../../sydraql/prepare.ts'
-import type { QueryStatistics } from '../../types.ts'
+import { explainSchema, type Prepared } from '../../sydraql/prepare.ts'
+import type { QueryParameters, QueryStatistics } from '../../types.ts'
+import { prepareLive } from '../live/prepare-live.ts'
+import type { Storage } from '../recovery/open-storage.ts'
 
 type Format = 'text' | 'json'
 
 /** The rows of `explain`: a line each as text, one row as JSON. */
-export function explanation(bound: Bound, operators: PlanDescription, format: Format): ValuesNode {
-  if (format === 'json')
-    return answer([JSON.stringify({ ...JSON.parse(explainJson(bound)), physical: asJson(operators) })])
-  return answer([...explainText(bound).split('\n'), 'operators:', ...operatorLines(operators, '  ')])
+export function explanation(
+  bound: Bound,
+  operators: PlanDescription,
+  live: LiveDescription,
+  format: Format,
+): ValuesNode {
+  if (format === 'json') {
+    const logical = JSON.parse(explainJson(bound))
+    return answer([JSON.stringify({ ...logical, physical: asJson(operators), live: liveJson(live) })])
+  }
+  return answer([...explainText(bound).split('\n'), 'operators:', ...operatorLines(operators, '  '), liveLine(live)])
+}
+
+/** How the query would be kept if it were live. */
+export function asLive(
+  prepared: Prepared,
+  params: QueryParameters,
+  { catalog, kernels, duplicates }: Pick<Storage, 'catalog' | 'kernels' | 'duplicates'>,
+  { rowsMax, memoryMaxBytes, rerunMs }: Settings['live'],
+  nowUs: number,
+): LiveDescription {
+  const context: LiveContext = {
+    catalog,
+    kernels,
+    duplicates,
+    disabledRules: new Set(),
+    execution() {
+      throw new AssertionError('explain runs nothing')
+    },
+    rowsMax,
+    bytesMax: memoryMaxBytes,
+  }
+  return describeLive(() => prepareLive({ ...prepared, explain: undefined }, params, context, nowUs), rerunMs)
 }
 
 export interface Analysis {

@@ -4,7 +4,7 @@
  * Invariants:
  * 1. Nothing runs before the first pull; a result is read once.
  * 2. However reading ends — to the end, by `break`, by an error, by unsubscribing — the run is closed, which releases its
- *    version.
+ *    version. Whoever stops reading does not wait for the rows that are being worked out.
  */
 import { Observable, type Subscribable } from 'rxjs'
 import { type Batch, type Column, rowCount, type Schema } from '../../columnar/batch.ts'
@@ -19,6 +19,8 @@ export interface QueryRun {
   readonly stream: AsyncGenerator<Batch, void, undefined>
   /** Ends the stream with `cancelled` within one batch, also while it is being pulled. */
   abort(): void
+  /** Resolves when a stream that was pulled has let go of all it held. */
+  readonly ended: Promise<void>
   statistics(): QueryStatistics
 }
 export interface QuerySource {
@@ -37,9 +39,11 @@ const observableKey: typeof Symbol.observable = (Symbol.observable ?? '@@observa
 export function createQueryResult<Row>(source: QuerySource): QueryResult<Row> {
   let run: QueryRun | undefined
   let failure: SydraError | undefined
+  let isDisposed = false
 
   const start = (): QueryRun => {
-    if (run !== undefined) throw new SydraError('bad_request', 'a query result is read once; run the query again')
+    if (run !== undefined || isDisposed)
+      throw new SydraError('bad_request', 'a query result is read once; run the query again')
     run = source.start()
     return run
   }
@@ -59,6 +63,16 @@ export function createQueryResult<Row>(source: QuerySource): QueryResult<Row> {
       }
     }
   }
+  async function* batches(borrow: boolean): AsyncGenerator<Batch, void, undefined> {
+    for await (const batch of start().stream) yield borrow ? batch : copyBatch(batch)
+  }
+  async function* text(options: TextOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const { schema, stream } = start()
+    yield* textChunks(schema, stream, stats, options, error => {
+      failure = error
+    })
+  }
+  const abort = (): void => run?.abort()
   const result: QueryResult<Row> = {
     columns: async () => source.schema(),
     async all() {
@@ -77,23 +91,34 @@ export function createQueryResult<Row>(source: QuerySource): QueryResult<Row> {
       for await (const row of rows()) return row
       return undefined
     },
-    async *batches(options = {}) {
-      for await (const batch of start().stream) yield options.borrow === true ? batch : copyBatch(batch)
-    },
-    async *text(options: TextOptions) {
-      const { schema, stream } = start()
-      yield* textChunks(schema, stream, stats, options, error => {
-        failure = error
-      })
-    },
+    batches: ({ borrow = false } = {}) => promptly(batches(borrow), abort),
+    text: options => promptly(text(options), abort),
     stats,
     get failure() {
       return failure
     },
-    [Symbol.asyncIterator]: () => rows(),
+    [Symbol.asyncIterator]: () => promptly(rows(), abort),
     [observableKey]: () => observe(rows),
+    async [Symbol.asyncDispose]() {
+      isDisposed = true
+      run?.abort()
+      await run?.ended
+    },
   }
   return result
+}
+
+/** Its `return` ends the run at once; a generator's own would wait for what is being worked out. */
+function promptly<T>(
+  generator: AsyncGenerator<T, void, undefined>,
+  abort: () => void,
+): AsyncGenerator<T, void, undefined> {
+  const end = generator.return.bind(generator)
+  generator.return = value => {
+    abort()
+    return end(value)
+  }
+  return generator
 }
 
 /** Pushes rows; unsubscribing stops the query within one batch. */

@@ -9,6 +9,7 @@
  *    run ends then, and a pull that comes later is told why.
  */
 import { type Batch, rowCount, type Schema } from '../../columnar/batch.ts'
+import { cancellation } from '../../lib/cancel.ts'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Ports } from '../../lib/ports.ts'
 import type { BatchStream, OperatorStatistics } from '../../operators/operator.ts'
@@ -28,7 +29,7 @@ export interface Work {
   release(): void
 }
 
-export interface RunOptions {
+export interface BeginOptions {
   /** Aborts the work. */
   readonly abort: AbortController
   /** The caller's. */
@@ -49,7 +50,7 @@ export interface Runs {
   counts(): DatabaseStatistics['queries']
   /** A statement came, whatever becomes of it. */
   count(outcome: 'started' | 'failed'): void
-  begin(work: Work, options: RunOptions): QueryRun
+  begin(work: Work, options: BeginOptions): QueryRun
   /** Aborts what runs; resolves when all of it has ended, or after a grace. */
   close(reason: SydraError): Promise<void>
 }
@@ -62,13 +63,14 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
   const counts = { started: 0, failed: 0, cancelled: 0, rowsScanned: 0, rowsEmitted: 0 }
   let whenIdle: (() => void) | undefined
 
-  const begin = (work: Work, options: RunOptions): QueryRun => {
+  const begin = (work: Work, options: BeginOptions): QueryRun => {
     const { abort, signal, timeoutMs, startedMs, elapsedMs } = options
     const { read, operators } = work
     const traceId = hex(random.bytes(new Uint8Array(8)))
     let firstRowMs = 0
     let totalMs: number | undefined
     let rowsEmitted = 0
+    const { promise: ended, resolve: haveEnded } = Promise.withResolvers<void>()
 
     const statistics = (): QueryStatistics => ({
       rows_emitted: rowsEmitted,
@@ -116,6 +118,7 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
           counts.rowsEmitted += rowsEmitted
           running.delete(abort)
           if (running.size === 0) whenIdle?.()
+          haveEnded()
         }
       }
       const abandon = (): void => {
@@ -127,7 +130,7 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
       const timedOut = (): void =>
         abort.abort(new SydraError('query_timeout', `the query ran longer than ${timeoutMs} ms`))
       const stopTimer = timeoutMs === 0 ? undefined : timers.after(timeoutMs, timedOut, true)
-      const onAbort = (): void => abort.abort(cancellation(signal?.reason))
+      const onAbort = (): void => abort.abort(cancellation(signal?.reason, 'the query was cancelled'))
       abort.signal.addEventListener('abort', abandon, { once: true })
       signal?.addEventListener('abort', onAbort, { once: true })
       if (signal?.aborted) onAbort()
@@ -152,7 +155,13 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
         await end()
       }
     }
-    return { schema: work.schema, stream: stream(), abort: () => abort.abort(cancellation(undefined)), statistics }
+    return {
+      schema: work.schema,
+      stream: stream(),
+      abort: () => abort.abort(cancellation(undefined, 'the query was cancelled')),
+      ended,
+      statistics,
+    }
   }
 
   return {
@@ -176,10 +185,6 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
 
 const outcomeOf = (error: unknown): 'failed' | 'cancelled' =>
   toSydraError(error).code === 'cancelled' ? 'cancelled' : 'failed'
-
-/** A reason of our own says more than that somebody aborted. */
-const cancellation = (reason: unknown): SydraError =>
-  reason instanceof SydraError ? reason : new SydraError('cancelled', 'the query was cancelled', { cause: reason })
 
 /** Coarsest first. */
 function rollupWidths({ rollups = new Map<number, number>() }: ReadStatistics): string | null {

@@ -17,8 +17,10 @@ import type { Kernels } from '../../kernels/kernels.ts'
 import { createWasmScanner } from '../../kernels/scan.ts'
 import { createWasmKernels } from '../../kernels/wasm-kernels.ts'
 import { assert } from '../../lib/assert.ts'
-import { toSydraError } from '../../lib/errors.ts'
+import { cancellation, refuseCancelled } from '../../lib/cancel.ts'
+import { type SydraError, toSydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
+import { inTurns } from '../../lib/in-turns.ts'
 import type { MemoryAccount } from '../../lib/memory-account.ts'
 import { isFileSystemError, type Ports } from '../../lib/ports.ts'
 import type { Settings } from '../../lib/settings.ts'
@@ -81,6 +83,8 @@ export interface Storage {
   manifestState(): ManifestState
   /** A change of the manifest failed so that the next opening may find it made. */
   isManifestInDoubt(): boolean
+  /** `told` hears of that at once: what is written from then on would follow on something that nobody knows. */
+  whenManifestInDoubt(told: (reason: SydraError) => void): void
   /** Makes the catalog durable, then runs the task: until it ends, neither manifest nor catalog files change. */
   undisturbed<T>(task: (state: ManifestState) => Promise<T>): Promise<T>
   /**
@@ -116,13 +120,15 @@ export interface StorageOptions {
   readonly damagedLogs?: readonly string[]
   /** Memtables have their arrays from V8, one by one: to see what the pool is good for. */
   readonly plainChunks?: boolean
+  /** Ends the opening before it changes anything that the next one would not. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export async function openStorage(
   settings: Settings,
   ports: Ports,
   emit: Emit,
-  { damagedLogs = [], plainChunks = false }: StorageOptions = {},
+  { damagedLogs = [], plainChunks = false, signal }: StorageOptions = {},
 ): Promise<Storage> {
   const directory = settings.dataDir
   const opened: (() => void | Promise<void>)[] = []
@@ -139,7 +145,10 @@ export async function openStorage(
     if (failures.length > 0) throw failures[0]
   }
   const damage = new Damage(emit)
+  const stopped = () =>
+    signal?.aborted === true ? cancellation(signal.reason, 'the opening was cancelled') : undefined
   try {
+    refuseCancelled(signal, 'the opening was cancelled')
     const startedMs = ports.clock.monotonicMs()
     const rules = retentionRules(settings)
     ports.files.makeDirectory(directory)
@@ -150,7 +159,7 @@ export async function openStorage(
     const kernels = createWasmKernels()
     const onDamage = (path: string, message: string): void => damage.report(path, message)
     const environment = segmentEnvironment(ports, kernels, { directory, onDamage })
-    const context = { settings, ports, environment, emit }
+    const context = { settings, ports, environment, emit, stopped }
     const manifest = await openOrRebuildManifest(context)
     opened.push(() => manifest.close())
     const { duplicates, flushedLsn } = manifest.state
@@ -168,19 +177,14 @@ export async function openStorage(
 
     removeUnfinished(ports, environment, manifest, damage)
     removeTemporaryFiles(ports.files, directory)
-    const segments: Segment[] = []
-    for (const meta of manifest.state.segments) {
-      const reason = damageOf(environment, meta)
-      if (reason === undefined) segments.push(openSegment(environment, meta, catalog))
-      else damage.quarantine(meta.path, reason)
-    }
+    const segments = await inTurns(context, openSegmentsOf(manifest, catalog, environment, damage))
 
     const waitingBytesMax = poolBytesMax(settings.memtableMaxBytes)
     const chunks = new ChunkPool({ waitingBytesMax, nowMs: () => ports.clock.monotonicMs() })
     const pool = plainChunks ? undefined : chunks
     const newMemtable = () => new LayeredMemtable({ duplicates, catalog, pool })
     let memtable = newMemtable()
-    const replayed = replay(recovery, catalog, memtable, emit)
+    const replayed = await inTurns(context, replay(recovery, catalog, memtable, emit))
     const rows = memtable.rowCount
 
     const saved = new SavedTombstones(manifest, catalog)
@@ -316,6 +320,7 @@ export async function openStorage(
       replaceSegments: decide => work.add(replace(decide)),
       manifestState: () => manifest.state,
       isManifestInDoubt: () => manifest.isInDoubt,
+      whenManifestInDoubt: told => manifest.whenInDoubt(told),
       undisturbed: task => work.add(changes.take(() => catalogStore.undisturbed(() => task(manifest.state)))),
       restoreSegments: (metas, deletes) => work.add(restore(metas, deletes)),
       openPast: (metas, deletes, lsn) =>
@@ -374,6 +379,23 @@ class WorkInProgress {
   async ended(): Promise<void> {
     await this.#last
   }
+}
+
+/** A segment a step. */
+function* openSegmentsOf(
+  manifest: Manifest,
+  catalog: Catalog,
+  environment: SegmentEnvironment,
+  damage: Damage,
+): Generator<void, Segment[]> {
+  const segments: Segment[] = []
+  for (const meta of manifest.state.segments) {
+    const reason = damageOf(environment, meta)
+    if (reason === undefined) segments.push(openSegment(environment, meta, catalog))
+    else damage.quarantine(meta.path, reason)
+    yield
+  }
+  return segments
 }
 
 /** Why a segment cannot be used, or undefined. Throws what has nothing to do with it, such as too many open files. */

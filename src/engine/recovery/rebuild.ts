@@ -11,6 +11,7 @@
  * 3. Each step is durable before the next, which finds less to do: a crash between any two loses nothing more.
  */
 import { toSydraError } from '../../lib/errors.ts'
+import { inTurns, type Turns } from '../../lib/in-turns.ts'
 import type { FileSystem, Ports } from '../../lib/ports.ts'
 import { readWhole } from '../../lib/read-whole.ts'
 import type { Settings } from '../../lib/settings.ts'
@@ -44,7 +45,7 @@ import { writeSegments } from '../../storage/write-segments.ts'
 import type { EngineEvent } from '../../types.ts'
 import { catalogBatches, replay, setAsideLogs } from './replay.ts'
 
-export interface RebuildContext {
+export interface RebuildContext extends Turns {
   readonly settings: Settings
   readonly ports: Ports
   readonly environment: SegmentEnvironment
@@ -221,15 +222,16 @@ function understandsAll(context: RebuildContext, manifest: Manifest, catalog: Ca
 
 /** Rows of the WAL that what is left of the old catalog understands become segments, which name their series in full. */
 async function rescueRows(
-  { settings, ports, environment, emit }: RebuildContext,
+  context: RebuildContext,
   manifest: Manifest,
   recovery: WalRecovery,
   left: Catalog | undefined,
 ): Promise<void> {
+  const { settings, ports, environment, emit } = context
   const { duplicates, nextSegment } = manifest.state
   const catalog = left ?? (await noCatalog())
   const memtable = new LayeredMemtable({ duplicates, catalog })
-  const { damagedFiles } = replay(recovery, catalog, memtable, emit)
+  const { damagedFiles } = await inTurns(context, replay(recovery, catalog, memtable, emit))
   const id = (n: number): string => String(nextSegment + n).padStart(10, '0')
   const retained = { rules: retentionRules(settings), nowUs: ports.clock.nowUs() }
   const add = await writeSegments(memtable.freeze(), { ports, environment, catalog, id, ...retained })

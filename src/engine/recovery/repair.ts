@@ -9,10 +9,12 @@
  *
  * Invariants:
  * 1. Nothing that can be read is given up, and nothing damaged is removed: it is kept as `*.damaged`.
- * 2. Each step is durable before the next. A crash between any two leaves a database that opens, and that is repaired by
- *    the same call; repairing what is sound changes nothing.
+ * 2. Each step is durable before the next. A crash, or an abort, between any two leaves a database that opens, and that is
+ *    repaired by the same call; repairing what is sound changes nothing.
  */
+import { cancellation, type Stoppable } from '../../lib/cancel.ts'
 import { toSydraError } from '../../lib/errors.ts'
+import { inTurns, type Turns } from '../../lib/in-turns.ts'
 import type { Ports } from '../../lib/ports.ts'
 import type { Settings } from '../../lib/settings.ts'
 import { namesIn } from '../../storage/data-files.ts'
@@ -27,11 +29,11 @@ import { type Loss, salvageSegment } from '../../storage/segment/salvage.ts'
 import { keepCopy, setAside } from '../../storage/set-aside.ts'
 import type { SegmentMeta } from '../../storage/types.ts'
 import { isDamaged, type VerifiedFile } from '../../storage/verify/types.ts'
-import type { EngineEvent, Repair, VerifyOptions } from '../../types.ts'
+import type { EngineEvent, Repair } from '../../types.ts'
 import { openStorage, type Storage } from './open-storage.ts'
-import { inTurns, verifyDirectory } from './verify.ts'
+import { verifyDirectory } from './verify.ts'
 
-interface Context {
+interface Context extends Turns {
   readonly ports: Ports
   readonly dataDir: string
   readonly storage: Storage
@@ -46,7 +48,7 @@ export async function repairDirectory(
   settings: Settings,
   ports: Ports,
   tell: (repair: Repair) => void,
-  options: VerifyOptions = {},
+  options: Stoppable = {},
 ): Promise<void> {
   const { dataDir } = settings
   const damaged: VerifiedFile[] = []
@@ -54,11 +56,13 @@ export async function repairDirectory(
   removeCopiesUnderWay(ports, dataDir)
   if (damaged.length === 0) return
   const logs = damaged.filter(({ kind }) => kind === 'wal').map(({ path }) => `${dataDir}/${path}`)
-  const storage = await openStorage(settings, ports, event => tellEvent(event, tell), { damagedLogs: logs })
+  const { signal } = options
+  const storage = await openStorage(settings, ports, event => tellEvent(event, tell), { damagedLogs: logs, signal })
   try {
     for (const path of logs)
       if (!ports.files.exists(path)) tell({ path: path.slice(dataDir.length + 1), action: 'set-aside', ...nothing })
-    const context = { ports, dataDir, storage, tell }
+    const stopped = () => (signal?.aborted === true ? cancellation(signal.reason) : undefined)
+    const context = { ports, dataDir, storage, tell, stopped }
     const broken = new Set([
       ...damaged.filter(({ kind }) => kind === 'segment' || kind === 'rollup').map(({ path }) => path),
       ...storage.damage.quarantined.map(({ path }) => path),
@@ -66,7 +70,7 @@ export async function repairDirectory(
     const { segments } = storage.manifestState()
     for (const meta of segments) if (broken.delete(meta.path)) await repairSegment(context, meta)
     for (const path of broken) await setAsideUnnamed(context, path)
-    await repairObjects(context)
+    await repairObjects(context, options)
   } finally {
     await storage.close()
   }
@@ -123,13 +127,13 @@ function isTheOneNamed({ storage }: Context, meta: SegmentMeta): boolean {
 }
 
 /** Publishes what is left of a segment; undefined when nothing in it can be found. */
-async function salvage({ ports, dataDir, storage }: Context, meta: SegmentMeta) {
+async function salvage({ ports, dataDir, storage, stopped }: Context, meta: SegmentMeta) {
   const [id] = storage.takeSegmentIds(1)
   const path = meta.path.replace(/[^/]*$/, `${id}.seg`)
   const unpublished = createSegment(ports.files, dataDir, path)
   try {
     const steps = salvageSegment(storage.environment, meta.path, storage.catalog, unpublished)
-    const salvaged = await inTurns({ ports }, steps)
+    const salvaged = await inTurns({ ports, stopped }, steps)
     if (salvaged === undefined || salvaged.rows === 0) {
       unpublished.discard()
       return salvaged && { added: undefined, losses: salvaged.losses }
@@ -175,10 +179,10 @@ async function setAsideUnnamed({ ports, dataDir, tell }: Context, path: string):
 // ---- objects ------------------------------------------------------------------------------------------------------
 
 /** Damaged objects and refs go, then the refs of snapshots that lack something. */
-async function repairObjects({ ports, dataDir, tell }: Context): Promise<void> {
+async function repairObjects({ ports, dataDir, tell }: Context, stop: Stoppable): Promise<void> {
   const { files } = ports
   if (!['objects', refsDirectory].some(name => files.exists(`${dataDir}/${name}`))) return
-  const { problems } = await verifyObjects(ports, dataDir)
+  const { problems } = await verifyObjects(ports, dataDir, stop)
   const go = (path: string, message: string): void => {
     if (!files.exists(`${dataDir}/${path}`)) return
     setAside(files, `${dataDir}/${path}`)

@@ -22,18 +22,19 @@ export interface Replayed {
   readonly damagedFiles: ReadonlySet<string>
 }
 
-/** Reads the log to its end. Throws `corrupt_wal` for a frame of a type that a later version has, `io_error`. */
-export function replay(
+/** Reads the log to its end, a frame a step. Throws `corrupt_wal` for a frame of a type that a later version has, `io_error`. */
+export function* replay(
   recovery: WalRecovery,
   catalog: Catalog,
   memtable: LayeredMemtable,
   emit: (event: EngineEvent) => void,
-): Replayed {
+): Generator<void, Replayed> {
   let frames = 0
   const damagedFiles = new Set<string>()
   // The memtable copies what it takes.
   const memory = new FrameMemory()
   for (const frame of recovery.frames()) {
+    yield
     frames++
     const { lsn, path, offset } = frame
     memory.clear()

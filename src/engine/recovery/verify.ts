@@ -7,11 +7,13 @@
  * 1. Nothing is changed, and nothing opened for writing.
  * 2. What is damaged hides nothing else: without a manifest all segments there are count, without a catalog they are checked
  *    against themselves alone.
- * 3. Others get a turn every `turnMs`. Of an open database a version is pinned, so that its segments stay.
+ * 3. Others get their turns (`in-turns.ts`). Of an open database a version is pinned, so that its segments stay.
  */
 import { createWasmKernels } from '../../kernels/wasm-kernels.ts'
-import { SydraError, toSydraError } from '../../lib/errors.ts'
+import { cancellation, type Stoppable } from '../../lib/cancel.ts'
+import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
+import { inTurns, type Turns } from '../../lib/in-turns.ts'
 import type { Ports } from '../../lib/ports.ts'
 import { loadSeriesHasher } from '../../storage/catalog/identity.ts'
 import { catalogExists } from '../../storage/catalog/store.ts'
@@ -32,17 +34,13 @@ import { damage, note, problemOf, repairAdvice, rollupAdvice } from '../../stora
 import { verifyReferences } from '../../storage/verify/references.ts'
 import { verifyNamedSegment } from '../../storage/verify/segments.ts'
 import { isDamaged, type VerifiedFile } from '../../storage/verify/types.ts'
-import type { VerifyOptions, VerifyResult } from '../../types.ts'
+import type { VerifyResult } from '../../types.ts'
 import type { Storage } from './open-storage.ts'
 
-/** What a file's checks take before others get a turn. */
-const turnMs = 5
-
-interface Context {
+interface Context extends Turns {
   readonly ports: Ports
   readonly dataDir: string
   readonly environment: SegmentEnvironment
-  /** What ends it, asked between turns. */
   readonly stopped: () => SydraError | undefined
   readonly signal: AbortSignal | undefined
 }
@@ -50,14 +48,14 @@ interface Context {
 const contextOf = (
   ports: Ports,
   dataDir: string,
-  { signal }: VerifyOptions,
+  { signal }: Stoppable,
   isClosing: () => boolean = () => false,
 ): Context => ({
   ports,
   dataDir,
   environment: segmentEnvironment(ports, createWasmKernels(), { directory: dataDir, cacheBytesMax: 0 }),
   stopped() {
-    if (signal?.aborted === true) return toSydraError(signal.reason)
+    if (signal?.aborted === true) return cancellation(signal.reason)
     return isClosing() ? new SydraError('shutting_down', 'the database is closing') : undefined
   },
   signal,
@@ -70,7 +68,7 @@ const contextOf = (
 export function verifyDirectory(
   ports: Ports,
   dataDir: string,
-  options: VerifyOptions = {},
+  options: Stoppable = {},
 ): AsyncGenerator<VerifiedFile, void> {
   return toldOf(dataDir, filesOfDirectory(ports, dataDir, options))
 }
@@ -87,7 +85,7 @@ async function* toldOf(dataDir: string, files: AsyncGenerator<VerifiedFile, void
 async function* filesOfDirectory(
   ports: Ports,
   dataDir: string,
-  options: VerifyOptions,
+  options: Stoppable,
 ): AsyncGenerator<VerifiedFile, void> {
   const context = contextOf(ports, dataDir, options)
   assertClosed(ports, dataDir)
@@ -129,7 +127,7 @@ export function verifyOpen(
   ports: Ports,
   dataDir: string,
   storage: Storage,
-  options: VerifyOptions = {},
+  options: Stoppable = {},
   isClosing?: () => boolean,
 ): AsyncGenerator<VerifiedFile, void> {
   return toldOf(dataDir, filesOfOpen(ports, dataDir, storage, options, isClosing))
@@ -139,7 +137,7 @@ async function* filesOfOpen(
   ports: Ports,
   dataDir: string,
   { versions, catalog, wal, damage: known, manifestState }: Storage,
-  options: VerifyOptions,
+  options: Stoppable,
   isClosing: (() => boolean) | undefined,
 ): AsyncGenerator<VerifiedFile, void> {
   const context = contextOf(ports, dataDir, options, isClosing)
@@ -253,25 +251,4 @@ async function* verifyStore({ ports, dataDir, signal }: Context): AsyncGenerator
   const advice = '`verify --repair` sets it aside; snapshots that need it cannot be restored any more'
   for (const { path, message } of problems)
     yield { path, kind: 'objects', bytes: 0, checked: {}, problems: [damage(message, advice)] }
-}
-
-/** Runs the steps to their end; others have a turn in between. */
-export async function inTurns<T>(
-  { ports, stopped }: { readonly ports: Pick<Ports, 'clock' | 'timers'>; readonly stopped?: Context['stopped'] },
-  steps: Generator<void, T>,
-): Promise<T> {
-  try {
-    let startedMs = ports.clock.monotonicMs()
-    for (;;) {
-      const reason = stopped?.()
-      if (reason !== undefined) throw reason
-      const step = steps.next()
-      if (step.done === true) return step.value
-      if (ports.clock.monotonicMs() - startedMs < turnMs) continue
-      await new Promise<void>(resolve => ports.timers.soon(resolve))
-      startedMs = ports.clock.monotonicMs()
-    }
-  } finally {
-    steps.return(undefined as T)
-  }
 }

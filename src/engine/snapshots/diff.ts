@@ -10,7 +10,9 @@
  *    delete that only one side has touches its time: then its rows are the same.
  * 3. Rows are compared as queries give them: merged, and without what was deleted. Numbers are equal if they are the same bits.
  */
+
 import type { Batch, Column, Schema } from '../../columnar/batch.ts'
+import { refuseCancelled } from '../../lib/cancel.ts'
 import type { Ports } from '../../lib/ports.ts'
 import { compareUtf8 } from '../../lib/text.ts'
 import { execute } from '../../operators/execute.ts'
@@ -43,7 +45,7 @@ export async function* compareSnapshots(
     const sides = [sideOf(before, after), sideOf(after, before)] as const
     for (const metric of metrics) {
       await new Promise<void>(resolve => ports.timers.soon(resolve))
-      signal.throwIfAborted()
+      refuseCancelled(signal)
       const changed = united(sides.flatMap(side => side.ownRanges(metric)))
       if (changed.length === 0) continue
       const [old, present] = sides.map(side => ({ all: side.version(), touched: side.version(changed) }))

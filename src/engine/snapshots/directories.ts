@@ -4,6 +4,7 @@
  * Invariants:
  * 1. What changes a directory holds its lock.
  */
+import type { Stoppable } from '../../lib/cancel.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { normalPath } from '../../lib/paths.ts'
 import type { Ports } from '../../lib/ports.ts'
@@ -15,7 +16,7 @@ import { Refs } from '../../storage/object-store/refs.ts'
 import { checkTree } from '../../storage/object-store/trees.ts'
 import { listSnapshots, snapshotOf } from './list.ts'
 import { forgetRef } from './snapshots.ts'
-import type { GarbageReport, RestoreReport, Snapshot, Stoppable } from './types.ts'
+import type { GarbageReport, RestoreReport, Snapshot } from './types.ts'
 
 export interface RestoreDirectoryOptions extends Stoppable {
   /** A name, `HEAD` (the default), or the first digits of an id. */

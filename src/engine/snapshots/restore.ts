@@ -8,9 +8,12 @@
  * 2. The manifest's edit is the restore: before it is durable the database is as it was, and what was linked is removed at
  *    the next opening; after it, it is as the snapshot.
  * 3. Segments get ids of their own: readers of before keep theirs, and no merge that is under way finds its inputs again.
- * 4. Everything committed until then is replaced, and nothing after: writers wait from the last flush to the edit.
+ * 4. Everything committed until then is replaced, and nothing after: writers wait from the last flush to the edit. Where nobody
+ *    can tell whether the edit is durable, the database is read-only until it is opened again.
  */
 
+import { refuseCancelled } from '../../lib/cancel.ts'
+import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import type { Ports } from '../../lib/ports.ts'
 import { removeQuietly } from '../../lib/remove-quietly.ts'
@@ -64,7 +67,7 @@ export async function restoreSnapshot(
       await linkOrCopy(ports, objects.pathOf(stored.id), path + temporarySuffix, { signal })
       ports.files.rename(path + temporarySuffix, path)
       files.set(meta.path, { ...stored, path: meta.path })
-      signal.throwIfAborted()
+      refuseCancelled(signal)
     }
     for (const directory of directories) await ports.files.syncDirectory(directory)
     const letWritersGo = await holdWriters()
@@ -79,6 +82,11 @@ export async function restoreSnapshot(
     // An edit that failed may be durable nevertheless: its files stay, and opening removes those that are not named.
     if (!isDecided)
       for (const path of linked) for (const each of [path, path + temporarySuffix]) removeQuietly(ports.files, each)
+    if (isDecided && storage.isManifestInDoubt())
+      throw new SydraError('io_error', 'nobody can tell whether the snapshot is restored: the device failed a write', {
+        hint: 'check the device, then close and open the database again: it is as the snapshot, or as it was',
+        cause: error,
+      })
     throw fileError(error, 'cannot restore the snapshot')
   }
 }

@@ -10,6 +10,7 @@
  * 3. Closing stops what runs between two files and waits for it; a restore that has begun to replace ends first.
  */
 
+import { refuseCancelled, type Stoppable, unlessCancelled } from '../../lib/cancel.ts'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import { directoryOf, normalPath } from '../../lib/paths.ts'
@@ -37,7 +38,6 @@ import type {
   Snapshot,
   SnapshotOptions,
   SnapshotReport,
-  Stoppable,
 } from './types.ts'
 
 /** Calls that wait for the one before. */
@@ -51,7 +51,7 @@ export interface SnapshotEngine {
   /** Throws when the database is closing or read-only. */
   admit(): void
   /** Everything committed until now into segments. */
-  flush(): Promise<void>
+  flush(signal: AbortSignal): Promise<void>
   /** Called when `holdsWriters` has become false. */
   letWritersGo(): void
   emit(event: EngineEvent): void
@@ -65,7 +65,7 @@ export interface Snapshots {
   names(): Iterable<string>
   restore(ref: string, options?: RestoreOptions): Promise<RestoreReport>
   diff(before: string, after?: string, options?: Stoppable): AsyncIterable<SeriesDifference>
-  removeSnapshot(name: string): Promise<void>
+  removeSnapshot(name: string, options?: Stoppable): Promise<void>
   gc(options?: Stoppable): Promise<GarbageReport>
   /** What a reader sees as of a snapshot. Throws `not_found`, `corrupt_object`. */
   pin(ref: string): Version
@@ -97,17 +97,19 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     if (waiting >= waitingMax) throw new SydraError('overloaded', `${waiting} calls for snapshots wait already`)
     waiting++
     const stop = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
-    const turn = last.then(async () => {
+    const before = last
+    const run = async (): Promise<T> => {
       try {
-        stop.throwIfAborted()
+        await unlessCancelled(before, stop)
         return await task(stop)
       } catch (error) {
-        throw stop.aborted && error === stop.reason ? stopped(error) : fileError(error, `snapshots of ${dataDir}`)
+        throw fileError(error, `snapshots of ${dataDir}`)
       } finally {
         waiting--
       }
-    })
-    last = turn.catch(() => {})
+    }
+    const turn = run()
+    last = Promise.allSettled([before, turn])
     return turn
   }
 
@@ -164,7 +166,7 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
         const store = to === undefined ? here : { objects: new ObjectStore(ports, to), refs: new Refs(ports, to) }
         const wanted = name ?? freeName(store.refs, clock.nowUs())
         if (store.refs.get(wanted) !== undefined) throw alreadyThere(wanted)
-        await engine.flush()
+        await engine.flush(signal)
         objects.clearTemporary()
         const { id, files, added } = await take(message, store, signal)
         const counts = store === here ? added : await moveTo(store, id, signal)
@@ -189,7 +191,7 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
   }
 
   /** Resolves when no row is in memory and none can be written. */
-  const holdWriters = async (): Promise<() => void> => {
+  const holdWriters = async (signal: AbortSignal): Promise<() => void> => {
     const { versions, wal } = storage
     const release = (): void => {
       holdsWriters = false
@@ -203,7 +205,7 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
         await wal.sync()
         await new Promise<void>(resolve => timers.soon(resolve))
         if (versions.active.isEmpty && versions.frozen.length === 0) return release
-        await engine.flush()
+        await engine.flush(signal)
       }
     } catch (error) {
       release()
@@ -219,7 +221,11 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     return inTurn(given, async signal => {
       const startedMs = clock.monotonicMs()
       const id = refs.resolve(ref)
-      const files = await restoreSnapshot(storage, ports, objects, id, { holdWriters, dryRun, signal })
+      const files = await restoreSnapshot(storage, ports, objects, id, {
+        holdWriters: () => holdWriters(signal),
+        dryRun,
+        signal,
+      })
       if (!dryRun) {
         known = files
         // It is restored whatever becomes of this.
@@ -233,8 +239,8 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     })
   }
 
-  const removeSnapshot = (name: string): Promise<void> =>
-    inTurn(undefined, async () => {
+  const removeSnapshot = (name: string, { signal }: Stoppable = {}): Promise<void> =>
+    inTurn(signal, async () => {
       await forgetRef(refs, objects, name)
     })
 
@@ -245,7 +251,7 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     })
 
   async function* diff(before: string, after = 'HEAD', { signal }: Stoppable = {}): AsyncGenerator<SeriesDifference> {
-    closing.signal.throwIfAborted()
+    refuseCancelled(closing.signal)
     const stop = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
     const a = past.open(refs.resolve(before))
     // Opening the other may close what nobody reads.
@@ -276,9 +282,6 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     },
   }
 }
-
-const stopped = (reason: unknown): SydraError =>
-  reason instanceof SydraError ? reason : new SydraError('cancelled', 'it was cancelled', { cause: reason })
 
 /** A HEAD that nothing else names goes with its last name: the newest of the others is HEAD then. */
 export async function forgetRef(refs: Refs, objects: ObjectStore, name: string): Promise<void> {

@@ -11,8 +11,10 @@
  * 3. The log of writes is not needed: rows of LSNs up to the manifest's are all in segments, and the others are not part of it.
  * 4. It leaves nothing behind where it fails but objects that nothing names, which are used again or go with the next gc.
  */
+import { refuseCancelled } from '../../lib/cancel.ts'
 import { SydraError } from '../../lib/errors.ts'
 import type { Ports } from '../../lib/ports.ts'
+import { readWhole } from '../../lib/read-whole.ts'
 import { checkpointName } from '../../storage/catalog/checkpoint.ts'
 import { logName } from '../../storage/catalog/log.ts'
 import { encodeCheckpoint } from '../../storage/manifest/log.ts'
@@ -46,7 +48,7 @@ const linkTurn = 32
 /** Turns in which a flush that is durable becomes visible. */
 const visibleTurnsMax = 100
 
-/** The memtable was flushed before. Throws `disk_full`, `io_error`, and the signal's reason. */
+/** The memtable was flushed before. Throws `disk_full`, `io_error`, `cancelled`. */
 export async function takeSnapshot(
   storage: Storage,
   ports: Ports,
@@ -96,7 +98,7 @@ export async function takeSnapshot(
       }
       staged.set(meta.path, await objects.stage(`${directory}/${meta.path}`, { signal }))
       if (staged.size % linkTurn === 0) await new Promise<void>(resolve => ports.timers.soon(resolve))
-      signal.throwIfAborted()
+      refuseCancelled(signal)
     }
   } finally {
     version.release()
@@ -112,7 +114,7 @@ export async function takeSnapshot(
   addedObjects += tree.added
   addedBytes += tree.addedBytes
   await objects.sync()
-  signal.throwIfAborted()
+  refuseCancelled(signal)
   const commit = await objects.write(
     'commit',
     encodeCommit({
@@ -160,15 +162,7 @@ async function stageCheckpoint(
 ): Promise<Checkpoint | undefined> {
   const path = `${objects.directory}/${checkpointName}`
   if (!files.exists(path)) return undefined
-  const headOf = (of: string): string => {
-    const file = files.open(of, 'read')
-    try {
-      const head = new Uint8Array(checkpointHeadBytes)
-      return `${file.size()} ${head.subarray(0, file.read(head, 0)).join()}`
-    } finally {
-      file.close()
-    }
-  }
+  const headOf = (of: string): string => readWhole(files, of, checkpointHeadBytes).join()
   const before = known.get(checkpointName)
   if (before !== undefined && objects.has(before.id) && headOf(objects.pathOf(before.id)) === headOf(path))
     return { kind: 'known', file: before }

@@ -71,7 +71,3 @@ export interface GarbageReport {
   readonly removed: number
   readonly removedBytes: number
 }
-
-export interface Stoppable {
-  readonly signal?: AbortSignal | undefined
-}

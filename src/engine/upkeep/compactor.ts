@@ -10,6 +10,7 @@
  * 3. Files of a merge that came to nothing are removed, unless the manifest may name them.
  */
 import { debounceTime, EMPTY, filter, from, merge, Observable, type SchedulerLike, Subject, tap, timer } from 'rxjs'
+import { cancellation } from '../../lib/cancel.ts'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import { type CompactionStep, compaction, type MergeStep } from '../../pipeline/compaction.ts'
 import { choose } from '../../storage/compaction/choose.ts'
@@ -227,7 +228,7 @@ export function createCompactor(options: CompactorOptions): Compactor {
     compact({ signal, onProgress } = {}) {
       const startedMs = clock.monotonicMs()
       return new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(reasonOf(signal))
+        if (signal?.aborted) return reject(calledOff(signal))
         const end = (): void => {
           waiters.delete(waiter)
           signal?.removeEventListener('abort', onAbort)
@@ -236,7 +237,7 @@ export function createCompactor(options: CompactorOptions): Compactor {
           waiter.fail(reason)
           if (waiters.size === 0 && running?.isRequested) cancels.next()
         }
-        const onAbort = (): void => giveUp(reasonOf(signal))
+        const onAbort = (): void => giveUp(calledOff(signal))
         const waiter: Waiter = {
           totals: newTotals(),
           progress(now) {
@@ -390,10 +391,6 @@ function count(totals: Totals, { rowsRead, rowsWritten, bytesRead, bytesWritten 
   totals.bytesWritten += bytesWritten
 }
 
-const reasonOf = (signal: AbortSignal | undefined): SydraError => {
-  const reason: unknown = signal?.reason
-  return reason instanceof SydraError
-    ? reason
-    : new SydraError('cancelled', 'the merge was called off', { cause: reason })
-}
+const calledOff = (signal: AbortSignal | undefined): SydraError =>
+  cancellation(signal?.reason, 'the merge was called off')
 const shuttingDown = (): SydraError => new SydraError('shutting_down', 'the database is closing')

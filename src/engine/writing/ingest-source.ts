@@ -8,9 +8,10 @@
  *    refused. That is the backpressure: `write` waits, so the socket is not read.
  * 2. What was good before a failure is stored and counted; the report's `failure` says why reading stopped.
  * 3. A row counts as ingested only when its batch is acknowledged. A promise settles only when nothing is under way.
- * 4. An abort is noticed at once, also while the source is silent.
+ * 4. An abort is noticed at once, also while the source is silent: nothing more is read then, and what was is stored.
  */
 import { Observable, Subject, type Subscribable, takeUntil } from 'rxjs'
+import { cancellation, refuseCancelled } from '../../lib/cancel.ts'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Permits } from '../../lib/permits.ts'
 import type { NdjsonReader } from '../../storage/rows/ndjson-reader.ts'
@@ -33,6 +34,8 @@ export interface IngestEngine {
   soon(task: () => void): void
 }
 
+const ingestCancelled = 'the ingest was cancelled'
+
 type Reader = Pick<NdjsonReader, 'rejected' | 'errors' | 'stopped'> & { readonly bytes?: number }
 
 /** Counts what becomes of a reader's batches. */
@@ -51,6 +54,10 @@ class Progress {
     this.#options = options
   }
 
+  get isCancelled(): boolean {
+    return this.#options.signal?.aborted === true
+  }
+
   /**
    * Runs `granted` with a permit. Resolves when it has; undefined when that was at once. No permit is the source's failure.
    */
@@ -59,11 +66,20 @@ class Progress {
       const waiting = this.#engine.permits.acquire(permitBytes)
       if (waiting !== undefined) return waiting.then(granted)
     } catch (error) {
-      this.failure ??= toSydraError(error)
+      this.fail(error)
       return undefined
     }
     granted()
     return undefined
+  }
+
+  /** What stops the reading; the first counts. */
+  fail(error: unknown): void {
+    this.failure ??= toSydraError(error)
+  }
+
+  failIfCancelled(): void {
+    if (this.isCancelled) this.fail(cancellation(this.#options.signal?.reason, ingestCancelled))
   }
 
   /** Runs `read`, of which nothing may be left when it fails. */
@@ -71,7 +87,7 @@ class Progress {
     try {
       read()
     } catch (error) {
-      this.failure ??= toSydraError(error)
+      this.fail(error)
       this.#gap = true
     }
   }
@@ -82,7 +98,7 @@ class Progress {
     try {
       batches = read()
     } catch (error) {
-      this.failure ??= toSydraError(error)
+      this.fail(error)
     }
     this.submit(batches, reader.lines, permitBytes)
   }
@@ -112,7 +128,7 @@ class Progress {
           settle(lsn)
         },
         (error: unknown) => {
-          this.failure ??= toSydraError(error)
+          this.fail(error)
           settle()
         },
       )
@@ -123,7 +139,7 @@ class Progress {
     try {
       this.#options.onCommit?.(progress)
     } catch (error) {
-      this.failure ??= toSydraError(error)
+      this.fail(error)
     }
   }
 
@@ -165,7 +181,7 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
   let waiting: Promise<void> | undefined
   let ended = false
 
-  const stopped = (): boolean => progress.failure !== undefined || reader.stopped !== undefined
+  const stopped = (): boolean => progress.failure !== undefined || reader.stopped !== undefined || progress.isCancelled
   const assertOpen = (): void => {
     if (ended) throw new SydraError('bad_request', 'the ingest stream has ended')
   }
@@ -191,9 +207,11 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
   const finish = async (clean: boolean): Promise<IngestReport> => {
     assertOpen()
     ended = true
+    progress.failIfCancelled()
     await waiting
     settle()
-    if (!stopped()) progress.submit(reader.end(clean), reader.lines, 0)
+    if (progress.failure === undefined && reader.stopped === undefined)
+      progress.submit(reader.end(clean), reader.lines, 0)
     return progress.report(reader)
   }
 
@@ -210,6 +228,9 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
     },
     end: () => finish(true),
     cut: () => finish(false),
+    async [Symbol.asyncDispose]() {
+      if (!ended) await finish(false)
+    },
   }
 }
 
@@ -221,8 +242,8 @@ const rowObjectBytes = 128
 const observableRowsMax = 1 << 20
 
 /**
- * Rejects with the source's own error when it breaks off, with the signal's reason when that aborts, and when the
- * database takes no rows; what was read before is durable by then.
+ * Rejects with the source's own error when it breaks off, with `cancelled` when the signal aborts, and when the database
+ * takes no rows; what was read before is durable by then.
  */
 export async function ingestSource(
   engine: IngestEngine,
@@ -230,7 +251,7 @@ export async function ingestSource(
   options: IngestOptions = {},
 ): Promise<IngestReport> {
   engine.admit()
-  options.signal?.throwIfAborted()
+  refuseCancelled(options.signal, ingestCancelled)
   if (typeof source !== 'object' || source === null) throw notASource()
   if (isSubscribable(source)) return ingestPushed(engine, source, options)
   const pull = pullFrom(source, options.signal)
@@ -238,12 +259,14 @@ export async function ingestSource(
     const first = await pull.next()
     const sink = isText(first) ? byteSink(engine, options) : objectSink(engine, options)
     try {
-      for (let item = first; item !== ended && !sink.stopped; ) {
+      let item = first
+      while (item !== ended && !sink.stopped) {
         const waiting = sink.push(item)
         if (waiting !== undefined) await waiting
         const next = pull.next()
         item = next instanceof Promise ? await next : next
       }
+      if (item !== ended) refuseCancelled(options.signal, ingestCancelled)
     } catch (error) {
       await sink.cut()
       throw error
@@ -285,17 +308,20 @@ function pullFrom(source: Exclude<IngestSource, Subscribable<RowObject>>, signal
     over = result.done === true
     return over ? ended : (result.value as Item)
   }
-  let abort: (reason: unknown) => void = () => {}
-  const aborted = new Promise<never>((_, reject) => (abort = reject))
-  aborted.catch(() => {})
-  const onAbort = (): void => abort(signal?.reason)
+  /** Rejects the pull under way. */
+  let breakOff: (reason: unknown) => void = () => {}
+  const onAbort = (): void => breakOff(cancellation(signal?.reason, ingestCancelled))
   signal?.addEventListener('abort', onAbort, { once: true })
   return {
     next() {
-      signal?.throwIfAborted()
+      refuseCancelled(signal, ingestCancelled)
       const result = iterator.next()
       if (!(result instanceof Promise)) return itemOf(result)
-      return (signal === undefined ? result : Promise.race([result, aborted])).then(itemOf)
+      if (signal === undefined) return result.then(itemOf)
+      return new Promise((resolve, reject) => {
+        breakOff = reject
+        result.then(given => resolve(itemOf(given)), reject)
+      })
     },
     async close() {
       signal?.removeEventListener('abort', onAbort)
@@ -362,7 +388,7 @@ function ingestPushed(
       signal?.removeEventListener('abort', onAbort)
       collector.end().then(report => (failure === undefined ? resolve(report) : reject(failure.error)), reject)
     }
-    const onAbort = (): void => settle({ error: signal?.reason })
+    const onAbort = (): void => settle({ error: cancellation(signal?.reason, ingestCancelled) })
     signal?.addEventListener('abort', onAbort, { once: true })
     new Observable<RowObject>(subscriber => source.subscribe(subscriber)).pipe(takeUntil(stop)).subscribe({
       next: row => {

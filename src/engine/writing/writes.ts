@@ -8,7 +8,7 @@
  * 2. The series a delete concerns are found when it is submitted. Rows submitted before have lower LSNs and their series
  *    are in the catalog; later ones have higher LSNs and are not concerned.
  */
-
+import { unlessCancelled } from '../../lib/cancel.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { selectSeries } from '../../operators/scan/series.ts'
 import { settleInsert } from '../../storage/rows/insert-rows.ts'
@@ -31,30 +31,33 @@ const insertedRowBytes = 128
 const deletedSeriesBytes = 4
 
 export function createWrites(engine: WriteEngine): Writes {
-  /** Runs a write with a permit for its bytes. */
-  const admitted = async <T>(bytes: number, write: () => Promise<T>): Promise<T> => {
+  /** Runs a write with a permit for its bytes. One that has begun goes on, whoever gives up waiting. */
+  const admitted = async <T>(bytes: number, signal: AbortSignal, write: () => Promise<T>): Promise<T> => {
     engine.admit()
-    await engine.permits.acquire(bytes)
-    try {
-      engine.admit()
-      return await write()
-    } finally {
-      engine.permits.release(bytes)
+    await engine.permits.acquire(bytes, signal)
+    const run = async (): Promise<T> => {
+      try {
+        engine.admit()
+        return await write()
+      } finally {
+        engine.permits.release(bytes)
+      }
     }
+    return unlessCancelled(run(), signal)
   }
 
   return {
-    insert: (write: InsertWrite) =>
-      admitted(write.rows.length * insertedRowBytes, async () => {
+    insert: (write: InsertWrite, signal: AbortSignal) =>
+      admitted(write.rows.length * insertedRowBytes, signal, async () => {
         if (write.rows.length === 0) return 0
         const batch = settleInsert(write, engine.storage.catalog)
         await engine.submit(batch)
         return batch.rowCount
       }),
 
-    delete: (write: DeleteWrite) => {
+    delete: (write: DeleteWrite, signal: AbortSignal) => {
       const { catalog } = engine.storage
-      return admitted(deletedSeriesBytes * catalog.seriesCount, async () => {
+      return admitted(deletedSeriesBytes * catalog.seriesCount, signal, async () => {
         const { series, concerned } = resolve(write, engine.storage)
         if (concerned === 0) return 0
         const { fromUs, toUs } = write.range

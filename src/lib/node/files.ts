@@ -8,7 +8,7 @@
  */
 import * as fs from 'node:fs'
 import { fileSystemError } from '../memory-files.ts'
-import type { File, FileSystem, OpenMode } from '../ports.ts'
+import type { FileHandle, FileSystem, OpenMode } from '../ports.ts'
 
 const flags: Record<OpenMode, number> = {
   read: fs.constants.O_RDONLY,
@@ -36,7 +36,7 @@ export const nodeFiles: FileSystem = {
   },
 }
 
-function openFile(path: string, mode: OpenMode): File {
+function openFile(path: string, mode: OpenMode): FileHandle {
   const descriptor = fs.openSync(path, flags[mode], 0o644)
   let open = true
   let syncs = 0

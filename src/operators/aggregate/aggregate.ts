@@ -13,6 +13,7 @@
  *    overflows as if it came from one source. Buckets leave at the end, as no source is past the others' times.
  */
 import type { Batch, Schema } from '../../columnar/batch.ts'
+import { assert } from '../../lib/assert.ts'
 import type { Expr } from '../../sydraql/expression.ts'
 import type { AggregateNode } from '../../sydraql/plan.ts'
 import { compile } from '../compile.ts'
@@ -21,7 +22,8 @@ import type { BatchStream } from '../operator.ts'
 import type { OpenScan } from '../scan/scan.ts'
 import { isSeriesColumn, seriesColumn } from '../scan/series.ts'
 import type { SpillRun } from '../spill/run.ts'
-import type { Aggregator, BucketKey, InputOrder } from './aggregator.ts'
+import { type BucketKey, compileAggregation, type InputOrder } from './aggregation.ts'
+import { Aggregator, queryMemory } from './aggregator.ts'
 import { PartitionedResults } from './partitioned-results.ts'
 import { Pass } from './pass.ts'
 import { type Passed, type RollupSlabs, slabsOf, withSlabs } from './rollup-stream.ts'
@@ -47,8 +49,6 @@ export interface ScanChoices {
   readonly byRuns: boolean
   /** Answer from statistics of pieces. */
   readonly fromStatistics: boolean
-  /** Each series is read from an end, as far as it must be: statistics serve only where they leave nothing to read. */
-  readonly fromEnd: boolean
   readonly schema: Schema
   /** What is said over the input's columns, said over the scan's. */
   said(expr: Expr): Expr
@@ -62,45 +62,35 @@ export interface OpenSource {
 }
 
 export async function* aggregate(node: AggregateNode, input: AggregateInput, execution: Execution): BatchStream {
-  const pass = new Pass(node, input.schema, input.order, 0, execution)
-  const { aggregator } = pass
+  const aggregation = compileAggregation(node, input.schema, input.order, execution.kernels)
+  const aggregator = new Aggregator(aggregation, queryMemory(execution))
+  const pass = new Pass(aggregator, 0, execution)
   /** Of one source alone: of several none says how far in time all have come. */
   const buckets = input.sources.length === 1 ? aggregator.bucket : undefined
   /** Set while some groups are in partitions: those that end wait here for them. */
   let results: PartitionedResults | undefined
 
   try {
-    for (const source of input.sources) {
-      const { stream, addByRuns, addKnown } = await openSource(source, buckets, pass, execution)
-      for await (const batch of stream) {
-        for (const rows of 'columns' in batch ? pass.steps(batch) : []) {
-          if (pass.overflow !== undefined || !addByRuns(rows)) pass.add(rows)
-          // Groups known from statistics and rollups must be in memory: their rows are never read, so that no partition has them.
-          if (aggregator.isFull) await pass.makeRoom(() => addKnown(Infinity))
-        }
-        if (batch.watermarkUs === undefined || buckets === undefined) continue
-        addKnown(batch.watermarkUs)
-        const ended = aggregator.ended(batch.watermarkUs)
-        if (pass.overflow === undefined) {
-          if (ended.length === 0) continue
-          yield* pass.results(ended)
-          aggregator.drop(ended)
-          continue
-        }
-        results ??= new PartitionedResults(node, input, execution)
-        await results.add(pass.results(ended))
-        if (ended.length > 0) aggregator.drop(ended)
-        if (pass.overflow.maxStartUs >= buckets.functions.floor(batch.watermarkUs)) continue
-        // All that is in partitions has ended: what comes now may be held again.
-        yield* results.with(takenPartitions(pass))
-        results = undefined
+    for await (const watermarkUs of fill(pass, input.sources, buckets, execution)) {
+      const ended = aggregator.ended(watermarkUs)
+      if (pass.overflow === undefined) {
+        if (ended.length === 0) continue
+        yield* pass.results(ended)
+        aggregator.drop(ended)
+        continue
       }
-      addKnown(Infinity)
+      results ??= new PartitionedResults(aggregation, execution)
+      await results.add(pass.results(ended))
+      if (ended.length > 0) aggregator.drop(ended)
+      if (pass.overflow.maxStartUs >= buckets!.functions.floor(watermarkUs)) continue
+      // All that is in partitions has ended: what comes now may be held again.
+      yield* results.with(takenPartitions(pass))
+      results = undefined
     }
     const ended = aggregator.ended(Infinity)
     if (pass.overflow === undefined) yield* pass.results(ended)
     else {
-      results ??= new PartitionedResults(node, input, execution)
+      results ??= new PartitionedResults(aggregation, execution)
       await results.add(pass.results(ended))
       const partitions = takenPartitions(pass)
       pass.close()
@@ -109,6 +99,40 @@ export async function* aggregate(node: AggregateNode, input: AggregateInput, exe
   } finally {
     results?.close()
     pass.close()
+  }
+}
+
+/** Adds all rows of these sources to the groups of an aggregator, none of which leaves. Without temporary files. */
+export async function addAll(
+  aggregator: Aggregator,
+  sources: readonly AggregateSource[],
+  execution: Execution,
+): Promise<void> {
+  const watermarks = fill(new Pass(aggregator, 0, execution), sources, undefined, execution)
+  for await (const _ of watermarks) assert(false, 'no bucket leaves')
+}
+
+/** Adds the rows of each source in turn. Where buckets leave, it gives the time before which all have come. */
+async function* fill(
+  pass: Pass,
+  sources: readonly AggregateSource[],
+  buckets: BucketKey | undefined,
+  execution: Execution,
+): AsyncGenerator<number, void, undefined> {
+  const { aggregator } = pass
+  for (const source of sources) {
+    const { stream, addByRuns, addKnown } = await openSource(source, buckets, pass, execution)
+    for await (const batch of stream) {
+      for (const rows of 'columns' in batch ? pass.steps(batch) : []) {
+        if (pass.overflow !== undefined || !addByRuns(rows)) pass.add(rows)
+        // Groups known from statistics and rollups must be in memory: their rows are never read, so that no partition has them.
+        if (aggregator.isFull) await pass.makeRoom(() => addKnown(Infinity))
+      }
+      if (batch.watermarkUs === undefined || buckets === undefined) continue
+      addKnown(batch.watermarkUs)
+      yield batch.watermarkUs
+    }
+    addKnown(Infinity)
   }
 }
 
@@ -168,8 +192,7 @@ async function openRows(
     ofScan.fromStatistics && scan !== undefined
       ? answerFromStatistics(aggregator, scan, partOf, ofScan.said)
       : undefined
-  if (answers === undefined || (ofScan.fromEnd && answers.unread.length > 0))
-    return { ...byRows, addByRuns, stream: stream() }
+  if (answers === undefined) return { ...byRows, addByRuns, stream: stream() }
   const { known, unread } = answers
   let next = 0
   // Where no bucket leaves early, all may be added now; what would be too much is read, for the partitions to have it.

@@ -6,76 +6,54 @@
  *
  * Invariants:
  * 1. Both ways give the same groups and values, but for the rounding of sums.
- * 2. Calls of equal arguments and kind share one state.
+ * 2. Several aggregators may have one table: a group then has one id in all of them, and no rows in some.
  */
-import { type Batch, columnIndex, type Schema } from '../../columnar/batch.ts'
+import type { Batch } from '../../columnar/batch.ts'
 import { BatchBuilder } from '../../columnar/builder.ts'
 import type { Scalar } from '../../columnar/value.ts'
-import type { Expr } from '../../sydraql/expression.ts'
-import type { AggregateCall, AggregateNode, Bucket } from '../../sydraql/plan.ts'
-import { sameExpr } from '../../sydraql/rewrite.ts'
-import { type BucketFunction, bucketFunction } from '../buckets.ts'
-import { compile, constantValue } from '../compile.ts'
+import type { AggregateNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
-import { columnType, type Evaluator, reusableCodes, reusableNumbers } from '../functions/evaluator.ts'
-import { asNumbers } from '../functions/numeric-evaluator.ts'
+import type { Evaluator } from '../functions/evaluator.ts'
 import { partitionsBytes } from '../spill/run.ts'
-import { type AggregateFunction, aggregateFunction, columnCount } from './functions.ts'
+import type { Aggregation, BucketKey, OutputKind, SlotKind } from './aggregation.ts'
 import { GroupTable } from './groups.ts'
 import { type PartitionIds, partitionIds } from './partitions.ts'
-import { type AggregateState, noGroup, type RowOrdering } from './state.ts'
-
-export interface BucketKey {
-  readonly bucket: Bucket
-  readonly functions: BucketFunction
-}
+import type { AggregateState, RowOrdering } from './state.ts'
 
 /** One shared state and what feeds it. */
-export interface Slot {
-  readonly kind: string
-  readonly argument: Expr | undefined
-  readonly evaluator: Evaluator | undefined
-  /** The second argument, of functions that look at two. */
-  readonly secondArgument: Expr | undefined
-  readonly secondEvaluator: Evaluator | undefined
-  /** Minds which sequence a row is of, and when it was. */
-  readonly ordered: boolean
-  readonly create: () => AggregateState
+export interface Slot extends SlotKind {
   state: AggregateState
 }
 
-export interface Output {
+export interface Output extends Omit<OutputKind, 'slot'> {
   readonly slot: Slot
-  readonly finish: AggregateFunction['finish']
-  readonly ofSorted: AggregateFunction['ofSorted']
   /** Values by group, of a state whose values went to temporary files. */
   known: Scalar[] | undefined
 }
 
-/** What the input's rows follow one another by. */
-export interface InputOrder {
-  readonly time: string | undefined
-  /** The column of series ordinals and the ranks of its one metric, when the input is a scan. */
-  readonly series: string | undefined
-  readonly ranks: (() => Uint32Array) | undefined
-  /** Elsewhere: the columns that tell sequences apart. */
-  readonly partition?: readonly string[] | undefined
+/** Who is told what groups take. */
+export interface GroupMemory {
+  /** False when something should go to temporary files; without those, throws `memory_limit`. */
+  hold(owner: object, bytes: number): boolean
+  release(owner: object): void
+}
+
+/** The memory of a query, whose groups may go on in temporary files. */
+export const queryMemory = (execution: Execution): GroupMemory => {
+  const toSpill = partitionsBytes(execution)
+  return {
+    hold: (owner, bytes) => execution.memory.tryHold(owner, bytes, toSpill),
+    release: owner => execution.memory.release(owner),
+  }
 }
 
 export class Aggregator {
-  readonly node: AggregateNode
+  readonly aggregation: Aggregation
   readonly table: GroupTable
-  readonly bucket: BucketKey | undefined
   readonly slots: readonly Slot[]
-  /** The keys that are no bucket. */
-  readonly keys: readonly Evaluator[]
-  /** Index of each of them among all keys. */
-  readonly #plainKeys: readonly number[]
   readonly outputs: readonly Output[]
-  readonly #execution: Execution
-  readonly #timeColumn: number
-  readonly #seriesColumn: number
-  readonly #ranks: (() => Uint32Array) | undefined
+  readonly #memory: GroupMemory
+  readonly #ownsTable: boolean
   /** Where there are no series, and some state minds. */
   readonly #partitions: PartitionIds | undefined
   /** One group, and no state that minds the order of rows. */
@@ -83,45 +61,33 @@ export class Aggregator {
   byteLength = 0
   /** The query's memory is: something should go to temporary files. Without those, `memory_limit` has been thrown. */
   isFull = false
-  readonly #starts = reusableNumbers()
-  readonly #groups = reusableCodes()
 
-  constructor(node: AggregateNode, input: Schema, order: InputOrder, execution: Execution) {
-    this.node = node
-    this.#execution = execution
-    this.#timeColumn = order.time === undefined ? -1 : columnIndex(input, order.time)
-    this.#seriesColumn = order.series === undefined ? -1 : columnIndex(input, order.series)
-    this.#ranks = order.ranks
-    // Elsewhere than over a scan a time may be null: there a bucket is a key like any other, but the first to sort by.
-    const bucketKey = node.keys.find(key => key.bucket !== undefined && order.ranks !== undefined)
-    const plain = node.keys.filter(key => key !== bucketKey)
-    plain.sort((a, b) => Number(a.bucket === undefined) - Number(b.bucket === undefined))
-    this.bucket =
-      bucketKey === undefined ? undefined : { bucket: bucketKey.bucket!, functions: bucketFunction(bucketKey.bucket!) }
-    this.keys = plain.map(key => compile(key.expr, input))
-    this.table = new GroupTable(
-      this.keys.map(key => columnType(key.type)),
-      this.bucket !== undefined,
+  /** `table`: of another aggregator of this aggregation, to be shared with it. */
+  constructor(aggregation: Aggregation, memory: GroupMemory, table?: GroupTable) {
+    const { node, keyTypes, bucket, minds, order } = aggregation
+    this.aggregation = aggregation
+    this.#memory = memory
+    this.#ownsTable = table === undefined
+    this.table = table ?? new GroupTable(keyTypes, bucket !== undefined)
+    this.slots = aggregation.slots.map((kind): Slot => ({ ...kind, state: kind.create() }))
+    this.outputs = aggregation.outputs.map(
+      ({ slot, finish, ofSorted }): Output => ({ slot: this.slots[slot]!, finish, ofSorted, known: undefined }),
     )
-    this.#plainKeys = plain.map(key => node.keys.indexOf(key))
-    const slots: Slot[] = []
-    this.outputs = node.aggregates.map(call => {
-      const [argument] = call.args
-      const aggregate = aggregateFunction(call.function, {
-        type: argument === undefined ? undefined : columnType(argument.type),
-        constants: call.args.slice(columnCount(call.function)).map(constantValue),
-        distinct: call.distinct,
-        kernels: execution.kernels,
-      })
-      const { finish, ofSorted } = aggregate
-      return { slot: slotFor(slots, call, aggregate, input), finish, ofSorted, known: undefined }
-    })
-    this.slots = slots
-    const minds = slots.some(slot => slot.ordered)
     this.takesAnyRange = node.keys.length === 0 && !minds
     const partition = order.partition ?? []
-    this.#partitions = minds && partition.length > 0 ? partitionIds(partition, input) : undefined
+    this.#partitions = minds && partition.length > 0 ? partitionIds(partition, aggregation.input) : undefined
     this.reserve()
+  }
+
+  get node(): AggregateNode {
+    return this.aggregation.node
+  }
+  get bucket(): BucketKey | undefined {
+    return this.aggregation.bucket
+  }
+  /** The keys that are no bucket. */
+  get keys(): readonly Evaluator[] {
+    return this.aggregation.keys
   }
 
   /** Adds the rows of a batch that count. */
@@ -132,23 +98,51 @@ export class Aggregator {
       this.reserve()
       return
     }
-    const columns = this.keys.map(key => key.evaluate(batch))
-    const starts = this.bucket === undefined ? undefined : this.bucketStarts(batch)
-    const groups = this.#groups(batch.length)
-    this.table.assign(columns, starts, batch, groups)
+    this.addTo(this.assign(batch), batch)
+  }
+
+  /** The groups of the rows that count, by row; overwritten by the next call to any aggregator of the aggregation. */
+  assign(batch: Batch): Uint32Array {
+    const { keys, bucket, groupsRoom } = this.aggregation
+    const groups = groupsRoom(batch.length)
+    this.table.assign(
+      keys.map(key => key.evaluate(batch)),
+      bucket === undefined ? undefined : this.bucketStarts(batch),
+      batch,
+      groups,
+    )
+    return groups
+  }
+
+  /** Adds the rows of a batch that count to their groups. */
+  addTo(groups: Uint32Array, batch: Batch): void {
     this.reserve()
     const rows = { length: batch.length, selection: batch.selection, groups, order: this.ordering(batch) }
     for (const slot of this.slots)
       slot.state.add(slot.evaluator?.evaluate(batch), rows, slot.secondEvaluator?.evaluate(batch))
   }
 
+  /** Adds rows to some states alone: of each slot its own; undefined: none. */
+  addToSlots(groups: Uint32Array, batch: Batch, rowsOfSlot: readonly (Uint32Array | undefined)[]): void {
+    this.reserve()
+    const order = this.ordering(batch)
+    for (let s = 0; s < this.slots.length; s++) {
+      const selection = rowsOfSlot[s]
+      if (selection === undefined) continue
+      const { state, evaluator, secondEvaluator } = this.slots[s]!
+      const rows = { length: batch.length, selection, groups, order }
+      state.add(evaluator?.evaluate(batch), rows, secondEvaluator?.evaluate(batch))
+    }
+  }
+
   ordering(batch: Batch): RowOrdering | undefined {
-    if (this.#timeColumn < 0) return undefined
+    const { timeColumn, seriesColumn } = this.aggregation
+    if (timeColumn < 0) return undefined
     const aggregator = this
     return {
       timesUs: this.times(batch),
-      timesValid: batch.columns[this.#timeColumn]!.valid,
-      series: this.#seriesColumn < 0 ? this.#partitions?.of(batch) : this.series(batch),
+      timesValid: batch.columns[timeColumn]!.valid,
+      series: seriesColumn < 0 ? this.#partitions?.of(batch) : this.series(batch),
       get ranks() {
         return aggregator.ranks
       },
@@ -156,31 +150,33 @@ export class Aggregator {
   }
 
   times(batch: Batch): Float64Array {
-    return batch.columns[this.#timeColumn]!.values as Float64Array
+    return batch.columns[this.aggregation.timeColumn]!.values as Float64Array
   }
   /** Ordinals: only where the input is a scan. */
   series(batch: Batch): Uint32Array {
-    return batch.columns[this.#seriesColumn]!.values as Uint32Array
+    return batch.columns[this.aggregation.seriesColumn]!.values as Uint32Array
   }
   /** By ordinal or partition id. */
   get ranks(): Uint32Array | undefined {
-    return this.#ranks === undefined ? this.#partitions?.ranks() : this.#ranks()
+    const { ranks } = this.aggregation.order
+    return ranks === undefined ? this.#partitions?.ranks() : ranks()
   }
 
   /** Makes room in the states for every group there is, and accounts for it. */
   reserve(): void {
     const { size } = this.table
-    let bytes = this.table.byteLength + (this.#partitions?.byteLength ?? 0)
-    for (const { state } of this.slots) {
+    let bytes = (this.#ownsTable ? this.table.byteLength : 0) + (this.#partitions?.byteLength ?? 0)
+    for (let s = 0; s < this.slots.length; s++) {
+      const { state } = this.slots[s]!
       state.reserve(size)
       bytes += state.byteLength
     }
     this.byteLength = bytes
-    this.isFull = !this.#execution.memory.tryHold(this, bytes, partitionsBytes(this.#execution))
+    this.isFull = !this.#memory.hold(this, bytes)
   }
 
   release(): void {
-    this.#execution.memory.release(this)
+    this.#memory.release(this)
   }
 
   /** All groups, or those in buckets that have ended by then; in the order of the result. */
@@ -192,20 +188,13 @@ export class Aggregator {
     return this.table.sorted(groups.filter(group => this.table.bucketStart(group) < openFromUs))
   }
 
-  /** The rows of these groups. */
-  *results(groups: Uint32Array): Generator<Batch> {
-    const { batchRows } = this.#execution
-    const { node } = this
-    const out = new BatchBuilder(node.schema, Math.min(groups.length, batchRows))
-    const keys = node.keys.length
-    const row: Scalar[] = new Array(keys + this.outputs.length).fill(null)
+  /** The rows of these groups, about `batchRows` at once. */
+  *results(groups: Uint32Array, batchRows: number): Generator<Batch> {
+    const out = new BatchBuilder(this.node.schema, Math.min(groups.length, batchRows))
+    this.gather(groups)
+    const row: Scalar[] = new Array<Scalar>(this.node.keys.length + this.outputs.length).fill(null)
     for (let i = 0; i < groups.length; i++) {
-      const group = groups[i]!
-      for (let key = 0; key < keys; key++) row[key] = this.#keyValue(group, key)
-      for (let o = 0; o < this.outputs.length; o++) {
-        const { slot, finish, known } = this.outputs[o]!
-        row[keys + o] = known === undefined ? finish(slot.state, group) : known[group]!
-      }
+      this.writeRow(groups[i]!, row)
       out.push(row)
       if (out.length === batchRows || i === groups.length - 1) {
         yield out.batch()
@@ -214,72 +203,60 @@ export class Aggregator {
     }
   }
 
+  /** Whether some state has something to prepare before rows are written. */
+  get gathers(): boolean {
+    return this.slots.some(({ state }) => state.gather !== undefined)
+  }
+
+  /** To be called before `writeRow`, with the groups whose rows are wanted. */
+  gather(groups: Uint32Array): void {
+    for (let s = 0; s < this.slots.length; s++) this.slots[s]!.state.gather?.(groups)
+  }
+
+  /** Writes the keys and values of a group; of `keysOf` instead, where the group has other ids elsewhere. */
+  writeRow(
+    group: number,
+    row: Scalar[],
+    keysOf: { readonly table: GroupTable; readonly group: number } = { table: this.table, group },
+  ): void {
+    const { node, plainKeys } = this.aggregation
+    const keys = node.keys.length
+    for (let key = 0; key < keys; key++) {
+      const plain = plainKeys.indexOf(key)
+      row[key] = plain < 0 ? keysOf.table.bucketStart(keysOf.group) : keysOf.table.keyValue(keysOf.group, plain)
+    }
+    for (let o = 0; o < this.outputs.length; o++) {
+      const { slot, finish, known } = this.outputs[o]!
+      row[keys + o] = known === undefined ? finish(slot.state, group) : known[group]!
+    }
+  }
+
+  /** Adds another's group `from[i]` to `to[i]`, for each i. They are of one aggregation; the other stays as it is. */
+  merge(other: Aggregator, from: Uint32Array, to: Uint32Array): void {
+    for (let s = 0; s < this.slots.length; s++) this.slots[s]!.state.merge(other.slots[s]!.state, from, to)
+  }
+
   /** Forgets these groups. Only with a bucket key. */
   drop(groups: Uint32Array): void {
     const { size } = this.table
     const dropped = new Uint8Array(size)
     for (const group of groups) dropped[group] = 1
     const kept = new Uint32Array(size - groups.length)
-    const places = new Uint32Array(size).fill(noGroup)
     let next = 0
-    for (let group = 0; group < size; group++) {
-      if (dropped[group] === 1) continue
-      places[group] = next
-      kept[next++] = group
-    }
+    for (let group = 0; group < size; group++) if (dropped[group] === 0) kept[next++] = group
     this.table.keep(kept)
+    const places = Uint32Array.from(kept.keys())
     for (const slot of this.slots) {
       const old = slot.state
       slot.state = slot.create()
       slot.state.reserve(kept.length)
-      slot.state.merge(old, places)
+      slot.state.merge(old, kept, places)
     }
     this.reserve()
   }
 
-  #keyValue(group: number, key: number): Scalar {
-    const plain = this.#plainKeys.indexOf(key)
-    return plain < 0 ? this.table.bucketStart(group) : this.table.keyValue(group, plain)
-  }
-
   /** Of the rows that count, where there is a bucket key; overwritten by the next call. */
   bucketStarts(batch: Batch): Float64Array {
-    const starts = this.#starts(batch.length)
-    const times = this.times(batch)
-    const { floor } = this.bucket!.functions
-    const { selection } = batch
-    const count = selection?.length ?? batch.length
-    for (let k = 0; k < count; k++) {
-      const row = selection === undefined ? k : selection[k]!
-      starts[row] = floor(times[row]!)
-    }
-    return starts
+    return this.aggregation.bucketStarts(batch)
   }
 }
-
-function slotFor(slots: Slot[], call: AggregateCall, aggregate: AggregateFunction, input: Schema): Slot {
-  const [argument, second] = call.args.slice(0, columnCount(call.function))
-  const same = slots.find(
-    slot =>
-      slot.kind === aggregate.kind &&
-      sameArgument(slot.argument, argument) &&
-      sameArgument(slot.secondArgument, second),
-  )
-  if (same !== undefined) return same
-  const compiled = argument === undefined ? undefined : compile(argument, input)
-  const slot: Slot = {
-    kind: aggregate.kind,
-    argument,
-    evaluator: compiled?.type === 'boolean' && aggregate.kind === 'summary' ? asNumbers(compiled) : compiled,
-    secondArgument: second,
-    secondEvaluator: second === undefined ? undefined : compile(second, input),
-    ordered: aggregate.ordered,
-    create: aggregate.create,
-    state: aggregate.create(),
-  }
-  slots.push(slot)
-  return slot
-}
-
-const sameArgument = (a: Expr | undefined, b: Expr | undefined): boolean =>
-  a === undefined || b === undefined ? a === b : sameExpr(a, b)

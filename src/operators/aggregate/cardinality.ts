@@ -12,14 +12,17 @@
  * 2. The standard error is 1.04 / sqrt(2^14) = 0.81 %.
  */
 import type { Column } from '../../columnar/batch.ts'
+import { EntriesByGroup } from './entries.ts'
 import { type ColumnHasher, columnHasher } from './hashes.ts'
 import { PairTable } from './keys.ts'
-import { type AggregateState, forValues, type GroupedRows, grownCodes, noGroup } from './state.ts'
+import { type AggregateState, forValues, type GroupedRows, grownCodes } from './state.ts'
 
 const indexBits = 14
 const registerCount = 1 << indexBits
 /** Bits of the hash that are counted in. */
 const restBits = 64 - indexBits
+/** What a register may be. */
+const histogramSize = restBits + 2
 /** Registers that a group keeps as pairs, before it gets an array of all. */
 const sparseMax = 512
 const none = 0
@@ -33,14 +36,17 @@ export class CardinalityState implements AggregateState {
   #sparseCounts: Uint32Array = new Uint32Array(0)
   #dense: Uint32Array = new Uint32Array(0)
   readonly #arrays: Uint8Array[] = []
-  /** Sparse registers by group, worked out when a result is asked for. */
+  /** By group, how many sparse registers have each value: worked out when a result is asked for, and kept from then on. */
   #histograms: Uint32Array | undefined
+  readonly #ofGroups = new EntriesByGroup()
 
   get byteLength(): number {
-    const sparse = this.#sparse.byteLength + this.#sparseValues.byteLength
-    return sparse + this.#sparseCounts.byteLength * 2 + this.#arrays.length * registerCount + this.#hasher.byteLength
+    const sparse = this.#sparse.byteLength + this.#sparseValues.byteLength + this.#sparseCounts.byteLength * 2
+    const asked = (this.#histograms?.byteLength ?? 0) + this.#ofGroups.byteLength
+    return sparse + this.#arrays.length * registerCount + this.#hasher.byteLength + asked
   }
   reserve(groups: number): void {
+    if (this.#histograms !== undefined) this.#histograms = grownCodes(this.#histograms, groups * histogramSize)
     this.#sparseCounts = grownCodes(this.#sparseCounts, groups)
     this.#dense = grownCodes(this.#dense, groups)
   }
@@ -67,31 +73,33 @@ export class CardinalityState implements AggregateState {
     }
   }
 
-  merge(other: CardinalityState, groups: Uint32Array): void {
-    for (let pair = 0; pair < other.#sparse.size; pair++) {
-      const from = other.#sparse.left(pair)
-      const group = groups[from]!
-      if (group !== noGroup && other.#dense[from] === none)
-        this.#raise(group, other.#sparse.right(pair), other.#sparseValues[pair]!)
-    }
-    for (let from = 0; from < groups.length; from++) {
-      const array = other.#dense[from]!
-      const group = groups[from]!
-      if (group === noGroup || array === none) continue
+  merge(other: CardinalityState, from: Uint32Array, to: Uint32Array): void {
+    const entries = other.#ofGroups
+    entries.extend(other.#sparse.size, other.#dense.length, pair => other.#sparse.left(pair))
+    for (let i = 0; i < from.length; i++) {
+      const group = to[i]!
+      const array = other.#dense[from[i]!]!
+      if (array === none) {
+        for (let pair = entries.newest(from[i]!); pair >= 0; pair = entries.before(pair))
+          this.#raise(group, other.#sparse.right(pair), other.#sparseValues[pair]!)
+        continue
+      }
+      if (this.#dense[group] === none) this.#densify(group)
       const registers = other.#arrays[array - 1]!
+      const own = this.#arrays[this.#dense[group]! - 1]!
       for (let index = 0; index < registerCount; index++)
-        if (registers[index] !== 0) this.#raise(group, index, registers[index]!)
+        if (registers[index]! > own[index]!) own[index] = registers[index]!
     }
   }
 
   estimate(group: number): number {
-    const histogram = new Float64Array(restBits + 2)
+    const histogram = new Float64Array(histogramSize)
     const array = this.#dense[group]!
     if (array === none) {
       const counts = (this.#histograms ??= this.#countSparse())
       let kept = 0
       for (let value = 1; value <= restBits + 1; value++) {
-        histogram[value] = counts[group * (restBits + 2) + value]!
+        histogram[value] = counts[group * histogramSize + value]!
         kept += histogram[value]!
       }
       histogram[0] = registerCount - kept
@@ -108,7 +116,6 @@ export class CardinalityState implements AggregateState {
   }
 
   #raise(group: number, index: number, value: number): void {
-    this.#histograms = undefined
     const array = this.#dense[group]!
     if (array !== none) {
       const registers = this.#arrays[array - 1]!
@@ -124,8 +131,17 @@ export class CardinalityState implements AggregateState {
         this.#sparseValues = larger
       }
       this.#sparseValues[pair] = value
+      this.#count(group, value, 1)
       if (++this.#sparseCounts[group]! > sparseMax) this.#densify(group)
-    } else if (this.#sparseValues[pair]! < value) this.#sparseValues[pair] = value
+    } else if (this.#sparseValues[pair]! < value) {
+      this.#count(group, this.#sparseValues[pair]!, -1)
+      this.#count(group, value, 1)
+      this.#sparseValues[pair] = value
+    }
+  }
+
+  #count(group: number, value: number, more: 1 | -1): void {
+    if (this.#histograms !== undefined) this.#histograms[group * histogramSize + value]! += more
   }
 
   /** Its pairs stay where they are, unread: they are few. */
@@ -140,9 +156,9 @@ export class CardinalityState implements AggregateState {
   }
 
   #countSparse(): Uint32Array {
-    const counts = new Uint32Array(this.#dense.length * (restBits + 2))
+    const counts = new Uint32Array(this.#dense.length * histogramSize)
     for (let pair = 0; pair < this.#sparse.size; pair++)
-      counts[this.#sparse.left(pair) * (restBits + 2) + this.#sparseValues[pair]!]!++
+      counts[this.#sparse.left(pair) * histogramSize + this.#sparseValues[pair]!]!++
     return counts
   }
 }

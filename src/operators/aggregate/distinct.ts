@@ -3,8 +3,16 @@ import type { Column, ValueType } from '../../columnar/batch.ts'
 import { ColumnBuilder } from '../../columnar/builder.ts'
 import { compareScalars, type Scalar } from '../../columnar/value.ts'
 import { reusableCodes } from '../functions/evaluator.ts'
+import { EntriesByGroup } from './entries.ts'
 import { type KeyIndex, keyIndex, PairTable } from './keys.ts'
-import { type AggregateState, type DrainedValues, forValues, type GroupedRows, grownNumbers, noGroup } from './state.ts'
+import {
+  type AggregateState,
+  type DrainedValues,
+  forValues,
+  type GroupedRows,
+  grownCodes,
+  grownNumbers,
+} from './state.ts'
 
 /** Values drained at once. */
 const drainedMax = 8192
@@ -18,8 +26,9 @@ export class FrequencyState implements AggregateState {
   #rows = new Float64Array(0)
   /** Pairs of each group. */
   #counts = new Float64Array(0)
-  /** By group its most frequent pair + 1: worked out when a mode is asked for. */
+  /** By group its most frequent pair + 1: worked out when a mode is asked for, and kept from then on. */
   #modes: Uint32Array | undefined
+  readonly #ofGroups = new EntriesByGroup()
   readonly #ids = reusableCodes()
   readonly #selection = reusableCodes()
 
@@ -29,10 +38,11 @@ export class FrequencyState implements AggregateState {
   }
 
   get byteLength(): number {
-    const modes = this.#modes?.byteLength ?? 0
-    return this.#keys.byteLength + this.#pairs.byteLength + this.#rows.byteLength + this.#counts.byteLength + modes
+    const asked = (this.#modes?.byteLength ?? 0) + this.#ofGroups.byteLength
+    return this.#keys.byteLength + this.#pairs.byteLength + this.#rows.byteLength + this.#counts.byteLength + asked
   }
   reserve(groups: number): void {
+    if (this.#modes !== undefined) this.#modes = grownCodes(this.#modes, groups)
     this.#counts = grownNumbers(this.#counts, groups) as Float64Array<ArrayBuffer>
   }
 
@@ -51,12 +61,12 @@ export class FrequencyState implements AggregateState {
       if (column.valid === undefined || column.valid[row] === 1) this.#add(group, ids[row]!, 1)
   }
 
-  merge(other: FrequencyState, groups: Uint32Array): void {
-    for (let pair = 0; pair < other.#pairs.size; pair++) {
-      const group = groups[other.#pairs.left(pair)]!
-      if (group === noGroup) continue
-      this.#add(group, this.#keys.idOf(other.#keys.value(other.#pairs.right(pair))), other.#rows[pair]!)
-    }
+  merge(other: FrequencyState, from: Uint32Array, to: Uint32Array): void {
+    const entries = other.#ofGroups
+    entries.extend(other.#pairs.size, other.#counts.length, pair => other.#pairs.left(pair))
+    for (let i = 0; i < from.length; i++)
+      for (let pair = entries.newest(from[i]!); pair >= 0; pair = entries.before(pair))
+        this.#add(to[i]!, this.#keys.idOf(other.#keys.value(other.#pairs.right(pair))), other.#rows[pair]!)
   }
 
   *drain(): Generator<DrainedValues> {
@@ -92,16 +102,17 @@ export class FrequencyState implements AggregateState {
       this.#rows = grownNumbers(this.#rows, pair + 1) as Float64Array<ArrayBuffer>
     }
     this.#rows[pair]! += rows
-    this.#modes = undefined
+    if (this.#modes !== undefined) this.#offer(this.#modes, group, pair)
+  }
+
+  #offer(modes: Uint32Array, group: number, pair: number): void {
+    const best = modes[group]!
+    if (best === 0 || (best !== pair + 1 && this.#isBetter(pair, best - 1))) modes[group] = pair + 1
   }
 
   #findModes(): Uint32Array {
     const modes = new Uint32Array(this.#counts.length)
-    for (let pair = 0; pair < this.#pairs.size; pair++) {
-      const group = this.#pairs.left(pair)
-      const best = modes[group]!
-      if (best === 0 || this.#isBetter(pair, best - 1)) modes[group] = pair + 1
-    }
+    for (let pair = 0; pair < this.#pairs.size; pair++) this.#offer(modes, this.#pairs.left(pair), pair)
     return modes
   }
 

@@ -9,7 +9,6 @@ import {
   type GroupedRows,
   grownCodes,
   grownNumbers,
-  noGroup,
   noSeries,
   type RowOrdering,
   timeOf,
@@ -72,16 +71,17 @@ export class EarliestState implements AggregateState {
     if (this.#wins(group, timeUs, series)) this.#put(group, value, timeUs, series)
   }
 
-  merge(other: EarliestState, groups: Uint32Array): void {
+  merge(other: EarliestState, from: Uint32Array, to: Uint32Array): void {
     this.#order = other.#order ?? this.#order
     this.#sequence = Math.max(this.#sequence, other.#sequence)
     this.#codes.from(other.#codes.target)
-    for (let group = 0; group < groups.length; group++) {
-      const timeUs = other.#timesUs[group]!
-      const series = other.#series[group]!
-      if (groups[group] === noGroup || Number.isNaN(timeUs) || !this.#wins(groups[group]!, timeUs, series)) continue
-      const value = other.#values[group]!
-      this.#put(groups[group]!, this.#type === 'string' ? this.#codes.code(value) : value, timeUs, series)
+    for (let i = 0; i < from.length; i++) {
+      const group = to[i]!
+      const timeUs = other.#timesUs[from[i]!]!
+      const series = other.#series[from[i]!]!
+      if (Number.isNaN(timeUs) || !this.#wins(group, timeUs, series)) continue
+      const value = other.#values[from[i]!]!
+      this.#put(group, this.#type === 'string' ? this.#codes.code(value) : value, timeUs, series)
     }
   }
 

@@ -15,7 +15,6 @@ import {
   type GroupedRows,
   grownCodes,
   grownNumbers,
-  noGroup,
   noSeries,
   type RowOrdering,
   timeOf,
@@ -82,24 +81,25 @@ export class ExtremeByState implements AggregateState {
     for (let row = from; row < to; row++) if (valid === undefined || valid[row] === 1) offer(row, group)
   }
 
-  merge(other: ExtremeByState, groups: Uint32Array): void {
+  merge(other: ExtremeByState, from: Uint32Array, to: Uint32Array): void {
     this.#order = other.#order ?? this.#order
     this.#sequence = Math.max(this.#sequence, other.#sequence)
     this.#keysAreTexts ||= other.#keysAreTexts
     this.#keyTexts.from(other.#keyTexts.target)
     this.#valueTexts.from(other.#valueTexts.target)
-    for (let from = 0; from < groups.length; from++) {
-      const group = groups[from]!
-      const timeUs = other.#timesUs[from]!
-      if (group === noGroup || Number.isNaN(timeUs)) continue
-      const key = other.#keysAreTexts ? this.#keyTexts.code(other.#keys[from]!) : other.#keys[from]!
-      const series = other.#series[from]!
+    for (let i = 0; i < from.length; i++) {
+      const group = to[i]!
+      const theirs = from[i]!
+      const timeUs = other.#timesUs[theirs]!
+      if (Number.isNaN(timeUs)) continue
+      const key = other.#keysAreTexts ? this.#keyTexts.code(other.#keys[theirs]!) : other.#keys[theirs]!
+      const series = other.#series[theirs]!
       if (!this.#wins(group, key, timeUs, series)) continue
       this.#keys[group] = key
       this.#timesUs[group] = timeUs
       this.#series[group] = series
-      const value = other.#values[from]!
-      const has = other.#hasValue[from]!
+      const value = other.#values[theirs]!
+      const has = other.#hasValue[theirs]!
       this.#hasValue[group] = has
       this.#values[group] = this.#type === 'string' && has === 1 ? this.#valueTexts.code(value) : value
     }

@@ -1,7 +1,7 @@
 /** `min` and `max` of text, by UTF-8 bytes. */
 import type { StringColumn } from '../../columnar/batch.ts'
 import { compareUtf8 } from '../../lib/text.ts'
-import { type AggregateState, forValues, type GroupedRows, noGroup } from './state.ts'
+import { type AggregateState, forValues, type GroupedRows } from './state.ts'
 
 export class TextExtremeState implements AggregateState {
   /** 1 keeps the least, -1 the greatest. */
@@ -41,10 +41,10 @@ export class TextExtremeState implements AggregateState {
     }
   }
 
-  merge(other: TextExtremeState, groups: Uint32Array): void {
-    for (let group = 0; group < groups.length; group++) {
-      const text = other.#best[group]
-      if (groups[group] !== noGroup && typeof text === 'string') this.#offer(groups[group]!, text)
+  merge(other: TextExtremeState, from: Uint32Array, to: Uint32Array): void {
+    for (let i = 0; i < from.length; i++) {
+      const text = other.#best[from[i]!]
+      if (typeof text === 'string') this.#offer(to[i]!, text)
     }
   }
 

@@ -3,7 +3,7 @@
  * of Squares and Products" (1962), and merged after Chan, Golub, LeVeque, "Updating Formulae …" (1979), eq. 2.1.
  */
 import type { Column } from '../../columnar/batch.ts'
-import { type AggregateState, forValues, type GroupedRows, grownNumbers, noGroup } from './state.ts'
+import { type AggregateState, forValues, type GroupedRows, grownNumbers } from './state.ts'
 
 /** Per group: count, mean, squared deviations. */
 const width = 3
@@ -28,18 +28,19 @@ export class MomentsState implements AggregateState {
       if (valid === undefined || valid[row] === 1) this.#addValue(group, values[row]!)
   }
 
-  merge(other: MomentsState, groups: Uint32Array): void {
+  merge(other: MomentsState, from: Uint32Array, to: Uint32Array): void {
     const cells = this.#cells
-    for (let group = 0; group < groups.length; group++) {
-      const otherCount = other.#cells[group * width]!
-      if (groups[group] === noGroup || otherCount === 0) continue
-      const at = groups[group]! * width
+    for (let i = 0; i < from.length; i++) {
+      const otherAt = from[i]! * width
+      const otherCount = other.#cells[otherAt]!
+      if (otherCount === 0) continue
+      const at = to[i]! * width
       const count = cells[at]!
       const total = count + otherCount
-      const delta = other.#cells[group * width + 1]! - cells[at + 1]!
+      const delta = other.#cells[otherAt + 1]! - cells[at + 1]!
       cells[at] = total
       cells[at + 1]! += (delta * otherCount) / total
-      cells[at + 2]! += other.#cells[group * width + 2]! + (delta * delta * count * otherCount) / total
+      cells[at + 2]! += other.#cells[otherAt + 2]! + (delta * delta * count * otherCount) / total
     }
   }
 

@@ -9,7 +9,7 @@
  * 1. A group's rows are all in memory or all in one partition, in the order they came.
  * 2. Partitions of another level split by other bits of the hash.
  */
-import { type Batch, rowCount, type Schema } from '../../columnar/batch.ts'
+import { type Batch, rowCount } from '../../columnar/batch.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Execution } from '../execution.ts'
 import { reusableCodes } from '../functions/evaluator.ts'
@@ -32,15 +32,17 @@ export class Overflow {
   readonly #groups = reusableCodes()
   readonly #hashes = reusableCodes()
 
-  /** `coded`: columns kept by code in the partitions. */
-  constructor(aggregator: Aggregator, schema: Schema, coded: readonly number[], level: number, execution: Execution) {
+  constructor(aggregator: Aggregator, level: number, execution: Execution) {
     const { spill } = execution
+    const { input, seriesColumn } = aggregator.aggregation
+    // Ordinals of series must stay what they are.
+    const coded = seriesColumn < 0 ? [] : [seriesColumn]
     assert(spill !== undefined, 'there are temporary files')
     this.#aggregator = aggregator
     this.#execution = execution
     this.#level = level
     this.#hashers = aggregator.keys.map(() => columnHasher())
-    this.#writers = Array.from({ length: partitionCount }, () => new RunWriter(schema, spill, execution, coded))
+    this.#writers = Array.from({ length: partitionCount }, () => new RunWriter(input, spill, execution, coded))
     execution.memory.tryHold(this, partitionsBytes(execution))
   }
 

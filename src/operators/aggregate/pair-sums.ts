@@ -12,8 +12,9 @@
 import type { Column } from '../../columnar/batch.ts'
 import type { Kernels, Summary } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
+import { EntriesByGroup } from './entries.ts'
 import { PairTable } from './keys.ts'
-import { type AggregateState, forValues, type GroupedRows, grownNumbers, noGroup, type RowOrdering } from './state.ts'
+import { type AggregateState, forValues, type GroupedRows, grownNumbers, type RowOrdering } from './state.ts'
 
 /** Shorter ranges are added here: a kernel call costs about as much. */
 const kernelRowsMin = 48
@@ -38,6 +39,7 @@ export class PairSumsState implements AggregateState {
   #marks = new Float64Array(0)
   #groupCount = 0
   readonly #totals = new Map<SeriesTotal, Float64Array>()
+  readonly #ofGroups = new EntriesByGroup()
   readonly #summary: Summary = { count: 0, nanCount: 0, min: Infinity, max: -Infinity, sum: 0 }
 
   constructor(kernels: Kernels, counted: CountedPairs) {
@@ -100,21 +102,22 @@ export class PairSumsState implements AggregateState {
           this.#addPair(cell, changeValues[row]!, elapsedValues[row]!, order, row)
   }
 
-  merge(other: PairSumsState, groups: Uint32Array): void {
-    for (let from = 0; from < other.#cells.size; from++) {
-      const group = groups[other.#cells.left(from)]!
-      if (group === noGroup) continue
-      const cell = this.#cell(group, other.#cells.right(from))
-      if (this.#counted === 'all') {
-        this.#changes[cell]! += other.#changes[from]!
-        this.#elapsed[cell]! += other.#elapsed[from]!
-        this.#marks[cell]! += other.#marks[from]!
-      } else if (!(other.#marks[from]! < this.#marks[cell]!)) {
-        this.#changes[cell] = other.#changes[from]!
-        this.#elapsed[cell] = other.#elapsed[from]!
-        this.#marks[cell] = other.#marks[from]!
+  merge(other: PairSumsState, from: Uint32Array, to: Uint32Array): void {
+    const entries = other.#ofGroups
+    entries.extend(other.#cells.size, other.#groupCount, cell => other.#cells.left(cell))
+    for (let i = 0; i < from.length; i++)
+      for (let theirs = entries.newest(from[i]!); theirs >= 0; theirs = entries.before(theirs)) {
+        const cell = this.#cell(to[i]!, other.#cells.right(theirs))
+        if (this.#counted === 'all') {
+          this.#changes[cell]! += other.#changes[theirs]!
+          this.#elapsed[cell]! += other.#elapsed[theirs]!
+          this.#marks[cell]! += other.#marks[theirs]!
+        } else if (!(other.#marks[theirs]! < this.#marks[cell]!)) {
+          this.#changes[cell] = other.#changes[theirs]!
+          this.#elapsed[cell] = other.#elapsed[theirs]!
+          this.#marks[cell] = other.#marks[theirs]!
+        }
       }
-    }
   }
 
   total(group: number, how: SeriesTotal): number | null {

@@ -6,19 +6,15 @@
  * 1. A pass takes in the groups of at least one batch before it overflows: the work ends.
  * 2. One pass is in memory at a time; partitions not yet read wait in files.
  */
-import type { Batch, Schema } from '../../columnar/batch.ts'
+import type { Batch } from '../../columnar/batch.ts'
 import type { AggregateNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import type { SortColumn } from '../sort/key-words.ts'
 import { Sorter } from '../sort/sorter.ts'
 import type { SpillRun } from '../spill/run.ts'
-import type { InputOrder } from './aggregator.ts'
+import type { Aggregation } from './aggregation.ts'
+import { Aggregator, queryMemory } from './aggregator.ts'
 import { Pass } from './pass.ts'
-
-interface PartitionSource {
-  readonly schema: Schema
-  readonly order: InputOrder
-}
 
 interface Partition {
   readonly run: SpillRun
@@ -26,15 +22,14 @@ interface Partition {
 }
 
 export class PartitionedResults {
-  readonly #node: AggregateNode
-  readonly #input: PartitionSource
+  readonly #aggregation: Aggregation
   readonly #execution: Execution
   readonly #sorter: Sorter
   readonly #waiting: Partition[] = []
 
-  constructor(node: AggregateNode, input: PartitionSource, execution: Execution) {
-    this.#node = node
-    this.#input = input
+  constructor(aggregation: Aggregation, execution: Execution) {
+    const { node } = aggregation
+    this.#aggregation = aggregation
     this.#execution = execution
     this.#sorter = new Sorter(node.schema, resultOrder(node), execution)
   }
@@ -60,8 +55,8 @@ export class PartitionedResults {
   }
 
   async #aggregate({ run, level }: Partition): Promise<void> {
-    const { schema, order } = this.#input
-    const pass = new Pass(this.#node, schema, order, level + 1, this.#execution)
+    const aggregator = new Aggregator(this.#aggregation, queryMemory(this.#execution))
+    const pass = new Pass(aggregator, level + 1, this.#execution)
     try {
       if (run.rows === 0) return
       for (const batch of run.blocks()) {

@@ -8,14 +8,13 @@
  * 1. Groups that are in memory when the overflow begins stay there: their rows never go to a partition.
  * 2. States that neither drain nor stay small within a group end in `memory_limit`, not in more memory.
  */
-import { type Batch, columnIndex, rowCount, type Schema } from '../../columnar/batch.ts'
+import { type Batch, rowCount } from '../../columnar/batch.ts'
 import { sliceBatch } from '../../columnar/slice.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { megabytes } from '../../lib/text.ts'
-import type { AggregateNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { columnType } from '../functions/evaluator.ts'
-import { Aggregator, type InputOrder, type Slot } from './aggregator.ts'
+import type { Aggregator, Slot } from './aggregator.ts'
 import { Overflow } from './overflow.ts'
 import { SpilledValues } from './spilled-values.ts'
 import { noGroup } from './state.ts'
@@ -29,22 +28,14 @@ const drainShare = 1 / 16
 export class Pass {
   readonly aggregator: Aggregator
   overflow: Overflow | undefined
-  readonly #node: AggregateNode
-  readonly #schema: Schema
-  readonly #coded: readonly number[]
   readonly #level: number
   readonly #execution: Execution
   readonly #values = new Map<Slot, SpilledValues>()
   /** The aggregator's bytes when the overflow began. */
   #frozenBytes = 0
 
-  constructor(node: AggregateNode, schema: Schema, order: InputOrder, level: number, execution: Execution) {
-    this.aggregator = new Aggregator(node, schema, order, execution)
-    this.#node = node
-    this.#schema = schema
-    // Ordinals of series must stay what they are.
-    const series = order.series === undefined ? -1 : columnIndex(schema, order.series)
-    this.#coded = series < 0 ? [] : [series]
+  constructor(aggregator: Aggregator, level: number, execution: Execution) {
+    this.aggregator = aggregator
     this.#level = level
     this.#execution = execution
   }
@@ -76,9 +67,9 @@ export class Pass {
       for (const slot of draining) await this.#valuesOf(slot).drain()
       aggregator.reserve()
     }
-    if (aggregator.isFull && this.overflow === undefined && this.#node.keys.length > 0) {
+    if (aggregator.isFull && this.overflow === undefined && aggregator.node.keys.length > 0) {
       beforeOverflow()
-      this.overflow = new Overflow(aggregator, this.#schema, this.#coded, this.#level, this.#execution)
+      this.overflow = new Overflow(aggregator, this.#level, this.#execution)
       this.#frozenBytes = aggregator.byteLength
     }
     if (aggregator.byteLength - drainable > Math.max(memoryMaxBytes, this.#frozenBytes + memoryMaxBytes / 2))
@@ -95,7 +86,7 @@ export class Pass {
       for (const values of this.#values.values()) await values.results(groups, places)
       this.aggregator.reserve()
     }
-    for (const batch of this.aggregator.results(groups)) {
+    for (const batch of this.aggregator.results(groups, this.#execution.batchRows)) {
       yield batch
       await this.#execution.pace()
     }

@@ -14,8 +14,9 @@
  * 2. NaN is above all, infinities are exact, and what is below 2^-1022 counts as 0.
  */
 import type { Column } from '../../columnar/batch.ts'
+import { EntriesByGroup } from './entries.ts'
 import { PairTable } from './keys.ts'
-import { type AggregateState, forValues, type GroupedRows, grownNumbers, noGroup } from './state.ts'
+import { type AggregateState, forValues, type GroupedRows, grownNumbers } from './state.ts'
 
 const mantissaBits = 6
 const pageSize = 1 << mantissaBits
@@ -33,14 +34,13 @@ export class QuantileSketchState implements AggregateState {
   #counts = new Float64Array(0)
   /** By group. */
   #totals = new Float64Array(0)
-  /** Pages by group, `starts[g]` to `starts[g + 1]`; those of a group in the order of their values once it is `done`. */
-  #sorted: { readonly pages: Uint32Array; readonly starts: Uint32Array; readonly done: Uint8Array } | undefined
+  readonly #ofGroups = new EntriesByGroup()
   #lastGroup = -1
   #lastOctave = -1
   #lastPage = -1
 
   get byteLength(): number {
-    return this.#pages.byteLength + this.#counts.byteLength + this.#totals.byteLength
+    return this.#pages.byteLength + this.#counts.byteLength + this.#totals.byteLength + this.#ofGroups.byteLength
   }
   reserve(groups: number): void {
     this.#totals = grownNumbers(this.#totals, groups) as Float64Array<ArrayBuffer>
@@ -57,32 +57,23 @@ export class QuantileSketchState implements AggregateState {
     for (let row = from; row < to; row++) if (valid === undefined || valid[row] === 1) this.#add(group, values[row]!)
   }
 
-  merge(other: QuantileSketchState, groups: Uint32Array): void {
-    for (let page = 0; page < other.#pages.size; page++) {
-      const group = groups[other.#pages.left(page)]!
-      if (group === noGroup) continue
-      const into = this.#page(group, other.#pages.right(page)) * pageSize
-      const from = page * pageSize
-      for (let i = 0; i < pageSize; i++) {
-        this.#counts[into + i]! += other.#counts[from + i]!
-        this.#totals[group]! += other.#counts[from + i]!
+  merge(other: QuantileSketchState, from: Uint32Array, to: Uint32Array): void {
+    for (let i = 0; i < from.length; i++)
+      for (const page of other.#pagesOf(from[i]!)) {
+        const group = to[i]!
+        const into = this.#page(group, other.#pages.right(page)) * pageSize
+        const theirs = page * pageSize
+        for (let sub = 0; sub < pageSize; sub++) this.#counts[into + sub]! += other.#counts[theirs + sub]!
       }
-    }
-    this.#sorted = undefined
+    for (let i = 0; i < from.length; i++) this.#totals[to[i]!]! += other.#totals[from[i]!]!
   }
 
   /** The value at rank ceil(p · n), 1 being the smallest. */
   percentile(group: number, p: number): number | null {
     const total = this.#totals[group]!
     if (total === 0) return null
-    const { pages, starts, done } = (this.#sorted ??= this.#partition())
-    if (done[group] === 0) {
-      pages.subarray(starts[group]!, starts[group + 1]!).sort((a, b) => this.#pages.right(a) - this.#pages.right(b))
-      done[group] = 1
-    }
     let rank = Math.max(1, Math.ceil(p * total))
-    for (let i = starts[group]!; i < starts[group + 1]!; i++) {
-      const page = pages[i]!
+    for (const page of this.#pagesOf(group).sort((a, b) => this.#pages.right(a) - this.#pages.right(b))) {
       const octave = this.#pages.right(page)
       // Among negative numbers, larger bits are smaller values.
       const isNegative = octave < zeroOctave
@@ -111,7 +102,6 @@ export class QuantileSketchState implements AggregateState {
     const page = group === this.#lastGroup && octave === this.#lastOctave ? this.#lastPage : this.#page(group, octave)
     this.#counts[page * pageSize + sub]!++
     this.#totals[group]!++
-    this.#sorted = undefined
   }
 
   #page(group: number, octave: number): number {
@@ -123,17 +113,12 @@ export class QuantileSketchState implements AggregateState {
     return page
   }
 
-  /** A counting sort by group. */
-  #partition() {
-    const { size } = this.#pages
-    const groups = this.#totals.length
-    const starts = new Uint32Array(groups + 1)
-    for (let page = 0; page < size; page++) starts[this.#pages.left(page) + 1]!++
-    for (let group = 0; group < groups; group++) starts[group + 1]! += starts[group]!
-    const next = starts.slice()
-    const pages = new Uint32Array(size)
-    for (let page = 0; page < size; page++) pages[next[this.#pages.left(page)]!++] = page
-    return { pages, starts, done: new Uint8Array(groups) }
+  #pagesOf(group: number): number[] {
+    const entries = this.#ofGroups
+    entries.extend(this.#pages.size, this.#totals.length, page => this.#pages.left(page))
+    const pages: number[] = []
+    for (let page = entries.newest(group); page >= 0; page = entries.before(page)) pages.push(page)
+    return pages
   }
 }
 

@@ -11,7 +11,7 @@ import { RowBuffer } from '../../storage/row-buffer.ts'
 import type { Piece } from '../../storage/types.ts'
 import type { Execution } from '../execution.ts'
 import type { OpenRollups, OpenScan } from '../scan/scan.ts'
-import type { BucketKey } from './aggregator.ts'
+import type { BucketKey } from './aggregation.ts'
 import { type FoldTarget, type RollupFold, rollupFold } from './rollup.ts'
 
 const slabRowsMax = 65_536

@@ -34,7 +34,7 @@ export interface RowOrdering {
 export const timeOf = ({ timesUs, timesValid }: RowOrdering, row: number): number =>
   timesValid === undefined || timesValid[row] === 1 ? timesUs[row]! : Infinity
 
-/** Marks a group of the other state that `merge` leaves out. */
+/** Stands for the group of a row that has none. */
 export const noGroup = 0xffffffff
 
 /** Stands for the series of rows that come without one. */
@@ -59,8 +59,13 @@ export interface AggregateState {
    * value with its group and how often it is there (undefined: once). The state is not used afterwards.
    */
   drain?(): Generator<DrainedValues>
-  /** Adds the other state's group g to `groups[g]`. The other is of the same class and is not used afterwards. */
-  merge(other: AggregateState, groups: Uint32Array): void
+  /** Says that results of these groups are wanted next, for states that have something to prepare. */
+  gather?(groups: Uint32Array): void
+  /**
+   * Adds the other state's group `from[i]` to `to[i]`, for each i; `from` has no group twice. The other is of the same class
+   * and stays as it is.
+   */
+  merge(other: AggregateState, from: Uint32Array, to: Uint32Array): void
 }
 
 /** Borrowed until the next are pulled; rows [0, length). */

@@ -1,7 +1,7 @@
 /** Count, sum, min, max of numbers in one state: `count sum avg min max spread` of one argument share it. */
 import type { Column } from '../../columnar/batch.ts'
 import type { Kernels, Summary } from '../../kernels/kernels.ts'
-import { type AggregateState, type GroupedRows, grownNumbers, noGroup } from './state.ts'
+import { type AggregateState, type GroupedRows, grownNumbers } from './state.ts'
 
 /** Per group: count, NaN count, min and max without NaN, sum — the layout of `Kernels.bucketRuns`. */
 const width = 5
@@ -105,9 +105,8 @@ export class SummaryState implements AggregateState {
     }
   }
 
-  merge(other: SummaryState, groups: Uint32Array): void {
-    for (let group = 0; group < groups.length; group++)
-      if (groups[group] !== noGroup) this.#addCells(groups[group]!, other.#cells, group * width)
+  merge(other: SummaryState, from: Uint32Array, to: Uint32Array): void {
+    for (let i = 0; i < from.length; i++) this.#addCells(to[i]!, other.#cells, from[i]! * width)
   }
 
   #addCells(group: number, from: Float64Array, fromAt: number): void {
@@ -196,9 +195,8 @@ export class CountState implements AggregateState {
     this.#counts[group]! += rows
   }
 
-  merge(other: CountState, groups: Uint32Array): void {
-    for (let group = 0; group < groups.length; group++)
-      if (groups[group] !== noGroup) this.#counts[groups[group]!]! += other.#counts[group]!
+  merge(other: CountState, from: Uint32Array, to: Uint32Array): void {
+    for (let i = 0; i < from.length; i++) this.#counts[to[i]!]! += other.#counts[from[i]!]!
   }
 
   count(group: number): number {

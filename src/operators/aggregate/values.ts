@@ -1,5 +1,6 @@
 /** The state that keeps every value: exact percentiles. */
 import type { Column } from '../../columnar/batch.ts'
+import { EntriesByGroup } from './entries.ts'
 import { numbersFirst, selectPlace } from './select.ts'
 import {
   type AggregateState,
@@ -16,6 +17,18 @@ const drainedMax = 8192
 /** Fewer values are copied one by one: a call of `set` costs about as much. */
 const copiedMin = 16
 
+/** Fewer groups than this share of all are put together one by one, from their runs alone. */
+const fewShare = 1 / 8
+
+/** Values by group, `starts[g]` to `starts[g + 1]`; NaN from `nans[g] - 1` on, or anywhere while that is 0. */
+interface Grouped {
+  readonly values: Float64Array
+  readonly starts: Uint32Array
+  readonly nans: Uint32Array
+  /** The place of a group in `starts`, where not all have one. */
+  readonly places: ReadonlyMap<number, number> | undefined
+}
+
 /**
  * All values, in the order they came, as runs of one group; put together by group when a result is asked for, which is then
  * selected, not sorted.
@@ -28,12 +41,12 @@ export class ValuesState implements AggregateState {
   #runGroups: Uint32Array = new Uint32Array(0)
   #runEnds: Uint32Array = new Uint32Array(0)
   #groupCount = 0
-  /** Values by group, `starts[g]` to `starts[g + 1]`; NaN from `nans[g] - 1` on, or anywhere while that is 0. */
-  #grouped: { readonly values: Float64Array; readonly starts: Uint32Array; readonly nans: Uint32Array } | undefined
+  readonly #ofGroups = new EntriesByGroup()
+  #grouped: Grouped | undefined
 
   get byteLength(): number {
     const { byteLength } = this.#grouped?.values ?? { byteLength: 0 }
-    return this.#values.byteLength + this.#runGroups.byteLength * 2 + byteLength
+    return this.#values.byteLength + this.#runGroups.byteLength * 2 + this.#ofGroups.byteLength + byteLength
   }
   reserve(groups: number): void {
     this.#groupCount = groups
@@ -67,25 +80,23 @@ export class ValuesState implements AggregateState {
     this.#length = length
   }
 
-  merge(other: ValuesState, groups: Uint32Array): void {
-    let rows = 0
-    let start = 0
-    for (let run = 0; run < other.#runs; run++) {
-      if (groups[other.#runGroups[run]!] !== noGroup) rows += other.#runEnds[run]! - start
-      start = other.#runEnds[run]!
+  merge(other: ValuesState, from: Uint32Array, to: Uint32Array): void {
+    for (let i = 0; i < from.length; i++) {
+      this.#grow(other.#rowsOf(from[i]!))
+      const before = this.#length
+      this.#length = other.#copyRuns(from[i]!, this.#values, before)
+      if (this.#length > before) this.#endRun(to[i]!, this.#length)
     }
-    this.#grow(rows)
-    start = 0
-    for (let run = 0; run < other.#runs; run++) {
-      const group = groups[other.#runGroups[run]!]!
-      const end = other.#runEnds[run]!
-      if (group !== noGroup) {
-        this.#values.set(other.#values.subarray(start, end), this.#length)
-        this.#length += end - start
-        this.#endRun(group, this.#length)
-      }
-      start = end
-    }
+  }
+
+  gather(groups: Uint32Array): void {
+    if (this.#grouped !== undefined || groups.length > this.#groupCount * fewShare) return
+    const starts = new Uint32Array(groups.length + 1)
+    for (let i = 0; i < groups.length; i++) starts[i + 1] = starts[i]! + this.#rowsOf(groups[i]!)
+    const values = new Float64Array(starts[groups.length]!)
+    for (let i = 0; i < groups.length; i++) this.#copyRuns(groups[i]!, values, starts[i]!)
+    const places = new Map(Array.from(groups, (group, i) => [group, i]))
+    this.#grouped = { values, starts, nans: new Uint32Array(groups.length), places }
   }
 
   *drain(): Generator<DrainedValues> {
@@ -104,12 +115,13 @@ export class ValuesState implements AggregateState {
 
   /** Linear between the two ranks around p · (n - 1), as `percentile_cont`. */
   percentile(group: number, p: number): number | null {
-    const { values, starts, nans } = (this.#grouped ??= this.#partition())
-    const from = starts[group]!
-    const to = starts[group + 1]!
+    const { values, starts, nans, places } = this.#groupedWith(group)
+    const at = places === undefined ? group : places.get(group)!
+    const from = starts[at]!
+    const to = starts[at + 1]!
     if (from === to) return null
-    if (nans[group] === 0) nans[group] = numbersFirst(values, from, to) + 1
-    const numbersEnd = nans[group]! - 1
+    if (nans[at] === 0) nans[at] = numbersFirst(values, from, to) + 1
+    const numbersEnd = nans[at]! - 1
     const position = p * (to - from - 1)
     const rank = Math.floor(position)
     const place = from + rank
@@ -123,8 +135,38 @@ export class ValuesState implements AggregateState {
     return (low === high ? low : low + (high - low) * (position - rank)) + 0
   }
 
+  #groupedWith(group: number): Grouped {
+    const grouped = this.#grouped
+    if (grouped !== undefined && (grouped.places === undefined || grouped.places.has(group))) return grouped
+    this.#grouped = this.#partition()
+    return this.#grouped
+  }
+
+  #rowsOf(group: number): number {
+    const entries = this.#ofGroups
+    entries.extend(this.#runs, this.#groupCount, run => this.#runGroups[run]!)
+    let rows = 0
+    for (let run = entries.newest(group); run >= 0; run = entries.before(run))
+      rows += this.#runEnds[run]! - (run === 0 ? 0 : this.#runEnds[run - 1]!)
+    return rows
+  }
+
+  /** Writes the values of a group whose runs are known; where they end. */
+  #copyRuns(group: number, into: Float64Array, at: number): number {
+    const entries = this.#ofGroups
+    let next = at
+    for (let run = entries.newest(group); run >= 0; run = entries.before(run)) {
+      const start = run === 0 ? 0 : this.#runEnds[run - 1]!
+      const end = this.#runEnds[run]!
+      if (end - start >= copiedMin) into.set(this.#values.subarray(start, end), next)
+      else for (let i = start, to = next; i < end; i++) into[to++] = this.#values[i]!
+      next += end - start
+    }
+    return next
+  }
+
   /** A counting sort by group, run by run. */
-  #partition() {
+  #partition(): Grouped {
     const starts = new Uint32Array(this.#groupCount + 1)
     let start = 0
     for (let run = 0; run < this.#runs; run++) {
@@ -145,7 +187,7 @@ export class ValuesState implements AggregateState {
       next[group]! += end - start
       start = end
     }
-    return { values, starts, nans: new Uint32Array(this.#groupCount) }
+    return { values, starts, nans: new Uint32Array(this.#groupCount), places: undefined }
   }
 
   /** What came since the last run is of this group. */

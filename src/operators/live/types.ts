@@ -125,6 +125,8 @@ export interface LiveContext {
   readonly catalog: CatalogReader
   readonly kernels: Kernels
   readonly duplicates: 'last' | 'first'
+  /** Physical rules to do without, by name. */
+  readonly disabledRules: ReadonlySet<string>
   /** An execution over the moment's version, without temporary files; `nowUs` is bound into plans already. */
   execution(at: Moment): Execution
   /** Rows that a query may keep, or give at once; beyond it `too_many_points`. */

@@ -64,11 +64,12 @@ export function planSource(
   const bySeries = others.every(key => dependsOnSeriesAlone(key.expr))
   const isBare = predicates.length === 0 && scan.rowPredicate === undefined && !isLimited(scan)
   const byRuns = isBare && bySeries && enabled('bucket-runs') && (others.length === 0 || enabled('series-groups'))
-  const fromStatistics = isBare && bySeries && paired === undefined && enabled('statistics-answer')
   const bucketsLeave = alone && others.length < own.keys.length
   const isStreaming = bucketsLeave && !isLimited(scan) && enabled('bucket-streaming')
   const point = isBare && bySeries && others.length === own.keys.length && enabled('last-point')
   const end = point ? soughtEnd(own) : undefined
+  // Statistics would be looked at in all pieces, rows are read in a few.
+  const fromStatistics = isBare && bySeries && paired === undefined && end === undefined && enabled('statistics-answer')
   const order = isLimited(scan) ? scan.order : scanOrder(isStreaming, bucketsLeave, paired !== undefined)
   const isSmall = order === 'windows' && bySeries && enabled('whole-buckets') ? fewGroups(own) : undefined
   const rollup =
@@ -97,7 +98,7 @@ export function planSource(
   if (rollup !== undefined) rules.push('rollup')
 
   const source = (execution: Execution): AggregateSource => ({
-    ofScan: { byRuns, fromStatistics, fromEnd: end !== undefined, schema: scan.schema, said },
+    ofScan: { byRuns, fromStatistics, schema: scan.schema, said },
     open({ withRollups }) {
       if (!isBare || paired !== undefined) return { scan: undefined, stream: () => plan.open(execution) }
       const opened = planned.open(execution, { rollups: withRollups ? rollup?.choose : undefined })

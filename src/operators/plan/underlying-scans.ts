@@ -26,9 +26,21 @@ export function scanUnderFilters(plan: LogicalPlan): ScanSource | undefined {
  * aggregation goes by is not the time and the series of a scan, so that rows must come as the plan lets them.
  */
 export function unionOfScans(node: AggregateNode): readonly ScanSource[] | undefined {
+  const sources = projectedScans(node)
+  return sources === undefined || sources.length < 2 ? undefined : sources
+}
+
+/** The scan, or the scans of a union, that an aggregation of raw rows reads; none of them counts rows. */
+export function scansUnder(node: AggregateNode): readonly ScanSource[] | undefined {
+  const source = scanUnderFilters(node.input)
+  if (source === undefined) return projectedScans(node)
+  return isLimited(source.scan) ? undefined : [source]
+}
+
+function projectedScans(node: AggregateNode): readonly ScanSource[] | undefined {
   const { schema } = node.input
   const found = underlying(node.input, { items: schema.map(({ name, type }) => ({ name, expr: column(name, type) })) })
-  if (found === undefined || found.length < 2 || !goesByScans(node, found)) return undefined
+  if (found === undefined || !goesByScans(node, found)) return undefined
   const identity = [column('time', 'timestamp'), column('series', 'string')].filter(
     ({ name }) => !schema.some(info => info.name === name),
   )

@@ -14,12 +14,13 @@
  * 2. A (series, time) leaves once, merged by write order.
  * 3. In the orders by windows a batch's `watermarkUs` is the end of its window.
  * 4. Nothing is read before the first pull, nor after the limit is reached.
- * 5. With a limit per series, what holds only series that have given their rows is not read: windows go the way of the
- *    order, and pieces are asked for again for the series that are left whenever half of them are done.
+ * 5. In order of time pieces are listed as far as it comes, see `listing.ts`. With a limit per series, what holds only series
+ *    that have given their rows is not read: pieces are listed anew, for those that are left, whenever half of them are done.
  */
 import type { Batch } from '../../columnar/batch.ts'
 import { assert } from '../../lib/assert.ts'
 import { overlapGroups } from '../../storage/overlap.ts'
+import { newReadStatistics } from '../../storage/read-statistics.ts'
 import type { RollupChoice, RollupPart } from '../../storage/rollup/choose.ts'
 import { RowBuffer } from '../../storage/row-buffer.ts'
 import type { FieldInfo, MetricInfo, Piece, ReadRequest, ReadStatistics, SeriesSet } from '../../storage/types.ts'
@@ -28,6 +29,7 @@ import type { ScanNode, ScanOrder } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { fieldBounds } from './bounds.ts'
 import { type Emitter, emitter, fieldNames } from './emit.ts'
+import { Listings } from './listing.ts'
 import {
   type ActivePiece,
   activePieces,
@@ -44,7 +46,10 @@ import { type TimeSpan, WindowPlan } from './windows.ts'
 
 export type PhysicalOrder = ScanOrder | 'windows' | 'series in windows'
 
-/** A scan whose pieces are known and not yet read. */
+/** Pieces for this many windows are listed at first. */
+const listedWindows = 4
+
+/** A scan that has read nothing yet. Its pieces are looked for when they are asked for. */
 export interface OpenScan {
   readonly fields: readonly FieldInfo[]
   readonly pieces: readonly Piece[]
@@ -72,7 +77,7 @@ interface Reading {
   readonly buffer: RowBuffer
   readonly emitter: Emitter
   readonly perSeries: SeriesLimit | undefined
-  /** Counts of pieces that are asked for again: segments counted already stay out of the query's. */
+  /** Counts of pieces that are listed anew: segments are counted otherwise. */
   readonly asked: ReadStatistics
 }
 
@@ -116,20 +121,39 @@ export function openScan(node: ScanNode, options: ScanOptions, present: Executio
   const fromUs = Math.max(node.range.fromUs, version.horizonUs(metric))
   const request: ReadRequest = { metric, fields, fromUs, toUs, series, statistics: execution.read }
   const none = series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
-  const found = none || fromUs >= toUs ? [] : version.pieces(request)
   const asked = { ...request, fromUs: node.range.fromUs }
-  const chosen = none || asked.fromUs >= toUs ? undefined : options.rollups?.(found, asked, execution)
-  const pieces = chosen?.pieces ?? found
-  const isolated = isolatedPieces(pieces)
+  const isEmpty = none || fromUs >= toUs
+  const chooseRollups = (found: readonly Piece[]) =>
+    none || asked.fromUs >= toUs ? undefined : options.rollups?.(found, asked, execution)
   const ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
-  const order = options.order === 'windows' && options.isSmall?.(pieces, ordinals.length) ? 'none' : options.order
+  let listed: Pick<OpenScan, 'pieces' | 'isolated' | 'rollups'> | undefined
+  const list = () => {
+    if (listed !== undefined) return listed
+    const found = isEmpty ? [] : version.pieces(request)
+    const chosen = chooseRollups(found)
+    const pieces = chosen?.pieces ?? found
+    const rollups = chosen && { parts: chosen.parts, request: asked }
+    return (listed = { pieces, isolated: isolatedPieces(pieces), rollups })
+  }
+  const isByTime = options.order === 'time' || options.order === 'time desc'
 
   return {
     fields,
-    pieces,
-    isolated,
-    rollups: chosen && { parts: chosen.parts, request: asked },
+    get pieces() {
+      return list().pieces
+    },
+    get isolated() {
+      return list().isolated
+    },
+    get rollups() {
+      // By time rollups stand for expired rows alone, of which there are no pieces.
+      return isByTime && chooseRollups([]) === undefined ? undefined : list().rollups
+    },
     *batches(wanted) {
+      const isListedByTime = isByTime && wanted === undefined && listed?.rollups === undefined
+      const { pieces, isolated } = isListedByTime ? nothing : list()
+      const isSmall = options.order === 'windows' && options.isSmall?.(pieces, ordinals.length)
+      const order = isSmall ? 'none' : options.order
       const window: WindowReader = {
         order: windowOrders[order],
         metric,
@@ -147,14 +171,14 @@ export function openScan(node: ScanNode, options: ScanOptions, present: Executio
         buffer: new RowBuffer(fields),
         emitter: emitter(node, perSeries, until, execution),
         perSeries,
-        asked: { ...execution.read, bytesRead: 0, blocksScanned: 0, blocksPruned: 0, rowsScanned: 0 },
+        asked: newReadStatistics(),
       }
       const some = wanted === undefined ? pieces : wanted.map(index => pieces[index]!)
       const alone = wanted === undefined ? isolated : Uint8Array.from(wanted, index => isolated[index]!)
       try {
-        if (order === 'none') yield* inStorageOrder(reading, some, alone)
+        if (isListedByTime) yield* isEmpty ? [] : byTime(reading)
+        else if (order === 'none') yield* inStorageOrder(reading, some, alone)
         else if (order === 'series,time') yield* bySeries(reading, some)
-        else if (perSeries !== undefined) yield* firstOfSeries(reading, perSeries, some, alone, wanted === undefined)
         else yield* byWindows(reading, some, alone, request, order === 'windows' || order === 'series in windows')
       } finally {
         execution.read.bytesRead += reading.asked.bytesRead
@@ -166,6 +190,8 @@ export function openScan(node: ScanNode, options: ScanOptions, present: Executio
     },
   }
 }
+
+const nothing = { pieces: [], isolated: new Uint8Array(0) }
 
 /** With the version that the scan reads. */
 function executionAt({ asOf }: ScanNode, execution: Execution): Execution {
@@ -228,28 +254,30 @@ function* byWindows(
 
 const nowhere: TimeSpan = { fromUs: 0, toUs: 0 }
 
-/** Windows until every series has given its rows; `narrowing`: pieces may be asked for again for those that have not. */
-function* firstOfSeries(
-  reading: Reading,
-  perSeries: SeriesLimit,
-  pieces: readonly Piece[],
-  isolated: Uint8Array,
-  narrowing: boolean,
-): Generator<Batch> {
-  const { emitter, execution, request, asked } = reading
-  let [some, alone]: [readonly Piece[], Uint8Array] = [pieces, isolated]
-  let left: TimeSpan = request
-  for (;;) {
-    const open = perSeries.open
-    left = yield* byWindows(reading, some, alone, left, false, () => narrowing && perSeries.open * 2 <= open)
-    if (emitter.ended || left.fromUs >= left.toUs) return
-    some = execution.version.pieces({
-      ...request,
-      ...left,
-      series: seriesSet(perSeries.openOrdinals()),
-      statistics: asked,
-    })
-    alone = isolatedPieces(some)
+/** Windows of one listing after another, until all is read or every series has given its rows. */
+function* byTime(reading: Reading): Generator<Batch> {
+  const { emitter, execution, request, asked, window, perSeries } = reading
+  const descending = window.order === 'time-series desc'
+  const rows = listedWindows * window.rowsMax
+  const listings = new Listings(execution.version, { ...request, statistics: asked }, descending, rows)
+  let { fromUs, toUs } = listings.extent
+  let series = request.series
+  let open = perSeries?.open ?? 0
+  try {
+    while (fromUs < toUs && !emitter.ended) {
+      if (perSeries !== undefined && perSeries.open < open) {
+        series = seriesSet(perSeries.openOrdinals())
+        open = perSeries.open
+      }
+      const { span, pieces } = listings.next({ fromUs, toUs }, series)
+      const enough = (): boolean => perSeries !== undefined && perSeries.open * 2 <= open
+      const unread = yield* byWindows(reading, pieces, isolatedPieces(pieces), span, false, enough)
+      const isRead = unread.fromUs >= unread.toUs
+      if (descending) toUs = isRead ? span.fromUs : unread.toUs
+      else fromUs = isRead ? span.toUs : unread.fromUs
+    }
+  } finally {
+    listings.countInto(execution.read)
   }
 }
 

@@ -91,7 +91,7 @@ export function selectSeries(
     else chosen = chosen === undefined ? listed : intersection(chosen, listed)
   }
   chosen ??= catalog.seriesOf(metric.id)
-  for (const part of evaluated) chosen = evaluate(part, chosen, catalog, kernels)
+  for (const part of evaluated) chosen = seriesTest(part, catalog, kernels)(chosen)
   return seriesSet(chosen)
 }
 
@@ -143,27 +143,34 @@ function intersection(a: Uint32Array, b: Uint32Array): Uint32Array {
 /** Rows evaluated at once. */
 const seriesBatchRows = 8192
 
-function evaluate(part: Expr, ordinals: Uint32Array, catalog: CatalogReader, kernels: Kernels): Uint32Array {
+/** Of the series given, those that the predicate is true for, in an array of their own. */
+export function seriesTest(
+  predicate: Expr,
+  catalog: CatalogReader,
+  kernels: Kernels,
+): (ordinals: Uint32Array) => Uint32Array {
   const read = new Set<string>()
-  collectColumns(part, read)
+  collectColumns(predicate, read)
   const names = [...read]
   const schema: Schema = names.map(name => ({ name, type: 'string', nullable: true }))
   const columns = names.map(name => seriesColumn(name, catalog))
-  const predicate = compilePredicate(part, schema, kernels)
-  const out = new Uint32Array(ordinals.length)
-  let length = 0
-  for (let from = 0; from < ordinals.length; from += seriesBatchRows) {
-    const rows = ordinals.subarray(from, from + seriesBatchRows)
-    const batch = {
-      length: rows.length,
-      columns: columns.map(column => column(rows, rows.length)),
-      selection: undefined,
+  const isTrue = compilePredicate(predicate, schema, kernels)
+  return ordinals => {
+    const out = new Uint32Array(ordinals.length)
+    let length = 0
+    for (let from = 0; from < ordinals.length; from += seriesBatchRows) {
+      const rows = ordinals.subarray(from, from + seriesBatchRows)
+      const batch = {
+        length: rows.length,
+        columns: columns.map(column => column(rows, rows.length)),
+        selection: undefined,
+      }
+      const selection = isTrue(batch)
+      if (selection === undefined) {
+        out.set(rows, length)
+        length += rows.length
+      } else for (const row of selection) out[length++] = rows[row]!
     }
-    const selection = predicate(batch)
-    if (selection === undefined) {
-      out.set(rows, length)
-      length += rows.length
-    } else for (const row of selection) out[length++] = rows[row]!
+    return out.subarray(0, length)
   }
-  return out.subarray(0, length)
 }

@@ -22,7 +22,7 @@ export class WindowPlan {
   readonly #density: Float64Array
 
   /** Of the part of the pieces within the range. */
-  constructor(pieces: readonly Piece[], range: TimeSpan) {
+  constructor(pieces: readonly Pick<Piece, 'rows' | 'minTimeUs' | 'maxTimeUs'>[], range: TimeSpan) {
     const changes = new Map<number, number>()
     for (const piece of pieces) {
       const endUs = piece.maxTimeUs + 1

@@ -9,9 +9,10 @@
  * 2. All files of a query together hold at most `bytesMax`; more is `memory_limit`, a full device is `disk_full`.
  * 3. A short read is an error: nobody sees bytes that were not written.
  */
+import { cancellation } from '../../lib/cancel.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
-import { type File, type FileSystem, isFileSystemError } from '../../lib/ports.ts'
+import { type FileHandle, type FileSystem, isFileSystemError } from '../../lib/ports.ts'
 import { megabytes } from '../../lib/text.ts'
 
 /** The temporary files of one query. */
@@ -79,8 +80,7 @@ function openSpill(
 
   const checkOpen = (): void => {
     if (isOpen) return
-    const reason: unknown = signal.reason
-    throw reason instanceof SydraError ? reason : new SydraError('cancelled', 'the query has ended', { cause: reason })
+    throw cancellation(signal.reason, 'the query has ended')
   }
 
   const take = (bytes: number): void => {
@@ -99,9 +99,9 @@ function openSpill(
   const create = (): TemporaryFile => {
     checkOpen()
     const path = `${directory}/${query}-${++made}.run`
-    let handle: File | undefined
+    let handle: FileHandle | undefined
     let size = 0
-    const opened = (): File => (handle ??= files.open(path, 'open'))
+    const opened = (): FileHandle => (handle ??= files.open(path, 'open'))
     const attempt = <T>(work: () => T): T => {
       checkOpen()
       try {

@@ -13,7 +13,7 @@
  * 3. A checkpoint appears under its name complete and durable. Anything wrong in it is `corrupt_catalog`.
  */
 import { assert } from '../../lib/assert.ts'
-import type { File, Ports } from '../../lib/ports.ts'
+import type { FileHandle, Ports } from '../../lib/ports.ts'
 import { fromHex, toHex } from '../../lib/text.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import { unsupportedVersion } from '../unsupported-version.ts'
@@ -264,11 +264,11 @@ function ascends({ data, length }: U32List): boolean {
 class SectionReader {
   at = 0
   readonly #checksums: Ports['checksums']
-  readonly #file: File
+  readonly #file: FileHandle
   readonly #path: string
   readonly #size: number
 
-  constructor({ checksums }: Pick<Ports, 'checksums'>, file: File, path: string) {
+  constructor({ checksums }: Pick<Ports, 'checksums'>, file: FileHandle, path: string) {
     this.#checksums = checksums
     this.#file = file
     this.#path = path

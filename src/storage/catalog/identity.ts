@@ -12,6 +12,7 @@
  */
 import xxhash from 'xxhash-wasm'
 import { SydraError } from '../../lib/errors.ts'
+import { jsonString } from '../../lib/json-string.ts'
 import { compareUtf8, utf8Length } from '../../lib/text.ts'
 import type { Tags } from '../types.ts'
 
@@ -113,9 +114,6 @@ function isSeries(metric: string, tags: Tags): boolean {
 }
 
 const bareName = /[A-Za-z_][A-Za-z0-9_.]*/y
-// JSON's grammar for a string, in full: what it matches, JSON.parse accepts.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids exactly these unescaped
-const jsonString = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/y
 
 /** Refuses a name or value that is empty, too long or has no UTF-8 form. */
 export function checkText(what: string, text: string, bytesMax: number): void {

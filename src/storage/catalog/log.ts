@@ -12,7 +12,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
-import type { File, Ports } from '../../lib/ports.ts'
+import type { FileHandle, Ports } from '../../lib/ports.ts'
 import { contentsOf, readWhole } from '../../lib/read-whole.ts'
 import { fromHex, toHex } from '../../lib/text.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
@@ -189,7 +189,7 @@ function frameAt(
   return checksums.crc32(batch, seeded) === crc ? batch : undefined
 }
 
-function openedLog(ports: LogPorts, file: File, incarnation: string, salt: number, end: number): CatalogLog {
+function openedLog(ports: LogPorts, file: FileHandle, incarnation: string, salt: number, end: number): CatalogLog {
   let usable = true
   let bytes = end
   return {
@@ -230,7 +230,7 @@ function openedLog(ports: LogPorts, file: File, incarnation: string, salt: numbe
 }
 
 /** Removes what a failed append left. False when that failed too. */
-function cutBack(file: File, size: number): boolean {
+function cutBack(file: FileHandle, size: number): boolean {
   try {
     file.truncate(size)
     return true

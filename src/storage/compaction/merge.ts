@@ -74,7 +74,8 @@ export async function merge(job: MergeJob, context: WorkerContext<MergeProgress>
     outputs?.abandon()
     throw error
   } finally {
-    for (const source of sources) source.close()
+    // Of an input that could not be read to its footer, too.
+    environment.files.closeAll()
   }
 }
 

@@ -103,10 +103,6 @@ export class MergeSource {
     return loadHead(this.#environment, this.file, this.#firstKey, group, this.#count)
   }
 
-  close(): void {
-    this.file.close()
-  }
-
   readonly #count = (bytes: number): void => {
     this.#statistics.bytesRead += bytes
   }

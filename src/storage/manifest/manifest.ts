@@ -14,7 +14,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import { directoryOf } from '../../lib/paths.ts'
-import type { File, Ports } from '../../lib/ports.ts'
+import type { FileHandle, Ports } from '../../lib/ports.ts'
 import { decodeManifest, encodeCheckpoint, encodeEdit } from './log.ts'
 import { applyEdit, type ManifestEdit, type ManifestState } from './state.ts'
 
@@ -78,7 +78,7 @@ export async function createManifest(
 }
 
 interface EditLog {
-  readonly handle: File
+  readonly handle: FileHandle
   /** Lines behind the checkpoint. */
   edits: number
   end: number
@@ -91,6 +91,7 @@ export class Manifest {
   #state: ManifestState
   #log: EditLog
   #poison: SydraError | undefined
+  #onDoubt: (reason: SydraError) => void = () => {}
   #last: Promise<void> = Promise.resolve()
 
   /** Use `openManifest` or `createManifest`. */
@@ -110,6 +111,11 @@ export class Manifest {
   /** An edit failed so that it may be there or not, when the file is read again. */
   get isInDoubt(): boolean {
     return this.#poison !== undefined
+  }
+
+  /** `told` hears of it when it comes to that, before the call that failed is answered. */
+  whenInDoubt(told: (reason: SydraError) => void): void {
+    this.#onDoubt = told
   }
 
   /**
@@ -184,6 +190,7 @@ export class Manifest {
       hint: 'check the device, then close and open the database again',
       cause,
     })
+    this.#onDoubt(this.#poison)
   }
 }
 

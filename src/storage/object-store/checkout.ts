@@ -10,6 +10,7 @@
  * 2. `finishCheckout` may be repeated from any point: a crash while rolling forward is finished by the next opening.
  * 3. The new directory is another database: it has an id of its own, for its LSNs go on differently from the old one's.
  */
+import type { Stoppable } from '../../lib/cancel.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import { directoryOf, parentOf } from '../../lib/paths.ts'
@@ -20,7 +21,7 @@ import { logName } from '../catalog/log.ts'
 import { namesIn, segmentFiles } from '../data-files.ts'
 import { decodeManifest, encodeCheckpoint } from '../manifest/log.ts'
 import { manifestName } from '../manifest/manifest.ts'
-import { copyFile, type Stoppable } from './copy.ts'
+import { copyFile } from './copy.ts'
 import { damaged, type ObjectId } from './format.ts'
 import type { ObjectStore } from './objects.ts'
 import { walkTree } from './trees.ts'

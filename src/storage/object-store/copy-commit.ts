@@ -5,7 +5,7 @@
  * 1. Objects before the trees that name them, all before the commit, each durable before the next.
  * 2. What a ref of the target reaches is there and durable: it is neither read nor copied again.
  */
-import type { Stoppable } from './copy.ts'
+import type { Stoppable } from '../../lib/cancel.ts'
 import type { ObjectId } from './format.ts'
 import type { ObjectStore } from './objects.ts'
 import { namedCommits, reachable } from './reach.ts'

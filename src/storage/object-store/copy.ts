@@ -1,6 +1,7 @@
 /** Files by the piece: hashed, copied or linked, with turns for others in between. */
 
-import type { Blake3Hash, File, Ports } from '../../lib/ports.ts'
+import { refuseCancelled, type Stoppable } from '../../lib/cancel.ts'
+import type { Blake3Hash, FileHandle, Ports } from '../../lib/ports.ts'
 import { isFileSystemError } from '../../lib/ports.ts'
 import { removeQuietly } from '../../lib/remove-quietly.ts'
 import { toHex } from '../../lib/text.ts'
@@ -11,16 +12,12 @@ export type ObjectPorts = Pick<Ports, 'files' | 'blake3' | 'timers' | 'random'>
 /** Read and hashed between two turns: about two milliseconds. */
 const pieceBytes = 2 ** 20
 
-/** Stops with the signal's reason, between two pieces. */
-export interface Stoppable {
-  readonly signal?: AbortSignal | undefined
-}
-
-async function* piecesOf(file: File, { timers }: ObjectPorts, { signal }: Stoppable): AsyncGenerator<Uint8Array> {
+/** Stops between two pieces. */
+async function* piecesOf(file: FileHandle, { timers }: ObjectPorts, { signal }: Stoppable): AsyncGenerator<Uint8Array> {
   const size = file.size()
   const piece = new Uint8Array(Math.min(pieceBytes, size))
   for (let at = 0; at < size; ) {
-    signal?.throwIfAborted()
+    refuseCancelled(signal)
     const count = file.read(piece.subarray(0, Math.min(piece.length, size - at)), at)
     if (count === 0) return
     yield piece.subarray(0, count)

@@ -10,11 +10,12 @@
  * 3. What `read` gives was hashed; `check` hashes a file of any size in small memory.
  * 4. Nothing in `objects/tmp/` is ever needed again: `clearTemporary` before a snapshot removes what a crash left.
  */
+import type { Stoppable } from '../../lib/cancel.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import { isFileSystemError } from '../../lib/ports.ts'
 import { removeQuietly } from '../../lib/remove-quietly.ts'
 import { toHex } from '../../lib/text.ts'
-import { copyFile, hashFile, idOf, linkOrCopy, type ObjectPorts, type Stoppable } from './copy.ts'
+import { copyFile, hashFile, idOf, linkOrCopy, type ObjectPorts } from './copy.ts'
 import {
   type Commit,
   damaged,

@@ -7,9 +7,9 @@
  * 1. A commit keeps its tree, not its parents: a snapshot whose name is gone is gone, whatever came after it.
  * 2. Nothing is removed where the marking could not read all that is kept.
  */
+import { refuseCancelled, type Stoppable } from '../../lib/cancel.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import type { Ports } from '../../lib/ports.ts'
-import type { Stoppable } from './copy.ts'
 import type { ObjectId } from './format.ts'
 import type { ObjectStore } from './objects.ts'
 import type { Refs } from './refs.ts'
@@ -57,7 +57,7 @@ export async function sweep(
   try {
     for (const id of [...objects.ids()]) {
       if (++seen % sweepTurn === 0) await new Promise<void>(resolve => timers.soon(resolve))
-      signal?.throwIfAborted()
+      refuseCancelled(signal)
       if (kept.has(id)) continue
       const file = files.open(objects.pathOf(id), 'read')
       try {

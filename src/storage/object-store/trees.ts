@@ -7,8 +7,8 @@
  * 1. A directory with the same files is the same object: only windows with new segments become new trees.
  * 2. A tree is written after all that it names.
  */
+import type { Stoppable } from '../../lib/cancel.ts'
 import { SydraError } from '../../lib/errors.ts'
-import type { Stoppable } from './copy.ts'
 import { encodeTree, type ObjectId, type TreeEntry } from './format.ts'
 import type { ObjectStore } from './objects.ts'
 

@@ -1,7 +1,8 @@
 /** Verifies an object store: the hash of every object, and that every ref, commit and tree names what is there. */
+import { refuseCancelled, type Stoppable } from '../../lib/cancel.ts'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Ports } from '../../lib/ports.ts'
-import { hashFile, type ObjectPorts, type Stoppable } from './copy.ts'
+import { hashFile, type ObjectPorts } from './copy.ts'
 import { damaged, type ObjectId } from './format.ts'
 import { ObjectStore, objectPath } from './objects.ts'
 import { isNoRef, Refs, refsDirectory } from './refs.ts'
@@ -39,12 +40,12 @@ export async function verifyObjects(
   const sizes = new Map<ObjectId, number>()
   let bytes = 0
   const tell = (path: string, error: unknown): void => {
-    stop.signal?.throwIfAborted()
+    refuseCancelled(stop.signal)
     problems.push({ path, message: toSydraError(error).message })
   }
 
   for (const id of [...objects.ids()]) {
-    stop.signal?.throwIfAborted()
+    refuseCancelled(stop.signal)
     try {
       const size = await verifyObject(ports, objects, id, stop)
       sizes.set(id, size)

@@ -2,6 +2,7 @@
  * JSON as rows need it: strict UTF-8, numbers that a double may not hold kept with their text, errors with a place.
  */
 import { SydraError } from '../../lib/errors.ts'
+import { jsonString } from '../../lib/json-string.ts'
 
 /** A number of 2^53 or more: its text says whether it is an integer, and which. */
 export class LargeNumber {
@@ -92,8 +93,6 @@ function invalidJson(text: string, error: SyntaxError): SydraError {
 }
 
 const blank = /[ \t\r\n]*/y
-// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids exactly these unescaped
-const string = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/y
 const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
 
 /** Offset of the first token that cannot stand where it does, for text that is not JSON. */
@@ -121,7 +120,7 @@ function jsonErrorOffset(text: string): number {
       at++
       expect = open.at(-1) === '{' ? 'key' : 'value'
     } else if (expect === 'key' || expect === 'first key') {
-      if (!take(string)) return at
+      if (!take(jsonString)) return at
       take(blank)
       if (text[at] !== ':') return at
       at++
@@ -131,7 +130,7 @@ function jsonErrorOffset(text: string): number {
       at++
       expect = c === '{' ? 'first key' : 'first value'
     } else {
-      if (!take(string) && !take(scalar)) return at
+      if (!take(jsonString) && !take(scalar)) return at
       expect = 'separator'
     }
   }

@@ -4,13 +4,13 @@
  * Invariants:
  * 1. Reading is synchronous, so a handle is never closed while it is read.
  */
-import type { File, FileSystem } from '../../lib/ports.ts'
+import type { FileHandle, FileSystem } from '../../lib/ports.ts'
 
 export class LimitedFiles {
   readonly #files: FileSystem
   readonly #openFilesMax: number
   /** By path, least recently used first. */
-  readonly #open = new Map<string, File>()
+  readonly #open = new Map<string, FileHandle>()
 
   constructor(files: FileSystem, openFilesMax: number) {
     this.#files = files
@@ -22,7 +22,7 @@ export class LimitedFiles {
   }
 
   /** The file, open for reading; borrowed until the next call. */
-  open(path: string): File {
+  open(path: string): FileHandle {
     let file = this.#open.get(path)
     if (file === undefined) file = this.#files.open(path, 'read')
     else this.#open.delete(path)
@@ -34,5 +34,9 @@ export class LimitedFiles {
   close(path: string): void {
     this.#open.get(path)?.close()
     this.#open.delete(path)
+  }
+
+  closeAll(): void {
+    for (const path of [...this.#open.keys()]) this.close(path)
   }
 }

@@ -10,7 +10,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import { fileError } from '../../lib/file-errors.ts'
-import type { File, Ports } from '../../lib/ports.ts'
+import type { FileHandle, Ports } from '../../lib/ports.ts'
 import { decodeFrameHeader, type FrameHeader, frameBytes, frameHeaderBytes } from './format.ts'
 
 const windowBytes = 2 ** 20
@@ -18,7 +18,7 @@ const windowBytes = 2 ** 20
 export class FrameReader {
   /** Bytes in the file when it was opened. */
   readonly size: number
-  readonly #file: File
+  readonly #file: FileHandle
   readonly #salt: number
   readonly #checksums: Ports['checksums']
   readonly #path: string

@@ -11,7 +11,7 @@
  */
 import { fileError } from '../../lib/file-errors.ts'
 import { directoryOf } from '../../lib/paths.ts'
-import type { File, Ports } from '../../lib/ports.ts'
+import type { FileHandle, Ports } from '../../lib/ports.ts'
 import { setAside } from '../set-aside.ts'
 import type { Lsn } from '../types.ts'
 import { frameBytes, framesStart } from './format.ts'
@@ -109,7 +109,7 @@ function doubtfulFrom(reader: FrameReader, file: FoundFile, durableLsn: Lsn): nu
   return file.end
 }
 
-function writeAgain(handle: File, from: number, to: number): void {
+function writeAgain(handle: FileHandle, from: number, to: number): void {
   const buffer = new Uint8Array(Math.min(copyBytes, Math.max(0, to - from)))
   for (let at = from; at < to; at += buffer.length) {
     const bytes = buffer.subarray(0, Math.min(buffer.length, to - at))

@@ -16,7 +16,7 @@
 import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
-import type { File, Ports } from '../../lib/ports.ts'
+import type { FileHandle, Ports } from '../../lib/ports.ts'
 import type { Lsn } from '../types.ts'
 import { encodeFileHeader, frameBytes, frameBytesLimit, frameHeaderBytes, framesStart, sealFrame } from './format.ts'
 import { currentPath, freeRotatedPath, type LogFile } from './log-files.ts'
@@ -130,7 +130,7 @@ export function openWal(
 /** A file that takes frames, or is full. */
 interface OpenFile extends LogFile {
   /** Open until the file is full and durable. */
-  handle: File | undefined
+  handle: FileHandle | undefined
   /** Bytes written, zeros ahead of the frames included. */
   allocated: number
   preallocates: boolean
@@ -435,7 +435,7 @@ export class Wal {
     return this.#opened({ path, salt, firstLsn, lastLsn: firstLsn - 1, end: framesStart }, handle)
   }
 
-  #opened(file: LogFile, handle: File | undefined): OpenFile {
+  #opened(file: LogFile, handle: FileHandle | undefined): OpenFile {
     const rotatedMs = this.#ports.clock.monotonicMs()
     return { ...file, handle, allocated: file.end, preallocates: this.#settings.preallocateBytes > 0, rotatedMs }
   }

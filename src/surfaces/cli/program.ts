@@ -5,12 +5,14 @@
  * Commands are loaded when they run, so that `--help` and `--version` do not wait for the engine.
  */
 import process from 'node:process'
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, type Option } from 'commander'
 import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import { errorCodes, SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Settings } from '../../lib/settings.ts'
 import { version } from '../../lib/version.ts'
 import { loadSettings, withSettingOptions } from './config.ts'
+import { addLiveCommands } from './live-program.ts'
+import { choice, paramOption } from './options.ts'
 import { BrokenPipe, note, reportError } from './output.ts'
 import { Interrupted } from './signals.ts'
 import { addSnapshotCommands } from './snapshot-program.ts'
@@ -85,11 +87,7 @@ function build(): Command {
     .argument('[statement]', 'the statement; none or - is stdin')
     .addOption(formatOption())
     .addOption(choice('--epoch <unit>', 'print times as numbers', units))
-    .addOption(
-      new Option('--param <value>', 'the next of the values for ? or $1, $2 …, as JSON or text; repeatable')
-        .default([], 'none')
-        .argParser((value: string, before: readonly string[]) => [...before, value]),
-    )
+    .addOption(paramOption())
     .action(async (statement: string | undefined, _, command: Command) => {
       const { sqlCommand } = await import('./sql-command.ts')
       await withTarget(command, (target, signal) => sqlCommand(target, statement, command.optsWithGlobals(), signal))
@@ -133,6 +131,7 @@ function build(): Command {
         verifyCommand(settingsOf(command), serverOf(command), command.optsWithGlobals(), signal),
       )
     })
+  addLiveCommands(program, { withTarget })
   addSnapshotCommands(program, { settingsOf, serverOf, withTarget, interruptible })
   program
     .command('demo')
@@ -148,8 +147,6 @@ function build(): Command {
 }
 
 const units = ['s', 'ms', 'us', 'ns']
-const choice = (flags: string, description: string, values: readonly string[]): Option =>
-  new Option(flags, description).choices(values)
 const formatOption = (): Option =>
   choice('--format <format>', 'how to print (default: table on a terminal, else ndjson)', [
     'table',

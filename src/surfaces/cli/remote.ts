@@ -2,6 +2,7 @@
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import type { CompactionProgress, CompactionReport, IngestReport, TextFormat, VerifiedFile } from '../../types.ts'
 import { camelCase } from '../snake-case.ts'
+import { followServer } from './live-client.ts'
 import { remoteSnapshots } from './snapshot-target.ts'
 import type { Target } from './target.ts'
 import { fromWire, type WireError } from './wire-error.ts'
@@ -53,6 +54,11 @@ export function connect(url: string, token: string): Remote {
         throw new SydraError('io_error', 'the connection broke off: the result is cut short', { cause: error })
       }
     },
+    follow: followServer(async (path, init) => {
+      const response = await request(path, init)
+      if (!response.ok) throw await errorOf(response)
+      return response.body!
+    }),
     async ingest(source, { format, precision, onError, signal }) {
       const query = new URLSearchParams()
       if (precision !== undefined) query.set('precision', precision)

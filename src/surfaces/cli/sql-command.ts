@@ -51,7 +51,7 @@ async function readStatement(signal: AbortSignal): Promise<string> {
 }
 
 /** JSON where it is JSON (`5`, `true`, `null`, `"5"`), else the text itself — also a number that JSON would round. */
-function parameter(text: string): QueryParameter {
+export function parameter(text: string): QueryParameter {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value) ? text : value
@@ -90,7 +90,7 @@ async function print(
 }
 
 /** With the line at fault and a caret under it, which syntax errors carry already; so its others. */
-function pointedOut(error: SydraError, text: string): SydraError {
+export function pointedOut(error: SydraError, text: string): SydraError {
   const { code, position, hint } = error
   const others = error.others.map(other => pointedOut(other, text))
   return new SydraError(code, withCaret(error, text), { position, hint, others, cause: error })

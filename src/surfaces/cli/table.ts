@@ -13,7 +13,7 @@ import { fromWire, type WireError } from './wire-error.ts'
 const pageRowsMax = 1000
 const sparkRowsMin = 3
 
-interface ColumnHead {
+export interface ColumnHead {
   readonly name: string
   readonly type: string
 }
@@ -25,7 +25,7 @@ interface Line extends Readonly<Record<string, unknown>> {
 }
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
-const isNumeric = (column: ColumnHead): boolean => ['float', 'integer', 'duration'].includes(column.type)
+export const isNumeric = (column: ColumnHead): boolean => ['float', 'integer', 'duration'].includes(column.type)
 
 /** Reads a result as NDJSON text and writes tables. Throws the error that ended the result. */
 export async function writeTable(
@@ -62,17 +62,34 @@ export async function writeTable(
 function page(columns: readonly ColumnHead[], rows: readonly Line[], withSparks: boolean, color: boolean): string {
   const cells = columns.map(({ name }) => rows.map(row => (row[name] ?? null) as Cell))
   const shown = columns.map(({ type }, index) => showColumn(type, cells[index]!))
+  const lines = rows.map((_, row) => shown.map(column => column[row]!))
+  if (withSparks) lines.push(...sparkLine(columns, cells))
+  return `${drawTable(columns, lines, color)}\n`
+}
+
+/** Texts as a table; numbers to the right. */
+export function drawTable(
+  columns: readonly ColumnHead[],
+  lines: readonly (readonly string[])[],
+  color: boolean,
+): string {
   const table = new Table({
-    head: columns.map(({ name }) => name),
+    head: showColumn(
+      'string',
+      columns.map(({ name }) => name),
+    ),
     colAligns: columns.map(column => (isNumeric(column) ? 'right' : 'left')),
     style: { head: color ? ['cyan'] : [], border: color ? ['grey'] : [], compact: true },
   })
-  for (let row = 0; row < rows.length; row++) table.push(shown.map(column => column[row]!))
-  if (withSparks && rows.length >= sparkRowsMin) {
-    const sparks = columns.map((column, index) => spark(column, cells[index]!, index === 0))
-    if (sparks.some(each => each !== '')) table.push(sparks)
-  }
-  return `${table.toString()}\n`
+  for (const line of lines) table.push([...line])
+  return table.toString()
+}
+
+/** The line under the columns of values, if it has anything to show. */
+export function sparkLine(columns: readonly ColumnHead[], cells: readonly (readonly Cell[])[]): string[][] {
+  if ((cells[0]?.length ?? 0) < sparkRowsMin) return []
+  const sparks = columns.map((column, index) => spark(column, cells[index]!, index === 0))
+  return sparks.some(each => each !== '') ? [sparks] : []
 }
 
 /** A first column that only rises is what the rows are ordered by (an hour of the day): its line would say nothing. */

@@ -11,6 +11,7 @@ import type {
   QueryParameters,
   TextFormat,
 } from '../../types.ts'
+import type { Follow } from './live-client.ts'
 import type { SnapshotTarget } from './snapshot-target.ts'
 
 export interface SqlOptions {
@@ -29,6 +30,8 @@ export interface IngestTargetOptions {
 export interface Target {
   /** Rejects with a `SydraError` before the first chunk; a later error is the text's ending. */
   sql(text: string, params: QueryParameters, options: SqlOptions): AsyncIterable<Uint8Array>
+  /** A `select` that goes on. */
+  readonly follow: Follow
   ingest(source: Readable, options: IngestTargetOptions): Promise<IngestReport>
   /** Merges segments until no merge pays any more. */
   compact(options: CompactionOptions): Promise<CompactionReport>

@@ -6,9 +6,10 @@ import type { Database } from '../../types.ts'
 export interface HttpContext {
   readonly db: Database
   readonly log: Logger
-  /** Open bodies and running queries: `closing` aborts them, ingest at once, queries after a grace. */
+  /** Open bodies, running queries and live ones: closing aborts them, queries after a grace, the others at once. */
   readonly ingests: OpenRequests
   readonly queries: OpenRequests
+  readonly lives: OpenRequests
   isClosing(): boolean
 }
 
@@ -18,13 +19,19 @@ export class OpenRequests {
 
   /** Runs the task with a signal that `stop` aborts. */
   async run<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { signal, close } = this.open()
+    try {
+      return await task(signal)
+    } finally {
+      close()
+    }
+  }
+
+  /** The same, until `close`. */
+  open(): { readonly signal: AbortSignal; readonly close: () => void } {
     const controller = new AbortController()
     this.#open.add(controller)
-    try {
-      return await task(controller.signal)
-    } finally {
-      this.#open.delete(controller)
-    }
+    return { signal: controller.signal, close: () => this.#open.delete(controller) }
   }
 
   stop(reason: SydraError): void {

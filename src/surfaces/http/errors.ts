@@ -3,6 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import { type ErrorCode, errorCodes, SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/ports.ts'
+import { withoutToken } from './auth.ts'
 
 /** Seconds after which a client that was told `overloaded` or `shutting_down` may try again. */
 const retryAfterSeconds = 1
@@ -43,7 +44,7 @@ export function errorHandler(log: Logger) {
     if (error.code === 'internal_error') {
       log('error', 'request failed', {
         method: request.method,
-        url: request.url,
+        url: withoutToken(request.url),
         error: thrown.stack ?? String(thrown),
       })
     }

@@ -1,6 +1,7 @@
 /** What Prometheus scrapes: the database's statistics, this process, and the requests served. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Database, DatabaseStatistics } from '../../types.ts'
+import type { CutReason } from './live-delivery.ts'
 
 type Reading = readonly [name: string, help: string, read: (stats: DatabaseStatistics) => number]
 
@@ -22,6 +23,12 @@ const gauges: readonly Reading[] = [
   ['sydradb_ingest_in_flight_bytes', 'Rows not yet acknowledged', stats => stats.ingest.inFlightBytes],
   ['sydradb_ingest_in_flight_max_bytes', 'Their limit', stats => stats.ingest.inFlightMaxBytes],
   ['sydradb_queries_running', 'Queries running', stats => stats.queries.running],
+  ['sydradb_live_subscriptions', 'Subscriptions to live queries', stats => stats.live.subscriptions],
+  ['sydradb_live_queries', 'Distinct live queries', stats => stats.live.queries],
+  ['sydradb_live_bytes', 'What live queries keep', stats => stats.live.bytes],
+  ['sydradb_live_pending_bytes', 'Commits that live queries have not looked at', stats => stats.live.pendingBytes],
+  ['sydradb_live_pending_max_bytes', 'Their limit', stats => stats.live.pendingMaxBytes],
+  ['sydradb_live_behind_lsns', 'How far the slowest live query is behind', stats => stats.live.behindLsns],
   ['sydradb_versions_pinned', 'Readers that hold a version', stats => stats.versions.pins],
   ['sydradb_version_oldest_seconds', 'Age of the oldest of them', stats => stats.versions.oldestPinMs / 1000],
   ['sydradb_files_waiting', 'Replaced segments that a reader still needs', stats => stats.versions.filesWaiting],
@@ -66,13 +73,21 @@ const counters: readonly Reading[] = [
   ['sydradb_queries_total', 'Queries started', stats => stats.queries.started],
   ['sydradb_queries_failed_total', 'Queries that ended with an error', stats => stats.queries.failed],
   ['sydradb_queries_cancelled_total', 'Queries cancelled', stats => stats.queries.cancelled],
+  ['sydradb_live_steps_total', 'Steps of live queries', stats => stats.live.steps],
+  ['sydradb_live_reruns_total', 'Live queries run again', stats => stats.live.reruns],
+  ['sydradb_live_rows_total', 'Rows that live queries changed', stats => stats.live.rows],
+  ['sydradb_live_lagged_total', 'Subscribers told to begin anew', stats => stats.live.lagged],
   ['sydradb_rows_scanned_total', 'Rows read by queries', stats => stats.queries.rowsScanned],
   ['sydradb_rows_emitted_total', 'Rows given by queries', stats => stats.queries.rowsEmitted],
 ]
 
+export type Transport = 'sse' | 'websocket'
+
 export interface Metrics {
   /** `route` is the pattern, never the path: the number of label values is the number of routes. */
   observe(method: string, route: string, status: number, seconds: number): void
+  /** A client that follows a live query, until it is `closed`, by us where there is a reason. */
+  liveConnection(transport: Transport): { closed(cut: CutReason | undefined): void }
   /** The exposition and its content type. */
   expose(): Promise<{ readonly text: string; readonly contentType: string }>
 }
@@ -114,10 +129,31 @@ export function createMetrics(db: Database): Metrics {
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
     registers: [registry],
   })
+  const connections = new Gauge({
+    name: 'sydradb_live_connections',
+    help: 'Clients that follow a live query',
+    labelNames: ['transport'],
+    registers: [registry],
+  })
+  const cuts = new Counter({
+    name: 'sydradb_live_connections_cut_total',
+    help: 'Clients of live queries that took nothing any more, or did not answer',
+    labelNames: ['transport', 'reason'],
+    registers: [registry],
+  })
   return {
     observe(method, route, status, seconds) {
       requests.inc({ method, route, status })
       durations.observe({ method, route }, seconds)
+    },
+    liveConnection(transport) {
+      connections.inc({ transport })
+      return {
+        closed(reason) {
+          connections.dec({ transport })
+          if (reason !== undefined) cuts.inc({ transport, reason })
+        },
+      }
     },
     async expose() {
       return { text: await registry.metrics(), contentType: registry.contentType }

@@ -52,7 +52,7 @@ export function operationRoutes(context: HttpContext, metrics: Metrics) {
       version,
       data_dir: db.dataDir,
       ...(snakeCase(db.stats()) as object),
-      http: { ingests: context.ingests.size, queries: context.queries.size },
+      http: { ingests: context.ingests.size, queries: context.queries.size, lives: context.lives.size },
     }))
     app.get('/debug/compat/catalog', operation('Metrics and fields'), async () => {
       const { series, metrics: count } = db.stats()

@@ -4,11 +4,12 @@
  * Invariants:
  * 1. Every error is `{"error":{code,message,position,hint}}` with the status of the table in lib/errors.ts.
  * 2. With a token set, nothing under `/api/` and `/debug/` answers without it, unknown routes included.
- * 3. `close` takes a bounded time: it stops listening, answers open ingest bodies with what was stored, gives queries
- *    `queryGraceMs`, then cuts what is left.
+ * 3. `close` takes a bounded time: it stops listening, answers open ingest bodies with what was stored, tells live clients, gives
+ *    queries `queryGraceMs`, then cuts what is left.
  */
 import type { Socket } from 'node:net'
 import swagger from '@fastify/swagger'
+import websocket from '@fastify/websocket'
 import { fastify } from 'fastify'
 import { version } from '../../index.ts'
 import { SydraError } from '../../lib/errors.ts'
@@ -21,13 +22,15 @@ import { compactRoute } from './compact-route.ts'
 import { type HttpContext, OpenRequests } from './context.ts'
 import { errorHandler, schemaError } from './errors.ts'
 import { ingestRoute } from './ingest-route.ts'
+import { livePath, liveRoute } from './live-route.ts'
+import { isWebSocketUpgrade, webSocketOptions } from './live-websocket.ts'
 import { createMetrics } from './metrics.ts'
 import { operationRoutes } from './operation-routes.ts'
 import { rangeRoute } from './range-route.ts'
 import { snapshotRoutes } from './snapshot-routes.ts'
 import { queryBytesMax, sydraqlRoute } from './sydraql-route.ts'
 
-export type HttpSettings = Pick<Settings, 'httpHost' | 'httpPort' | 'authToken' | 'insecure'>
+export type HttpSettings = Pick<Settings, 'httpHost' | 'httpPort' | 'authToken' | 'insecure' | 'live'>
 
 export interface HttpServer {
   /** `http://HOST:PORT`, with the port really taken. */
@@ -65,6 +68,7 @@ export async function createHttpServer(
     log,
     ingests: new OpenRequests(),
     queries: new OpenRequests(),
+    lives: new OpenRequests(),
     isClosing: () => closing !== undefined,
   }
   const metrics = createMetrics(db)
@@ -75,7 +79,11 @@ export async function createHttpServer(
     bodyLimit: queryBytesMax,
     // an ingest body may take for ever; Node's limit on the time for a head stays
     requestTimeout: 0,
-    http: { highWaterMark: socketReadBytes },
+    http: {
+      highWaterMark: socketReadBytes,
+      // what is not upgraded is answered as if it had not asked, as HTTP wants
+      shouldUpgradeCallback: request => isWebSocketUpgrade(request) && request.url?.split('?')[0] === livePath,
+    },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     exposeHeadRoutes: false,
@@ -89,10 +97,16 @@ export async function createHttpServer(
   // schemas of responses are documentation: text is written by whoever knows how
   app.setSerializerCompiler(() => JSON.stringify)
   app.setErrorHandler(errorHandler(log))
-  app.addHook('onRequest', async request => {
+  await app.register(websocket, webSocketOptions)
+  app.addHook('onRequest', async (request, reply) => {
+    // where a connection was to be switched and is not, nobody reads requests from it any more
+    if (request.ws) reply.header('connection', 'close')
     const path = request.routeOptions.url ?? request.url
     const isGuarded = request.routeOptions.url === undefined || /^\/(api|debug)\//.test(path)
-    if (isGuarded && !authorized(request.headers.authorization)) {
+    const inQuery = request.routeOptions.config.tokenInQuery
+      ? (request.query as { readonly access_token?: unknown }).access_token
+      : undefined
+    if (isGuarded && !authorized(request.headers.authorization, inQuery)) {
       throw new SydraError('unauthorized', 'this needs Authorization: Bearer <token>')
     }
     if (context.isClosing()) throw new SydraError('shutting_down', 'the server is closing')
@@ -124,6 +138,7 @@ export async function createHttpServer(
   await app.register(ingestRoute(context))
   await app.register(sydraqlRoute(context))
   await app.register(rangeRoute(context))
+  await app.register(liveRoute(context, metrics, settings))
   await app.register(catalogRoutes(context))
   await app.register(snapshotRoutes(context))
   await app.register(operationRoutes(context, metrics))
@@ -140,6 +155,7 @@ export async function createHttpServer(
   const close = async (): Promise<void> => {
     const reason = new SydraError('shutting_down', 'the server is closing')
     context.ingests.stop(reason)
+    context.lives.stop(reason)
     const grace = setTimeout(() => context.queries.stop(reason), queryGraceMs)
     const cut = setTimeout(() => app.server.closeAllConnections(), queryGraceMs + cutAfterMs)
     try {

@@ -49,7 +49,7 @@ export async function sendStream(reply: FastifyReply, { contentType, chunks, fai
 }
 
 /** Headers set on the reply so far. */
-function outgoing(reply: FastifyReply): Record<string, string | string[]> {
+export function outgoing(reply: FastifyReply): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value : String(value)

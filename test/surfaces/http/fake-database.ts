@@ -10,20 +10,23 @@ import type {
   DatabaseStatistics,
   IngestOptions,
   IngestStream,
-  QueryOptions,
+  LiveObservable,
+  LiveOptions,
   QueryParameters,
   QueryResult,
   QueryStatistics,
   RowError,
+  RunOptions,
   SeriesInfo,
 } from '../../../src/types.ts'
+import { FakeLive } from './fake-live.ts'
 
 const lineBytesMax = 1 << 20
 
 export interface FakeQuery {
   readonly text: string
   readonly params: QueryParameters
-  readonly options: QueryOptions
+  readonly options: RunOptions
 }
 
 export class FakeDatabase {
@@ -42,16 +45,28 @@ export class FakeDatabase {
   refuse: SydraError | undefined
   /** What a compaction does, and reports. */
   compaction: Database['compact'] = async () => noCompaction
+  readonly lives = new FakeLive()
 
   asDatabase(): Database {
     const fake: Pick<
       Database,
-      'dataDir' | 'ingestStream' | 'query' | 'findSeries' | 'series' | 'flush' | 'compact' | 'stats' | 'committed$'
+      | 'dataDir'
+      | 'ingestStream'
+      | 'query'
+      | 'live'
+      | 'findSeries'
+      | 'series'
+      | 'flush'
+      | 'compact'
+      | 'stats'
+      | 'committed$'
     > = {
       dataDir: ':memory:',
       ingestStream: options => this.#ingestStream(options ?? {}),
-      query: <Row>(text: string, params: QueryParameters = [], options: QueryOptions = {}) =>
+      query: <Row>(text: string, params: QueryParameters = [], options: RunOptions = {}) =>
         this.#query(text, params, options) as unknown as QueryResult<Row>,
+      live: <Row>(text: string, params: QueryParameters = [], options: LiveOptions = {}) =>
+        this.lives.live(text, params, options) as unknown as LiveObservable<Row>,
       findSeries: (tags, op) => {
         const wanted = Object.entries(tags)
         const has =
@@ -119,10 +134,11 @@ export class FakeDatabase {
         this.cuts++
         return report()
       },
+      [Symbol.asyncDispose]: async () => {},
     }
   }
 
-  #query(text: string, params: QueryParameters, options: QueryOptions) {
+  #query(text: string, params: QueryParameters, options: RunOptions) {
     this.queries.push({ text, params, options })
     let failure: SydraError | undefined
     const { batches } = this
@@ -171,7 +187,7 @@ export class FakeDatabase {
       },
       queries: { started: this.queries.length, running: 0, failed: 0, cancelled: 0, rowsScanned: 0, rowsEmitted: 0 },
       live: {
-        subscriptions: 0,
+        subscriptions: this.lives.open,
         queries: 0,
         bytes: 0,
         pendingBytes: 0,

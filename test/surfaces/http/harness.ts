@@ -2,7 +2,9 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach } from 'vitest'
-import { createHttpServer, type HttpServer, type HttpSettings } from '../../../src/surfaces/http/server.ts'
+import type { Logger } from '../../../src/lib/ports.ts'
+import { parseSettings, type SettingsInput } from '../../../src/lib/settings.ts'
+import { createHttpServer, type HttpServer } from '../../../src/surfaces/http/server.ts'
 import { FakeDatabase } from './fake-database.ts'
 
 const open: HttpServer[] = []
@@ -10,15 +12,9 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map(server => server.close()))
 })
 
-export async function start(settings: Partial<HttpSettings> = {}) {
+export async function start(settings: SettingsInput = {}, log?: Logger) {
   const fake = new FakeDatabase()
-  const server = await createHttpServer(fake.asDatabase(), {
-    httpHost: '127.0.0.1',
-    httpPort: 0,
-    authToken: '',
-    insecure: false,
-    ...settings,
-  })
+  const server = await createHttpServer(fake.asDatabase(), parseSettings({ httpPort: 0, ...settings }), log)
   open.push(server)
   const call = (path: string, init: RequestInit & { duplex?: 'half' } = {}) => fetch(server.address + path, init)
   const post = async (path: string, body: BodyInit, headers: Record<string, string> = {}) => {

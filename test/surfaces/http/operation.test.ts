@@ -1,5 +1,6 @@
 /** Catalog, health, metrics, the OpenAPI document, and who may use them. */
 import { describe, expect, test } from 'vitest'
+import { parseSettings } from '../../../src/lib/settings.ts'
 import { createHttpServer } from '../../../src/surfaces/http/server.ts'
 import type { SeriesInfo } from '../../../src/types.ts'
 import { batchOf, FakeDatabase } from './fake-database.ts'
@@ -117,6 +118,7 @@ describe('operation', () => {
       '/api/v1/functions',
       '/api/v1/gc',
       '/api/v1/ingest',
+      '/api/v1/live',
       '/api/v1/query/find',
       '/api/v1/query/range',
       '/api/v1/restore',
@@ -182,7 +184,7 @@ describe('who may', () => {
   test('beyond loopback only with a token, or when told so', async () => {
     const db = new FakeDatabase().asDatabase()
     const listen = (authToken: string, insecure: boolean) =>
-      createHttpServer(db, { httpHost: '0.0.0.0', httpPort: 0, authToken, insecure })
+      createHttpServer(db, parseSettings({ httpHost: '0.0.0.0', httpPort: 0, authToken, insecure }))
     await expect(listen('', false)).rejects.toMatchObject({ code: 'invalid_setting' })
     for (const server of [await listen('x', false), await listen('', true)]) await server.close()
   })
@@ -190,7 +192,6 @@ describe('who may', () => {
   test('a port that is taken is an error, not a crash', async () => {
     const { port } = await start()
     const db = new FakeDatabase().asDatabase()
-    const settings = { httpHost: '127.0.0.1', httpPort: port, authToken: '', insecure: false }
-    await expect(createHttpServer(db, settings)).rejects.toMatchObject({ code: 'io_error' })
+    await expect(createHttpServer(db, parseSettings({ httpPort: port }))).rejects.toMatchObject({ code: 'io_error' })
   })
 })

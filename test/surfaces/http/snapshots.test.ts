@@ -1,6 +1,7 @@
 /** Snapshots over HTTP, and as the command line asks a server for them. */
 import { expect, onTestFinished, test } from 'vitest'
 import { type Database, open } from '../../../src/index.ts'
+import { parseSettings } from '../../../src/lib/settings.ts'
 import { connect } from '../../../src/surfaces/cli/remote.ts'
 import { createHttpServer } from '../../../src/surfaces/http/server.ts'
 
@@ -8,7 +9,7 @@ const row = (value: number, host = 'a') => ({ series: 'cpu', ts: 1_700_000_000 +
 
 async function start() {
   const db = await open(':memory:')
-  const server = await createHttpServer(db, { httpHost: '127.0.0.1', httpPort: 0, authToken: '', insecure: false })
+  const server = await createHttpServer(db, parseSettings({ httpPort: 0 }))
   onTestFinished(async () => {
     await server.close()
     await db.close()

@@ -1,0 +1,274 @@
+/**
+ * A cell: the groups of a stretch of time, as of a moment. What a step does to them is told by their rows before and after.
+ *
+ *   front   states that rows are added to
+ *   edge    where the lower bound of the range moves through the cell: the rows that will leave, before those in front
+ *
+ * Invariants:
+ * 1. The row of a group is known, from before the step, when the step first touches the group.
+ * 2. All states share one table, so that a group has one id; a group whose rows have all left stays in the table.
+ * 3. A row of a (series, time) is in front or in the edge, never in both.
+ */
+import type { Batch } from '../../../columnar/batch.ts'
+import type { Scalar } from '../../../columnar/value.ts'
+import type { TimeRange } from '../../../sydraql/plan.ts'
+import type { Aggregation } from '../../aggregate/aggregation.ts'
+import { Aggregator } from '../../aggregate/aggregator.ts'
+import { GroupTable } from '../../aggregate/groups.ts'
+import { grownCodes } from '../../aggregate/state.ts'
+import { sameRow } from '../difference.ts'
+import type { LiveRow } from '../types.ts'
+import { Edge, type EdgeReader } from './edge.ts'
+import type { KeptMemory } from './memory.ts'
+
+/** What a step did to a group; undefined: it is not in the result. */
+export interface GroupChange {
+  readonly before: LiveRow | undefined
+  readonly after: LiveRow | undefined
+}
+
+/** An aggregation twice: as it is, and with the count of rows as a last value, which tells where no row is left. */
+export interface Aggregations {
+  readonly plain: Aggregation
+  readonly counted: Aggregation
+}
+
+/** What a row takes that is known: an array and its values. */
+const rowBytes = (columns: number): number => 48 + 16 * columns
+
+export class Cell {
+  readonly range: TimeRange
+  /** The step that used it last. */
+  usedIn = 0
+  readonly #aggregations: Aggregations
+  readonly #memory: KeptMemory
+  readonly #table: GroupTable
+  #front: Aggregator
+  #edge: Edge | undefined
+  /** By group, its row as the last step left it; null: it has none; undefined: nobody has asked. */
+  readonly #rows: (LiveRow | null | undefined)[] = []
+  #known = 0
+  #touchedIn: Uint32Array = new Uint32Array(0)
+  #step = 0
+  #touched: number[] = []
+  #gone = 0
+
+  private constructor(range: TimeRange, aggregations: Aggregations, memory: KeptMemory) {
+    const { keyTypes, bucket } = aggregations.plain
+    this.range = range
+    this.#aggregations = aggregations
+    this.#memory = memory
+    this.#table = new GroupTable(keyTypes, bucket !== undefined)
+    this.#front = new Aggregator(aggregations.plain, memory, this.#table)
+  }
+
+  /** `addRows` adds the rows of before the step. */
+  static async of(
+    range: TimeRange,
+    aggregations: Aggregations,
+    memory: KeptMemory,
+    addRows: (to: Aggregator) => Promise<void>,
+  ): Promise<Cell> {
+    const cell = new Cell(range, aggregations, memory)
+    try {
+      await addRows(cell.#front)
+      cell.#account()
+      return cell
+    } catch (error) {
+      cell.release()
+      throw error
+    }
+  }
+
+  /** Most groups have left: a table without them is worth making. */
+  get isStale(): boolean {
+    return this.#gone > 1024 && this.#gone > this.#table.size / 2
+  }
+
+  /** A step begins. */
+  begin(step: number): void {
+    this.#step = step
+    this.usedIn = step
+  }
+
+  /** Adds rows. Borrowed. */
+  add(batch: Batch): void {
+    const sizeBefore = this.#table.size
+    const groups = this.#front.assign(batch)
+    this.#touch(groups, batch, sizeBefore)
+    const edge = this.#edge
+    if (edge === undefined) {
+      if (this.#front.takesAnyRange) this.#front.add(batch)
+      else this.#front.addTo(groups, batch)
+    } else {
+      const [earlier, later] = cutAt(batch, this.#front.times(batch), edge.toUs)
+      if (earlier !== undefined) edge.add(earlier)
+      if (later !== undefined) this.#front.add(later)
+    }
+  }
+
+  /** Adds rows to some states alone: by slot of the aggregation those rows for which it has something new; see `late.ts`. */
+  addTo(batch: Batch, rowsOfSlot: readonly (Uint32Array | undefined)[]): void {
+    const groups = this.#front.assign(batch)
+    this.#touch(groups, batch, this.#table.size)
+    this.#front.addToSlots(groups, batch, rowsOfSlot)
+  }
+
+  /** Whether all rows from here on are in front. */
+  isInFront(fromUs: number): boolean {
+    return this.#edge === undefined || fromUs >= this.#edge.toUs
+  }
+
+  /** Says that the rows' groups will change. */
+  touch(batch: Batch): void {
+    const sizeBefore = this.#table.size
+    this.#touch(this.#front.assign(batch), batch, sizeBefore)
+  }
+
+  /** Says the same of all groups. */
+  touchAll(): void {
+    this.#touchGroups(Uint32Array.from({ length: this.#table.size }, (_, group) => group))
+  }
+
+  /**
+   * Lets go of rows before this time; their groups are touched. `toUs`: after all rows there are, if the bound can get so
+   * far.
+   */
+  async leave(fromUs: number, toUs: number, reader: EdgeReader): Promise<void> {
+    if (this.#edge !== undefined) {
+      if (await this.#edge.moveTo(fromUs, reader)) return
+      this.#edge.release()
+      this.#edge = undefined
+    }
+    const { counted: aggregation } = this.#aggregations
+    const groups = { aggregation, memory: this.#memory, table: this.#table }
+    this.#front.release()
+    this.#front = new Aggregator(aggregation, this.#memory, this.#table)
+    if (fromUs < toUs) this.#edge = await Edge.over({ fromUs, toUs }, groups, reader)
+    await reader.addRows(this.#front, { fromUs: Math.max(fromUs, toUs), toUs: this.range.toUs })
+  }
+
+  /** Appends what the step has changed, and ends it. */
+  takeChanges(into: GroupChange[]): void {
+    const touched = this.#touched
+    if (touched.length === 0) return
+    const rows = this.#read(touched)
+    for (let i = 0; i < touched.length; i++) {
+      const group = touched[i]!
+      const before = this.#rows[group] ?? undefined
+      const after = rows[i] ?? undefined
+      this.#rows[group] = rows[i]!
+      if (before === after || (before !== undefined && after !== undefined && sameRow(before, after))) continue
+      if (after === undefined) this.#gone++
+      into.push({ before, after })
+    }
+    this.#touched = []
+    this.#account()
+  }
+
+  /** Ends the step without a word. Returns the rows of before it. */
+  takeRowsBefore(): LiveRow[] {
+    this.touchAll()
+    this.#touched = []
+    return this.#rows.filter(row => row !== null && row !== undefined)
+  }
+
+  /** All rows as they are, which are known from then on. */
+  readAll(): LiveRow[] {
+    const groups = Array.from({ length: this.#table.size }, (_, group) => group)
+    this.#read(groups).forEach((row, group) => this.#know(group, row))
+    this.#account()
+    return this.#rows.filter(row => row !== null && row !== undefined)
+  }
+
+  release(): void {
+    this.#front.release()
+    this.#edge?.release()
+    this.#memory.release(this)
+    this.#memory.release(this.#table)
+  }
+
+  #touch(groups: Uint32Array, { length, selection }: Batch, sizeBefore: number): void {
+    const { size } = this.#table
+    this.#touchedIn = grownCodes(this.#touchedIn, size)
+    const touchedIn = this.#touchedIn
+    const step = this.#step
+    const unknown: number[] = []
+    const count = selection?.length ?? length
+    for (let k = 0; k < count; k++) {
+      const group = groups[selection === undefined ? k : selection[k]!]!
+      if (touchedIn[group] === step) continue
+      touchedIn[group] = step
+      this.#touched.push(group)
+      if (group >= sizeBefore) this.#know(group, null)
+      else if (this.#rows[group] === undefined) unknown.push(group)
+    }
+    if (unknown.length > 0) this.#read(unknown).forEach((row, i) => this.#know(unknown[i]!, row))
+  }
+
+  #touchGroups(groups: Uint32Array): void {
+    this.#touch(groups, { length: groups.length, columns: [], selection: undefined }, this.#table.size)
+  }
+
+  #know(group: number, row: LiveRow | null): void {
+    while (this.#rows.length <= group) this.#rows.push(undefined)
+    if (this.#rows[group] === undefined) this.#known++
+    this.#rows[group] = row
+  }
+
+  /** The rows of groups as their states are. */
+  #read(groups: readonly number[]): (LiveRow | null)[] {
+    if (this.#edge === undefined) {
+      this.#front.reserve()
+      if (this.#front.gathers) this.#front.gather(Uint32Array.from(groups))
+      return groups.map(group => this.#row(this.#front, group, group))
+    }
+    const sum = new Aggregator(this.#front.aggregation, unaccounted)
+    const ids = Uint32Array.from(groups)
+    const places = Uint32Array.from(ids.keys())
+    for (const { state } of sum.slots) state.reserve(groups.length)
+    for (const part of [this.#front, ...this.#edge.aggregators()]) {
+      part.reserve()
+      sum.merge(part, ids, places)
+    }
+    sum.gather(places)
+    return groups.map((group, i) => this.#row(sum, i, group))
+  }
+
+  #row(states: Aggregator, at: number, group: number): LiveRow | null {
+    const row: Scalar[] = []
+    states.writeRow(at, row, { table: this.#table, group })
+    if (states.aggregation === this.#aggregations.plain) return row
+    const isThere = row.pop() !== 0 || states.node.keys.length === 0
+    return isThere ? row : null
+  }
+
+  #account(): void {
+    const { schema } = this.#aggregations.plain.node
+    this.#memory.hold(this.#table, this.#table.byteLength)
+    this.#memory.hold(this, this.#touchedIn.byteLength + 8 * this.#rows.length + this.#known * rowBytes(schema.length))
+  }
+}
+
+const unaccounted = { hold: () => true, release: () => {} }
+
+/** Rows before a time, and the others; undefined: none. */
+function cutAt(batch: Batch, times: Float64Array, atUs: number): [Batch | undefined, Batch | undefined] {
+  const { selection, length } = batch
+  const count = selection?.length ?? length
+  const earlier = new Uint32Array(count)
+  const later = new Uint32Array(count)
+  let earlierRows = 0
+  let laterRows = 0
+  for (let k = 0; k < count; k++) {
+    const row = selection === undefined ? k : selection[k]!
+    if (times[row]! < atUs) earlier[earlierRows++] = row
+    else later[laterRows++] = row
+  }
+  if (earlierRows === 0) return [undefined, batch]
+  if (laterRows === 0) return [batch, undefined]
+  return [
+    { ...batch, selection: earlier.subarray(0, earlierRows) },
+    { ...batch, selection: later.subarray(0, laterRows) },
+  ]
+}

@@ -1,0 +1,441 @@
+/**
+ * The keeper of an aggregate's groups: what each step does to them.
+ *
+ *   rows at the end of their series   added to the states of their cell, which are made of the version before where they are not kept
+ *   late rows                         added as well, unless they change rows that are there
+ *   deletes, changed rows             their cells made again, of the version after
+ *   the lower bound moves             rows leave their cell by its edge
+ *   the upper bound moves             rows that are there already are added
+ *
+ * Invariants:
+ * 1. What is kept is as of the moment after the last step: a step from another begins anew.
+ * 2. A cell's part of a step is told in one way: by what was touched in it, or by its rows before and after.
+ * 3. No state is corrected by taking away.
+ */
+import type { Batch } from '../../../columnar/batch.ts'
+import { assert } from '../../../lib/assert.ts'
+import { coarsestWidthUs } from '../../../storage/rollup/widths.ts'
+import type { TimeRange } from '../../../sydraql/plan.ts'
+import { intersection, isEmptyRange } from '../../../sydraql/time-range.ts'
+import type { Aggregator } from '../../aggregate/aggregator.ts'
+import { rowKeyOf, sameRow, tooManyRows } from '../difference.ts'
+import type { LiveParts } from '../parts.ts'
+import { type BoundReaders, createReaders } from '../readers.ts'
+import { rowsAt } from '../run-at.ts'
+import { sameButRanges } from '../same-plan.ts'
+import { disjoint, type Scope, scopesOfDeletes, scopesOfLate } from '../scope.ts'
+import type { LiveContext, LiveRow, Moment, Step } from '../types.ts'
+import { type Aggregations, Cell, type GroupChange } from './cell.ts'
+import { compileGroups } from './compile.ts'
+import type { EdgeReader } from './edge.ts'
+import { type Grid, gridOf } from './grid.ts'
+import { addRows, type GroupInput, lastTimeUs, rowsOf, within } from './input.ts'
+import { type LateSink, lookAtLate } from './late.ts'
+import { KeptMemory } from './memory.ts'
+
+/** Where groups have buckets, cells that are kept though no row comes for them. */
+const cellsMax = 16
+
+const everything: TimeRange = { fromUs: -Infinity, toUs: Infinity }
+
+/** A step with what is read at its two moments. */
+interface Work extends Step {
+  readonly inputBefore: GroupInput
+  readonly inputAfter: GroupInput
+  /** Below, no row is seen. */
+  readonly lowBeforeUs: number
+  readonly lowAfterUs: number
+  readonly bound: BoundReaders
+  readonly changes: GroupChange[]
+  /** What has been told by rows before and after. */
+  readonly settled: TimeRange[]
+}
+
+export class GroupKeeper {
+  readonly #context: LiveContext
+  readonly #inputAt: (nowUs: number) => GroupInput
+  readonly #aggregations: Aggregations
+  readonly #grid: Grid
+  readonly #memory: KeptMemory
+  readonly #readers: ReturnType<typeof createReaders>
+  readonly #keyOf: (row: LiveRow) => unknown
+  /** By where they begin, the least lately used first. */
+  readonly #cells = new Map<number, Cell>()
+  #used: Cell[] = []
+  #turn = 0
+  /** As of when the cells are; undefined: there are none. */
+  #at: { readonly lsn: number; readonly nowUs: number; readonly horizonsUs: readonly number[] } | undefined
+
+  /** `inputAt` gives the very same input for the same plan. */
+  constructor({ context }: LiveParts, input: GroupInput, inputAt: (nowUs: number) => GroupInput) {
+    const { keys } = input.aggregate
+    this.#context = context
+    this.#inputAt = inputAt
+    this.#aggregations = compileGroups(input, context)
+    this.#grid = gridOf(keys.find(key => key.bucket !== undefined)?.bucket)
+    this.#memory = new KeptMemory(context.bytesMax, () => this.#makeRoom())
+    this.#readers = createReaders(context)
+    this.#keyOf = rowKeyOf([...keys.keys()])
+  }
+
+  get byteLength(): number {
+    return this.#memory.bytes + this.#readers.byteLength
+  }
+
+  /** What the step changes, each group once. */
+  step(step: Step): readonly GroupChange[] | Promise<readonly GroupChange[]> {
+    try {
+      const work = this.#begin(step)
+      const pending = this.#isQuiet(work) ? this.#append(work.bound.appended(work, []), work) : this.#carryOut(work)
+      if (pending === undefined) return this.#end(work)
+      return pending
+        .then(() => this.#end(work))
+        .catch((error: unknown) => {
+          this.forget()
+          throw error
+        })
+    } catch (error) {
+      this.forget()
+      throw error
+    }
+  }
+
+  forget(): void {
+    for (const cell of this.#cells.values()) cell.release()
+    this.#cells.clear()
+    this.#used = []
+    this.#readers.forget()
+    this.#at = undefined
+  }
+
+  /** Whether what is kept is as of this moment. */
+  isAt(moment: Moment): boolean {
+    const at = this.#at
+    if (at?.lsn !== moment.version.lsn || at.nowUs !== moment.nowUs) return false
+    return this.#horizons(this.#inputAt(moment.nowUs), moment).every((horizonUs, i) => horizonUs === at.horizonsUs[i])
+  }
+
+  #begin(step: Step): Work {
+    const { before, after } = step
+    const inputBefore = this.#inputAt(before.nowUs)
+    const inputAfter = this.#inputAt(after.nowUs)
+    const horizonsUs = this.#horizons(inputBefore, before)
+    if (!this.isAt(before)) this.forget()
+    this.#turn++
+    return {
+      ...step,
+      inputBefore,
+      inputAfter,
+      lowBeforeUs: lowOf(inputBefore, horizonsUs, step),
+      lowAfterUs: lowOf(inputAfter, this.#horizons(inputAfter, after), step),
+      bound: this.#readers.at(inputAfter.rows),
+      changes: [],
+      settled: [],
+    }
+  }
+
+  #horizons({ sources }: GroupInput, { version }: Moment): number[] {
+    return sources.map(({ scan }) => {
+      const metric = this.#context.catalog.metric(scan.metric)
+      assert(metric !== undefined, `metric ${scan.metric} is known`)
+      return version.horizonUs(metric)
+    })
+  }
+
+  /** Rows came at the ends of their series, and nothing else has happened. */
+  #isQuiet({ before, after, rows, deletes, ...work }: Work): boolean {
+    const { inputBefore: a, inputAfter: b } = work
+    const isStill = a === b || (a.range.toUs === b.range.toUs && sameButRanges(a.aggregate, b.aggregate))
+    if (!isStill || deletes.length > 0 || work.lowBeforeUs !== work.lowAfterUs) return false
+    for (const { late } of rows) if (late !== undefined) return false
+    const horizonsUs = this.#horizons(b, after)
+    return this.#horizons(a, before).every((horizonUs, i) => horizonUs === horizonsUs[i])
+  }
+
+  async #carryOut(work: Work): Promise<void> {
+    const { inputBefore: a, inputAfter: b, lowBeforeUs, lowAfterUs, bound } = work
+    const goesBack = lowAfterUs < lowBeforeUs || b.range.toUs < a.range.toUs
+    if (goesBack || (a !== b && !sameButRanges(a.aggregate, b.aggregate))) return this.#settle(everything, work)
+    if (lowAfterUs > lowBeforeUs) await this.#leave(work)
+    if (b.range.toUs > a.range.toUs) await this.#enter(work)
+    for (const range of this.#rangesToSettle(work)) await this.#settle(this.#grid.around(range), work)
+    const scopes = disjoint(scopesOfLate(work.rows, bound.isRead))
+    if (scopes.length > 0) await this.#addLate(scopes, work)
+    await this.#append(bound.appended(work, scopes), work)
+  }
+
+  /** Rows before the lower bound go: of whole cells, and of the one that the bound is in. */
+  async #leave(work: Work): Promise<void> {
+    const { before, inputBefore, lowBeforeUs, lowAfterUs } = work
+    const cellFromUs = this.#grid.cellOf(lowAfterUs).fromUs
+    if (lowBeforeUs < cellFromUs) await this.#settle({ fromUs: -Infinity, toUs: cellFromUs }, work)
+    const gone = { fromUs: Math.max(lowBeforeUs, cellFromUs), toUs: lowAfterUs }
+    let cell: Cell | undefined
+    for await (const batch of rowsOf(inputBefore, gone, before, this.#context)) {
+      cell ??= await this.#cell(this.#grid.cellOf(lowAfterUs), work)
+      cell.touch(batch)
+    }
+    if (cell === undefined) return
+    const lastUs = lastTimeUs(inputBefore, { fromUs: lowAfterUs, toUs: cell.range.toUs }, before, this.#context)
+    const toUs = Math.min(lastUs + 1, cell.range.toUs, Math.max(before.nowUs, lowAfterUs) + 1)
+    await cell.leave(lowAfterUs, toUs, this.#edgeReader(work))
+  }
+
+  /** Rows after the upper bound of before come. */
+  async #enter(work: Work): Promise<void> {
+    const { before, inputBefore, inputAfter, lowAfterUs } = work
+    const range = { fromUs: Math.max(inputBefore.range.toUs, lowAfterUs), toUs: inputAfter.range.toUs }
+    if (isEmptyRange(range)) return
+    for await (const batch of rowsOf(inputAfter, range, before, this.#context)) await this.#add(batch, work)
+  }
+
+  /** Deletes; and what expired, where it is not the lower bound that says so. */
+  #rangesToSettle(work: Work): TimeRange[] {
+    const { before, after, deletes, inputBefore, inputAfter, lowAfterUs, bound } = work
+    const visible = { fromUs: lowAfterUs, toUs: inputAfter.range.toUs }
+    const ranges: TimeRange[] = disjoint(scopesOfDeletes(deletes, bound.isRead)).map(scope =>
+      intersection(scope, visible),
+    )
+    if (!boundsByHorizon(inputAfter, work)) {
+      const horizonsUs = this.#horizons(inputAfter, after)
+      this.#horizons(inputBefore, before).forEach((horizonUs, i) => {
+        // Buckets of rollups stand for what is expired, the one that the horizon cuts as well.
+        if (horizonUs === horizonsUs[i]) return
+        const fromUs = Math.max(horizonUs, inputAfter.range.fromUs) - coarsestWidthUs
+        ranges.push(intersection({ fromUs, toUs: horizonsUs[i]! + coarsestWidthUs }, visible))
+      })
+    }
+    return ranges.filter(range => !isEmptyRange(range))
+  }
+
+  /** Tells what the step changes in whole cells by their rows before and after. */
+  async #settle(range: TimeRange, work: Work): Promise<void> {
+    const kept = [...this.#cells.values()].filter(cell => overlap(cell.range, range))
+    if (this.#grid.isWhole && kept.length > 0) return this.#remake(kept[0]!, work)
+    for (const cell of kept) this.#drop(cell)
+    const { before, after, inputBefore, inputAfter } = work
+    const rowsBefore = await rowsAt(within(inputBefore.aggregate, range), before, this.#context)
+    const seen = intersection(range, { fromUs: work.lowAfterUs, toUs: Infinity })
+    const isSeen = !isEmptyRange(intersection(seen, inputAfter.range)) || inputAfter.aggregate.keys.length === 0
+    const rowsAfter = isSeen ? await rowsAt(within(inputAfter.aggregate, range), after, this.#context) : []
+    this.#compare(rowsBefore, rowsAfter, work)
+    work.settled.push(range)
+  }
+
+  /** The same for a cell that is kept, and goes on being. */
+  async #remake(cell: Cell, work: Work): Promise<void> {
+    const { after, inputAfter } = work
+    const { range } = cell
+    const rowsBefore = cell.takeRowsBefore()
+    this.#drop(cell)
+    const made = await Cell.of(range, this.#aggregations, this.#memory, to =>
+      addRows(to, inputAfter, range, after, this.#context),
+    )
+    this.#keep(made)
+    this.#compare(rowsBefore, made.readAll(), work)
+    work.settled.push(range)
+  }
+
+  #compare(rowsBefore: readonly LiveRow[], rowsAfter: readonly LiveRow[], { changes }: Work): void {
+    const left = new Map(rowsBefore.map(row => [this.#keyOf(row), row]))
+    for (const after of rowsAfter) {
+      const key = this.#keyOf(after)
+      const before = left.get(key)
+      left.delete(key)
+      if (before === undefined || !sameRow(before, after)) changes.push({ before, after })
+    }
+    for (const before of left.values()) changes.push({ before, after: undefined })
+  }
+
+  async #addLate(scopes: readonly Scope[], work: Work): Promise<void> {
+    const changed = new Map<number, TimeRange>()
+    const change = (timeUs: number): void => {
+      const range = this.#grid.cellOf(timeUs)
+      changed.set(range.fromUs, range)
+    }
+    const sink: LateSink = {
+      add: batch => this.#add(batch, work),
+      complete: (batch, rowsOfSlot) => this.#complete(batch, rowsOfSlot, change, work),
+      change,
+    }
+    const range = { fromUs: work.lowAfterUs, toUs: work.inputAfter.range.toUs }
+    for (const scope of scopes) {
+      const branch = work.bound.branches.get(scope.metric)
+      assert(branch !== undefined, 'a commit of a metric that the query reads')
+      await lookAtLate(scope, range, branch, this.#aggregations.plain, work, this.#context, sink)
+    }
+    for (const cellRange of changed.values()) {
+      if (isWithin(cellRange, work.settled)) continue
+      const cell = this.#cells.get(cellRange.fromUs)
+      await (cell === undefined ? this.#settle(cellRange, work) : this.#remake(cell, work))
+    }
+  }
+
+  async #complete(
+    batch: Batch,
+    rowsOfSlot: readonly (Uint32Array | undefined)[],
+    change: (timeUs: number) => void,
+    work: Work,
+  ): Promise<void> {
+    const times = this.#timesOf(batch)
+    for (const part of this.#cut(batch)) {
+      if (isWithin(part.range, work.settled)) continue
+      const cell = await this.#cell(part.range, work)
+      const own = new Set(part.batch.selection)
+      const inFront = (row: number): boolean => own.has(row) && cell.isInFront(times[row]!)
+      for (const row of own) if (!cell.isInFront(times[row]!)) change(times[row]!)
+      const selection = Uint32Array.from(own).filter(inFront)
+      if (selection.length === 0) continue
+      const rows = rowsOfSlot.map(some => some?.filter(inFront))
+      cell.addTo({ ...batch, selection }, rows)
+    }
+  }
+
+  #append(batches: Generator<Batch>, work: Work): Promise<void> | undefined {
+    for (let next = batches.next(); next.done !== true; next = batches.next()) {
+      const pending = this.#add(next.value, work)
+      if (pending !== undefined) return pending.then(() => this.#append(batches, work))
+    }
+    return undefined
+  }
+
+  /** Adds rows to their cells. */
+  #add(batch: Batch, work: Work): Promise<void> | undefined {
+    const range = this.#onlyCell(batch)
+    if (range === undefined) return this.#addParts(this.#cut(batch), work)
+    if (work.settled.length > 0 && isWithin(range, work.settled)) return undefined
+    const cell = this.#cells.get(range.fromUs)
+    if (cell === undefined) return this.#cell(range, work).then(made => made.add(batch))
+    this.#use(cell)
+    cell.add(batch)
+    return undefined
+  }
+
+  async #addParts(parts: readonly { range: TimeRange; batch: Batch }[], work: Work): Promise<void> {
+    for (const { range, batch } of parts) if (!isWithin(range, work.settled)) (await this.#cell(range, work)).add(batch)
+  }
+
+  /** The cell of all rows; undefined: they are of several. */
+  #onlyCell(batch: Batch): TimeRange | undefined {
+    const { selection, length } = batch
+    const times = this.#timesOf(batch)
+    const count = selection?.length ?? length
+    const range = this.#grid.cellOf(times[selection === undefined ? 0 : selection[0]!]!)
+    if (this.#grid.isWhole) return range
+    for (let k = 1; k < count; k++) {
+      const timeUs = times[selection === undefined ? k : selection[k]!]!
+      if (timeUs < range.fromUs || timeUs >= range.toUs) return undefined
+    }
+    return range
+  }
+
+  #cut(batch: Batch): { range: TimeRange; batch: Batch }[] {
+    const { selection, length } = batch
+    const times = this.#timesOf(batch)
+    const count = selection?.length ?? length
+    const parts = new Map<number, { range: TimeRange; rows: number[] }>()
+    let part: { range: TimeRange; rows: number[] } | undefined
+    for (let k = 0; k < count; k++) {
+      const row = selection === undefined ? k : selection[k]!
+      const timeUs = times[row]!
+      if (part === undefined || timeUs < part.range.fromUs || timeUs >= part.range.toUs) {
+        const range = this.#grid.cellOf(timeUs)
+        part = parts.get(range.fromUs)
+        if (part === undefined) parts.set(range.fromUs, (part = { range, rows: [] }))
+      }
+      part.rows.push(row)
+    }
+    return Array.from(parts.values(), ({ range, rows }) => ({
+      range,
+      batch: { ...batch, selection: Uint32Array.from(rows) },
+    }))
+  }
+
+  #timesOf({ columns }: Batch): Float64Array {
+    return columns[this.#aggregations.plain.timeColumn]!.values as Float64Array
+  }
+
+  /** The cell; where it is not kept, of the version before. */
+  async #cell(range: TimeRange, { before, inputBefore }: Work): Promise<Cell> {
+    const kept = this.#cells.get(range.fromUs)
+    if (kept !== undefined) {
+      this.#use(kept)
+      return kept
+    }
+    const made = await Cell.of(range, this.#aggregations, this.#memory, to =>
+      addRows(to, inputBefore, range, before, this.#context),
+    )
+    this.#keep(made)
+    return made
+  }
+
+  #edgeReader({ before, inputBefore }: Work): EdgeReader {
+    return {
+      rows: range => rowsOf(inputBefore, range, before, this.#context),
+      addRows: (aggregator: Aggregator, range) => addRows(aggregator, inputBefore, range, before, this.#context),
+    }
+  }
+
+  #keep(cell: Cell): void {
+    this.#cells.set(cell.range.fromUs, cell)
+    this.#use(cell)
+  }
+
+  #use(cell: Cell): void {
+    if (cell.usedIn === this.#turn) return
+    cell.begin(this.#turn)
+    this.#used.push(cell)
+    this.#cells.delete(cell.range.fromUs)
+    this.#cells.set(cell.range.fromUs, cell)
+  }
+
+  #drop(cell: Cell): void {
+    cell.release()
+    this.#cells.delete(cell.range.fromUs)
+    const index = this.#used.indexOf(cell)
+    if (index >= 0) this.#used.splice(index, 1)
+  }
+
+  #end(work: Work): readonly GroupChange[] {
+    const { changes, after, inputAfter } = work
+    for (const cell of this.#used) cell.takeChanges(changes)
+    const { rowsMax } = this.#context
+    if (changes.length > rowsMax) throw tooManyRows(rowsMax)
+    const used = this.#used
+    this.#used = []
+    for (const cell of used) if (cell.isStale) this.#drop(cell)
+    if (!this.#grid.isWhole) this.#dropOldest(cellsMax)
+    const horizonsUs = this.#horizons(inputAfter, after)
+    this.#at = { lsn: after.version.lsn, nowUs: after.nowUs, horizonsUs }
+    return changes
+  }
+
+  #dropOldest(most: number): void {
+    for (const cell of this.#cells.values()) {
+      if (this.#cells.size <= most || cell.usedIn === this.#turn) return
+      this.#drop(cell)
+    }
+  }
+
+  /** Cells that the step has not used can be made again. */
+  #makeRoom(): void {
+    this.#dropOldest(0)
+  }
+}
+
+/**
+ * Where the range of rows that are seen begins: with the range that is asked for, or what is not expired. Rollups may stand
+ * for what is, and metrics have horizons of their own.
+ */
+function lowOf(input: GroupInput, horizonsUs: readonly number[], step: Step): number {
+  const { fromUs } = input.range
+  return boundsByHorizon(input, step) ? Math.max(fromUs, horizonsUs[0]!) : fromUs
+}
+
+const boundsByHorizon = ({ sources }: GroupInput, { before, after }: Step): boolean =>
+  sources.length === 1 && [before, after].every(({ version }) => (version.rollupWidthsUs ?? []).length === 0)
+
+const overlap = (a: TimeRange, b: TimeRange): boolean => a.fromUs < b.toUs && b.fromUs < a.toUs
+
+const isWithin = (range: TimeRange, ranges: readonly TimeRange[]): boolean =>
+  ranges.some(({ fromUs, toUs }) => range.fromUs >= fromUs && range.toUs <= toUs)

@@ -1,0 +1,85 @@
+/** Rows that are the same but for their order and the rounding of sums. */
+import type { Value } from '../../../src/types.ts'
+
+export type Row = readonly Value[]
+
+/** Sums over all that a run has written: bounds of what rounding may do to any part of it. */
+export interface Magnitude {
+  /** Σ|x| */
+  readonly sum: number
+  /** Σx² */
+  readonly squares: number
+}
+
+type Exactness = 'exact' | 'rounded' | 'squared'
+const exactnessOf = (name: string): Exactness =>
+  name.endsWith('_r') ? 'rounded' : name.endsWith('_q') ? 'squared' : 'exact'
+
+/** undefined: they are the same; else what is not. `names` tell how exact their columns are (see shape.ts). */
+export function rowsDiffer(
+  found: readonly Row[],
+  wanted: readonly Row[],
+  names: readonly string[],
+  magnitude: Magnitude,
+): string | undefined {
+  const exactness = names.map(exactnessOf)
+  const groups = new Map<string, { readonly found: Row[]; readonly wanted: Row[] }>()
+  const collect = (rows: readonly Row[], side: 'found' | 'wanted'): void => {
+    for (const row of rows) {
+      const text = rowText(row.filter((_, column) => exactness[column] === 'exact'))
+      let group = groups.get(text)
+      if (group === undefined) groups.set(text, (group = { found: [], wanted: [] }))
+      group[side].push(row)
+    }
+  }
+  collect(found, 'found')
+  collect(wanted, 'wanted')
+  const problems: string[] = []
+  for (const group of groups.values()) {
+    const [have, want] = [sorted(group.found, exactness), sorted(group.wanted, exactness)]
+    for (let k = 0; k < Math.max(have.length, want.length); k++) {
+      const isSame =
+        have[k] !== undefined &&
+        want[k] !== undefined &&
+        exactness.every((kind, column) => isClose(have[k]![column]!, want[k]![column]!, kind, magnitude))
+      if (!isSame) problems.push(`${shown(have[k])} instead of ${shown(want[k])}`)
+    }
+  }
+  if (problems.length === 0) return undefined
+  const more = problems.length > 5 ? `\n  and ${problems.length - 5} more` : ''
+  return `${found.length} rows instead of ${wanted.length} (${names.join(', ')})\n  ${problems.slice(0, 5).join('\n  ')}${more}`
+}
+
+const shown = (row: Row | undefined): string => (row === undefined ? 'nothing' : `[${row.map(valueText).join(', ')}]`)
+
+/** Equal where rows are, as the language compares values. */
+export const rowText = (row: Row): string => row.map(valueText).join(',')
+
+function valueText(value: Value): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  return String(value === 0 ? 0 : value)
+}
+
+const rank = (value: Value): number =>
+  value === null ? -Infinity : Number.isNaN(value) ? Number.MAX_VALUE : Number(value)
+
+function sorted(rows: readonly Row[], exactness: readonly Exactness[]): readonly Row[] {
+  if (rows.length < 2) return rows
+  return rows.toSorted((a, b) => {
+    for (const [column, kind] of exactness.entries()) {
+      const order = kind === 'exact' ? 0 : rank(a[column]!) - rank(b[column]!)
+      if (order !== 0 && !Number.isNaN(order)) return order
+    }
+    return 0
+  })
+}
+
+const roundingShare = 1e-12
+
+function isClose(a: Value, b: Value, kind: Exactness, { sum, squares }: Magnitude): boolean {
+  if (a === b || Object.is(a, b)) return true
+  if (kind === 'exact' || typeof a !== 'number' || typeof b !== 'number') return false
+  if (Math.abs(a - b) <= roundingShare * (sum + Math.abs(a) + Math.abs(b))) return true
+  // of a standard deviation it is the square that is a sum
+  return kind === 'squared' && Math.min(Math.abs(a - b), Math.abs(a * a - b * b)) <= roundingShare * squares
+}
