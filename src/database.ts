@@ -11,11 +11,12 @@
  *    what was acknowledged is safe for the next opening. A flush that only lacks room on the disk is tried again for ever.
  * 4. Closing drains in order: no new sources, the ingest graph, a last flush, then files and lock.
  */
-import { first, Observable, ReplaySubject, Subject, Subscription } from 'rxjs'
+import { first, Observable, type OperatorFunction, ReplaySubject, Subject, Subscription } from 'rxjs'
+import { type IntoOptions, into, type Materialized } from './engine/live/into.ts'
 import { createLiveEngine, type LiveEngine } from './engine/live/live-engine.ts'
-import type { LiveObservable, LiveOptions } from './engine/live/types.ts'
+import type { LiveEvent, LiveObservable, LiveOptions } from './engine/live/types.ts'
 import { createQueryEngine, type QueryEngine, type StatementOptions } from './engine/queries/engine.ts'
-import { listSeries, seriesWithTags } from './engine/queries/series-listing.ts'
+import { listSeries, seriesAt, seriesWithTags } from './engine/queries/series-listing.ts'
 import { createStatements } from './engine/queries/statements.ts'
 import { openStorage, type Storage, type StorageOptions } from './engine/recovery/open-storage.ts'
 import { verifyOpen, verifyResult } from './engine/recovery/verify.ts'
@@ -215,6 +216,10 @@ class Engine implements Database {
     return this.#live.live(text, params, options)
   }
 
+  into<Row>(metric: string, options?: IntoOptions): OperatorFunction<LiveEvent<Row>, Materialized> {
+    return into(this, metric, options)
+  }
+
   complete(text: string, offset: number): Completion {
     return complete(text, offset, this.#storage.catalog, this.#snapshots.names)
   }
@@ -229,6 +234,10 @@ class Engine implements Database {
 
   series(metric?: string): Iterable<SeriesInfo> {
     return listSeries(this.#storage.catalog, metric)
+  }
+
+  seriesAt(ordinal: number): SeriesInfo {
+    return seriesAt(this.#storage.catalog, ordinal)
   }
 
   async flush({ signal }: Stoppable = {}): Promise<void> {

@@ -23,7 +23,7 @@ import type { Stoppable } from './lib/cancel.ts'
 import { inlineWorkers } from './lib/inline-workers.ts'
 import { memoryFiles } from './lib/memory-files.ts'
 import { nodePorts } from './lib/node/ports.ts'
-import type { Ports } from './lib/ports.ts'
+import type { Clock, FileSystem, Logger, Ports, Random, Timers } from './lib/ports.ts'
 import { parseSettings, type Settings } from './lib/settings.ts'
 import type { SettingsInput } from './lib/settings-types.ts'
 import type { Database, Repair, VerifyResult } from './types.ts'
@@ -51,7 +51,7 @@ export {
   type Position,
   SydraError,
 } from './lib/errors.ts'
-export type { MemoryPart, MemoryStatistics, PartStatistics } from './lib/memory-account.ts'
+export type { FirmPart, GivingPart, MemoryPart, MemoryStatistics, PartStatistics } from './lib/memory-account.ts'
 export { toReadable } from './lib/node/streams.ts'
 export type {
   Clock,
@@ -68,6 +68,7 @@ export type { RollupWidth } from './lib/rollup-widths.ts'
 export type * from './lib/settings-types.ts'
 export { version } from './lib/version.ts'
 export { type StreamOptions, type TextSource, toWebStream } from './lib/web-stream.ts'
+export type { LiveStrategy } from './operators/live/types.ts'
 export type { CompactionReason, MergeProgress, MergeResult } from './storage/compaction/job.ts'
 export type { ChunkPoolStatistics, SizeClassStatistics } from './storage/memtable/chunk-memory.ts'
 export type {
@@ -87,7 +88,18 @@ export type { Diagnostic } from './sydraql/editor/diagnose.ts'
 export type * from './types.ts'
 
 /** What is not a setting: a signal that ends the call, and parts of the machine that are replaced. */
-export interface OpenOptions extends Stoppable, Partial<Pick<Ports, 'files' | 'clock' | 'timers' | 'random' | 'log'>> {}
+export interface OpenOptions extends Stoppable {
+  /** Where files are: by default the disk, or memory for ':memory:'. */
+  readonly files?: FileSystem | undefined
+  /** What time it is: of `now()`, of rows without a time, of retention. */
+  readonly clock?: Clock | undefined
+  /** When things are done later; to be replaced together with the clock. */
+  readonly timers?: Timers | undefined
+  /** Of ids. */
+  readonly random?: Random | undefined
+  /** Where the log goes: by default nowhere. */
+  readonly log?: Logger | undefined
+}
 
 /**
  * Opens the database in a directory, which is made when absent; `':memory:'` keeps everything in memory.
@@ -188,8 +200,9 @@ const settingsOf = (options: string | SettingsInput): Settings =>
   parseSettings(typeof options === 'string' ? { dataDir: options } : options)
 
 function portsFor({ dataDir }: Settings, { signal, ...given }: OpenOptions): Ports {
+  const parts = Object.fromEntries(Object.entries(given).filter(([, part]) => part !== undefined)) as Partial<Ports>
   const inMemory = { files: memoryFiles(), workers: inlineWorkers }
   // Another thread sees no files but the disk's.
-  const own = dataDir === ':memory:' ? inMemory : given.files === undefined ? {} : { workers: inlineWorkers }
-  return { ...nodePorts(), ...own, ...given }
+  const own = dataDir === ':memory:' ? inMemory : parts.files === undefined ? {} : { workers: inlineWorkers }
+  return { ...nodePorts(), ...own, ...parts }
 }

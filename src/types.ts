@@ -1,7 +1,8 @@
 /** The public types of the library: what `open()` gives, and what surfaces translate. */
-import type { Observable } from 'rxjs'
+import type { Observable, OperatorFunction } from 'rxjs'
 import type { Committed, EngineEvent } from './engine/event-types.ts'
-import type { LiveObservable, LiveOptions } from './engine/live/types.ts'
+import type { IntoOptions, Materialized } from './engine/live/into.ts'
+import type { LiveEvent, LiveObservable, LiveOptions } from './engine/live/types.ts'
 import type {
   AnyRow,
   PreparedQuery,
@@ -33,6 +34,7 @@ import type { Completion } from './sydraql/editor/complete.ts'
 import type { Diagnostic } from './sydraql/editor/diagnose.ts'
 
 export type * from './engine/event-types.ts'
+export type { IntoOptions, Materialized } from './engine/live/into.ts'
 export type * from './engine/live/types.ts'
 export type * from './engine/queries/types.ts'
 export type * from './engine/statistics-types.ts'
@@ -194,6 +196,17 @@ export interface Database extends AsyncDisposable {
     options?: LiveOptions,
   ): LiveObservable<Row>
   /**
+   * Writes a live query into a metric: a continuous aggregate. The bucket is the time, the other keys become tags, what is not a
+   * key becomes fields. Rows that come or change are written, the last time wins; those that leave stay, unless told otherwise.
+   * It tells of each event when all of it is written, and asks for the next one then. Its errors: those of the query and of
+   * `ingest`, and `bad_request` for a query without a time or without values.
+   *
+   * @example
+   * const perMinute = db.live('select time_bucket(1m, time) as t, tag.host, avg(usage) from cpu group by t, tag.host')
+   * const subscription = perMinute.pipe(db.into('cpu_1m')).subscribe(({ rows, lsn }) => …)
+   */
+  into<Row>(metric: string, options?: IntoOptions): OperatorFunction<LiveEvent<Row>, Materialized>
+  /**
    * What may stand at the offset (UTF-16 units) of a statement that is being written: keywords, metrics, columns and
    * functions that begin with the word there. For editors and consoles; any text will do, nothing is thrown.
    *
@@ -217,6 +230,8 @@ export interface Database extends AsyncDisposable {
   findSeries(tags: Readonly<Record<string, string>>, op: 'and' | 'or'): Iterable<SeriesInfo>
   /** All series, or those of a metric. */
   series(metric?: string): Iterable<SeriesInfo>
+  /** The series that commits name by this number; it is the same while the database is open. Throws `not_found`. */
+  seriesAt(ordinal: number): SeriesInfo
 
   // ---- what happens -------------------------------------------------------------------------------------------------
 

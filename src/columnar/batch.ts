@@ -16,22 +16,26 @@
 /** `timestamp` is µs since the epoch (UTC), `duration` µs; both exact in a double, as is `integer` (±2^53). */
 export type ValueType = 'float' | 'integer' | 'boolean' | 'string' | 'timestamp' | 'duration'
 
+/** The texts of a column by code, from 0. */
 export interface Dictionary {
   readonly size: number
   at(code: number): string
 }
 
+/** Numbers, a row each; `valid`: 1 where there is one, 0 for null, undefined when no row is null. */
 export interface NumberColumn {
   readonly type: 'float' | 'integer' | 'timestamp' | 'duration'
   readonly values: Float64Array
   readonly valid: Uint8Array | undefined
 }
+/** Booleans, a row each; `valid`: 1 where there is one, 0 for null, undefined when no row is null. */
 export interface BooleanColumn {
   readonly type: 'boolean'
   /** 1 true, 0 false. */
   readonly values: Uint8Array
   readonly valid: Uint8Array | undefined
 }
+/** Texts, a row each, which stand in a dictionary; `valid`: 1 where there is one, 0 for null, undefined when no row is null. */
 export interface StringColumn {
   readonly type: 'string'
   /** Codes into the dictionary. */
@@ -39,18 +43,28 @@ export interface StringColumn {
   readonly dictionary: Dictionary
   readonly valid: Uint8Array | undefined
 }
+/** Values of one column, in typed arrays; what stands under a null is unspecified. */
 export type Column = NumberColumn | BooleanColumn | StringColumn
 
+/** A column of a result. */
 export interface ColumnInfo {
+  /** As rows as objects have it: `value`, `tag.host`, or its alias. */
   readonly name: string
   readonly type: ValueType
   readonly nullable: boolean
 }
+/** The columns of a result, in their order. */
 export type Schema = readonly ColumnInfo[]
 
 /** Index of the column with this name, -1 when there is none. */
 export const columnIndex = (schema: Schema, name: string): number => schema.findIndex(info => info.name === name)
 
+/**
+ * Rows as columns: some thousand at a time.
+ *
+ * @example
+ * const rowAt = (i: number) => batch.selection?.[i] ?? i // of the i-th row that counts
+ */
 export interface Batch {
   /** Physical rows in each column; columns may be longer, never shorter. */
   readonly length: number

@@ -19,6 +19,9 @@ import type { Scalar } from './value.ts'
 
 type Values = Float64Array | Uint8Array | Uint32Array
 
+/** Of columns that have no text yet. */
+const noText: Dictionary = { size: 0, at: () => '' }
+
 const newValues = (type: ValueType, capacity: number): Values =>
   type === 'string'
     ? new Uint32Array(capacity)
@@ -146,7 +149,7 @@ export class ColumnBuilder {
 
   #dictionary(): Dictionary | undefined {
     if (this.type !== 'string') return undefined
-    return this.#adopted ?? this.#intern().target
+    return this.#adopted ?? this.#interning?.target ?? noText
   }
 
   #intern(): CodeTranslation {
@@ -163,6 +166,7 @@ export class ColumnBuilder {
   }
 
   #appendCodes(column: StringColumn, from: number, count: number, selection: Uint32Array | undefined): void {
+    if (count === 0) return
     if (this.#interning === undefined && (this.#adopted === undefined || this.#adopted === column.dictionary)) {
       this.#adopted = column.dictionary
       this.#copy(column.values, from, count, selection)

@@ -3,7 +3,15 @@ import type { CompactionReason, MergeProgress, MergeResult } from '../storage/co
 import type { Lsn, RowBatch, SegmentMeta } from '../storage/types.ts'
 import type { RestoreReport, SnapshotReport } from './snapshots/types.ts'
 
-/** A commit: published once, after it is durable by the policy and before it is acknowledged, in LSN order. */
+/**
+ * A commit: published once, after it is durable by the policy and before it is acknowledged, in LSN order.
+ *
+ * @example
+ * db.committed$.subscribe(({ batches }) => {
+ *   for (const { metric, series, timeUs } of batches.flatMap(batch => batch.metrics))
+ *     console.log(metric.name, db.seriesAt(series[0]!).printed, new Date(timeUs[0]! / 1000))
+ * })
+ */
 export interface Committed {
   readonly kind: 'rows' | 'delete'
   readonly lsn: Lsn
@@ -19,7 +27,7 @@ export interface Deleted {
   readonly metric: string
   readonly fromUs: number
   readonly toUs: number
-  /** Catalog ordinals, ascending, immutable; undefined: all series of the metric. */
+  /** Catalog ordinals (`db.seriesAt`), ascending, immutable; undefined: all series of the metric. */
   readonly series: Uint32Array | undefined
 }
 

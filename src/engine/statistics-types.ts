@@ -4,6 +4,7 @@ import type { ChunkPoolStatistics } from '../storage/memtable/chunk-memory.ts'
 import type { Lsn } from '../storage/types.ts'
 import type { LiveStatistics } from './live/types.ts'
 
+/** Sizes as they are now, and counters since the database was opened. */
 export interface DatabaseStatistics {
   readonly lsn: Lsn
   readonly metrics: number

@@ -25,8 +25,11 @@ import { assert } from './assert.ts'
 import { SydraError } from './errors.ts'
 import { megabytes } from './text.ts'
 
+/** What cannot be given back at will. */
 export type FirmPart = 'ingest' | 'memtables' | 'pinned' | 'queries' | 'backlog'
+/** What gives way. */
 export type GivingPart = 'live' | 'pool' | 'cache'
+/** A part of what a database holds of `mem_limit_bytes`. */
 export type MemoryPart = FirmPart | GivingPart
 
 /** The share of the limit from which memory is short. */
@@ -40,6 +43,7 @@ export interface Giving {
   shrinkTo(bytes: number): void
 }
 
+/** What one part holds. */
 export interface PartStatistics {
   readonly bytes: number
   readonly peakBytes: number
@@ -47,6 +51,7 @@ export interface PartStatistics {
   readonly maxBytes: number | undefined
 }
 
+/** What all parts hold, as of the last commit. */
 export interface MemoryStatistics {
   /** `mem_limit_bytes` */
   readonly limitBytes: number

@@ -16,6 +16,7 @@ export const isFileSystemError = (error: unknown): error is FileSystemError =>
   typeof (error as Partial<FileSystemError>).code === 'string' &&
   /^E[A-Z0-9]+$/.test((error as FileSystemError).code)
 
+/** An open file. */
 export interface FileHandle {
   /** Size in bytes. */
   size(): number
@@ -33,7 +34,10 @@ export interface FileHandle {
 /** `read` an existing file, `create` a new one (fails with `EEXIST`), `open` for both, made when absent. */
 export type OpenMode = 'read' | 'create' | 'open'
 
-/** Paths use `/` and are absolute or relative to the process, exactly as given. */
+/**
+ * Files and directories. Paths use `/` and are absolute or relative to the process, exactly as given. What fails throws, or
+ * rejects with, a `FileSystemError`.
+ */
 export interface FileSystem {
   open(path: string, mode: OpenMode): FileHandle
   /** Atomically replaces `to`. Durable after `syncDirectory` of its parent. */
@@ -53,6 +57,7 @@ export interface FileSystem {
   syncDirectory(path: string): Promise<void>
 }
 
+/** What time it is. */
 export interface Clock {
   /** Wall clock: microseconds since the epoch, UTC. May jump. */
   nowUs(): number
@@ -60,14 +65,15 @@ export interface Clock {
   monotonicMs(): number
 }
 
+/** Bytes that nobody can guess. */
 export interface Random {
   /** Fills `target` and returns it. */
   bytes(target: Uint8Array): Uint8Array
 }
 
-/** A one-shot timer; the returned function cancels it. */
+/** When things are done later. */
 export interface Timers {
-  /** A `background` timer does not keep the process alive: for upkeep that no one waits for. */
+  /** A one-shot timer; the returned function cancels it. A `background` timer does not keep the process alive: for upkeep that no one waits for. */
   after(delayMs: number, task: () => void, background?: boolean): () => void
   /** Runs the task after I/O that is ready has had its turn (setImmediate). */
   soon(task: () => void): void
@@ -103,7 +109,9 @@ export interface Process {
   startToken(pid: number): string | undefined
 }
 
+/** How much a line of the log matters. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+/** Where lines of the log go. */
 export type Logger = (level: LogLevel, message: string, details?: Readonly<Record<string, unknown>>) => void
 
 /** What a task in another thread has of the machine. */

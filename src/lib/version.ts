@@ -1,2 +1,3 @@
-/** The package's version, as in package.json (a test holds them equal). */
+// A test holds it equal to package.json's.
+/** The package's version. */
 export const version = '0.1.0'

@@ -9,6 +9,7 @@
 /** Items a stream holds that nobody has read yet, unless told otherwise. */
 export const streamItemsMax = 16
 
+/** How much a stream holds. */
 export interface StreamOptions {
   /** Items that may wait for the reader: rows or events, 16 by default. Of text each is a chunk, and one waits. */
   readonly highWaterMark?: number | undefined
@@ -30,6 +31,7 @@ export function toWebStream<Options extends { readonly format: string }>(
   source: TextSource<Options>,
   options: Options & StreamOptions,
 ): ReadableStream<Uint8Array>
+/** Of rows or events. */
 export function toWebStream<Item>(source: AsyncIterable<Item>, options?: StreamOptions): ReadableStream<Item>
 export function toWebStream(
   source: AsyncIterable<unknown> | TextSource<object>,

@@ -13,11 +13,13 @@
 import type { RollupView } from './rollup/view.ts'
 import type { RowBuffer } from './row-buffer.ts'
 
+/** What a field holds; integers are between ±2^53. */
 export type FieldType = 'float' | 'integer' | 'boolean' | 'string'
 
 /** Log sequence number: one for every commit, in one total order, from 1. Exact in a double. */
 export type Lsn = number
 
+/** A field of a metric. */
 export interface FieldInfo {
   /** Index within its metric. */
   readonly id: number
@@ -25,6 +27,7 @@ export interface FieldInfo {
   readonly type: FieldType
 }
 
+/** A metric and its fields. */
 export interface MetricInfo {
   readonly id: number
   readonly name: string
@@ -37,6 +40,7 @@ export type Tags = readonly (readonly [key: string, value: string])[]
 
 // ---- on the way in ------------------------------------------------------------------------------------------------
 
+/** Values of one field, a row each. */
 export interface FieldRows {
   readonly field: FieldInfo
   /** float, integer: Float64Array; boolean: Uint8Array of 0 and 1; string: Uint32Array of codes into `strings`. */
@@ -50,12 +54,14 @@ export interface FieldRows {
 export interface MetricRows {
   readonly metric: MetricInfo
   readonly length: number
-  /** Catalog ordinals. */
+  /** Catalog ordinals: `db.seriesAt` says which series they are. */
   readonly series: Uint32Array
+  /** µs since the epoch, UTC. */
   readonly timeUs: Float64Array
   readonly fields: readonly FieldRows[]
 }
 
+/** Rows that were settled together, by metric. */
 export interface RowBatch {
   readonly metrics: readonly MetricRows[]
   readonly rowCount: number
@@ -196,6 +202,7 @@ export interface SegmentMeta {
   readonly id: string
   /** Relative to the data directory. */
   readonly path: string
+  /** Inclusive: µs since the epoch, UTC. */
   readonly minTimeUs: number
   readonly maxTimeUs: number
   readonly minLsn: Lsn

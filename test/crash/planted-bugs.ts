@@ -60,6 +60,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     foundBySeed: 9,
   },
   {
+    name: 'log-file-released-too-early',
+    file: 'src/storage/wal/wal.ts',
+    replace: 'file => file.lastLsn <= lsn',
+    by: 'file => file.firstLsn <= lsn',
+    means: 'a file of the log goes with its first rows, when its last are in no segment yet',
+    foundBySeed: 1352,
+  },
+  {
     name: 'tombstone-lost-at-flush',
     file: 'src/storage/tombstones/saved.ts',
     replace: 'const needed = flushed.filter(isNeeded)',

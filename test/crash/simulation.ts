@@ -23,6 +23,9 @@ import { ProcessEnded, turn, World } from './world.ts'
 const encoder = new TextEncoder()
 const writeCodes = /^(disk_full|io_error|read_only)$/
 
+/** Those of a step that fills a file of the log. */
+const manyBatches = 10
+
 /** After such steps nothing new can be seen. */
 const leavesRows = new Set<Step['kind']>([
   'fault',
@@ -96,7 +99,11 @@ export class Simulation {
     const db = world.db!
     switch (step.kind) {
       case 'ingest':
-        for (const rows of step.batches) if (world.db === db) this.#submit(db, this.#model.submit(rows))
+        for (const rows of step.batches) {
+          if (world.db === db) this.#submit(db, this.#model.submit(rows))
+          // So many at once would be one commit, and a file of the log of its own.
+          if (step.batches.length >= manyBatches) await turn()
+        }
         return step.wait ? this.#settle() : undefined
       case 'ingest-objects': {
         await this.#settle()

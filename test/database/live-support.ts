@@ -87,7 +87,7 @@ export function follow(live: Observable<unknown>): Follower {
 }
 
 /** Turns of the event loop until it holds. */
-export async function until(holds: () => boolean, turnsMax = 20_000): Promise<void> {
+export async function until(holds: () => boolean, turnsMax = 200_000): Promise<void> {
   for (let turns = 0; !holds(); turns++) {
     if (turns > turnsMax) throw new Error(`never: ${holds}`)
     await turn()

@@ -5,7 +5,7 @@ import { open } from '../../src/index.ts'
 import type { SettingsInput } from '../../src/lib/settings.ts'
 import type { Database, RowObject } from '../../src/types.ts'
 import { SimulatedMachine } from '../simulated/machine.ts'
-import { type Event, follow, Kept, quiet, type Row, sorted, until } from './live-support.ts'
+import { type Event, type Follower, follow, Kept, quiet, type Row, sorted, until } from './live-support.ts'
 import { ingest, openOn, rows, settled, startUs, turn } from './support.ts'
 
 async function inMemory(settings: SettingsInput = {}): Promise<Database> {
@@ -157,9 +157,10 @@ describe('no gap, nothing twice', () => {
       while (!isOver) {
         await ingest(db, rows(next, next + 5))
         next += 5
+        await turn()
       }
     })()
-    const followers = []
+    const followers: Follower[] = []
     for (let i = 0; i < 40; i++) {
       followers.push(follow(db.live(tail, [], all)), follow(db.live(minutes)))
       for (let turns = i % 4; turns > 0; turns--) await turn()
@@ -225,7 +226,7 @@ describe('how it ends', () => {
     for (const text of [
       'show metrics',
       `explain ${tail}`,
-      'insert into cpu (host = 1) fields (value) values (now(), 1)',
+      "insert into cpu (host = 'a') fields (value) values (now(), 1)",
     ])
       expect(await codeOf(text)).toBe('unsupported_feature')
     expect(db.stats().live).toMatchObject({ subscriptions: 0, queries: 0 })
@@ -305,7 +306,7 @@ describe('what subscribers do in their callbacks', () => {
       expect(depth).toBe(1)
       order.push('event')
       if (order.length === 1) live.subscribe(() => order.push('other'))
-      void ingest(db, rows(100 + order.length, 101 + order.length))
+      void ingest(db, rows(100 + order.length, 101 + order.length)).catch(() => {})
       order.push('written')
       depth--
     })

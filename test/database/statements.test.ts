@@ -88,6 +88,30 @@ describe('explain analyze', () => {
   })
 })
 
+describe('explain', () => {
+  test('ends with how the query would be kept if it were live', async () => {
+    const db = await filled()
+    const explained = async (text: string): Promise<string> => {
+      const { rows } = await db.query<{ plan: string }>(text).all()
+      return rows.at(-1)!.plan
+    }
+    expect(await explained('explain select value from cpu')).toBe(
+      'live: tail: rows that come are filtered, and nothing is kept',
+    )
+    expect(await explained('explain select rate(value) from cpu group by tag.host')).toBe(
+      'live: rerun at most every 1s: rate goes from sample to sample',
+    )
+    expect(await explained('explain show metrics')).toBe('live: no: show cannot be live')
+    const json = 'explain json select a.value from cpu a join cpu b on time'
+    expect(JSON.parse(await explained(json)).live).toEqual({
+      strategy: 'rerun',
+      obstacle: 'it has a join',
+      rerun_ms: 1000,
+    })
+    await db.close()
+  })
+})
+
 describe('insert', () => {
   test('answers with one row and statistics, and is there', async () => {
     const { db } = await openOn(new SimulatedMachine())

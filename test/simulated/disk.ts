@@ -78,8 +78,11 @@ export class SimulatedDisk {
   onMishap: (what: string) => void = () => {}
   /** Calls so far, of every kind. */
   calls = 0
+  /** A sync takes some turns of the event loop, up to so many: others go on meanwhile. */
+  syncTurnsMax = 0
 
   readonly #random: SeededRandom
+  readonly #delays: SeededRandom
   #names: Names<Inode>
   #durableNames: Names<Inode>
   #pendingNames: PendingNames<Inode>[] = []
@@ -91,6 +94,7 @@ export class SimulatedDisk {
 
   constructor(seed = 1) {
     this.#random = new SeededRandom(seed)
+    this.#delays = new SeededRandom(~seed)
     this.#names = new Map([
       ['', 'directory'],
       ['/', 'directory'],
@@ -141,6 +145,7 @@ export class SimulatedDisk {
     }
     after.#durableNames = new Map(after.#names)
     after.#nextInode = this.#nextInode
+    after.syncTurnsMax = this.syncTurnsMax
     return after
   }
 
@@ -159,6 +164,7 @@ export class SimulatedDisk {
     after.#durableNames = this.#durableNames
     after.#pendingNames = this.#pendingNames
     after.#nextInode = this.#nextInode
+    after.syncTurnsMax = this.syncTurnsMax
     this.#dead = true
     this.releaseSyncs()
     return after
@@ -352,6 +358,8 @@ export class SimulatedDisk {
   async #deviceTurn(): Promise<void> {
     const held = this.#heldSyncs
     if (held !== undefined) await new Promise<void>(resolve => held.push(resolve))
+    for (let turns = this.#delays.below(1 + this.syncTurnsMax); turns > 0; turns--)
+      await new Promise<void>(resolve => void setImmediate(resolve))
   }
 
   /** Looked at in the same turn as what is synced takes effect: a crash in between must not be told as a success. */

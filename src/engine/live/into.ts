@@ -15,6 +15,7 @@ import { changesOf } from './into-changes.ts'
 import { type IntoDatabase, intoMetric } from './into-metric.ts'
 import type { LiveEvent } from './types.ts'
 
+/** Options of `into`. */
 export interface IntoOptions {
   /**
    * What becomes of rows that leave the result: they stay in the metric (`keep`, default), so that it outlives the rows it was

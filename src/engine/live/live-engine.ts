@@ -10,7 +10,7 @@
  * 2. A query is registered for its metrics in the turn in which its version was pinned: no commit is missed, none told twice.
  * 3. Equal queries are one: the same text and parameters. What it costs goes with the last subscriber.
  * 4. No query waits for another: what takes long goes on beside the rounds. A round gives others their turn after
- *    `turnMaxMs`, and the next begins no sooner than this one took, so that rounds take half of the time at most.
+ *    `turnMaxMs`, and is followed by a rest as long as it worked, `restMaxMs` at most: commits that come meanwhile are one step.
  * 5. Once `close` was called everything committed is told, and then that there is no more; what takes longer than
  *    `closeGraceMs` is given up.
  */
@@ -44,6 +44,8 @@ import type { LiveObservable, LiveOptions, LiveStatistics } from './types.ts'
 const answersMax = 4
 /** How long a round works before others get their turn. */
 const turnMaxMs = 8
+/** The longest pause between two rounds. */
+const restMaxMs = 100
 /** How long closing waits for what is being worked out. */
 const closeGraceMs = 5000
 /** Of `mem_limit_bytes`: what states and recent changes of all live queries may take. */
@@ -314,6 +316,8 @@ class Live implements LiveEngine {
         this.#admit(subscription, request, present)
         await pause()
       }
+      workedMs = 0
+      turnStartedMs = clock.monotonicMs()
       for (const query of [...this.#registry.queries]) {
         if (query.isDue(reasons, clock.monotonicMs())) {
           query.advance(present(), this.#nowUs)
@@ -328,7 +332,7 @@ class Live implements LiveEngine {
     }
     if (this.#bytes > this.#bytesMax) this.#shrinkTo(this.#bytesMax)
     const nowMs = clock.monotonicMs()
-    this.#restUntilMs = nowMs + workedMs + (nowMs - turnStartedMs)
+    this.#restUntilMs = nowMs + Math.min(restMaxMs, workedMs + (nowMs - turnStartedMs))
   }
 
   #admit(subscription: Subscription, { key, text, params }: LiveRequest, present: () => PinnedVersion): void {

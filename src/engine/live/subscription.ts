@@ -59,7 +59,10 @@ export class Subscription {
   #state: State = { kind: 'new' }
   #query: SharedQuery | undefined
   #columns: readonly LiveColumn[] | undefined
+  /** Of the last event. */
   #told: Position = { lsn: 0, tick: 0 }
+  /** Of the last change that was taken: later than what was told where changes cancelled each other. */
+  #passed: Position = { lsn: 0, tick: 0 }
   #ending: Ending | undefined
   readonly #listener: () => void
   readonly #onEnd: () => void
@@ -178,11 +181,13 @@ export class Subscription {
       }
       this.#state = { kind: 'current', cursor: answer.cursor }
       this.#told = answer.position
+      this.#passed = answer.position
       return answer.delta === undefined ? this.next(take) : this.#delta(query, answer.delta)
     }
     const { snapshot } = answer
     this.#state = { kind: 'current', cursor: snapshot.cursor }
     this.#told = snapshot.position
+    this.#passed = snapshot.position
     const { columns, strategy, position, incarnation } = snapshot
     const rows = snapshot.rowsAs(this.request.form)
     snapshot.release()
@@ -202,8 +207,10 @@ export class Subscription {
   #changes(query: SharedQuery, cursor: number, take: 'each' | 'all'): AnyEvent | undefined {
     const change = take === 'each' ? query.changes.ring.at(cursor) : query.changes.since(cursor)
     this.#state = { kind: 'current', cursor: take === 'each' ? cursor + 1 : query.changes.ring.end }
+    this.#passed = change.to
+    if (isNoChange(change.delta)) return undefined
     this.#told = change.to
-    return isNoChange(change.delta) ? undefined : this.#delta(query, change.delta)
+    return this.#delta(query, change.delta)
   }
 
   #delta(query: SharedQuery, delta: LiveDelta): AnyEvent {
@@ -215,6 +222,7 @@ export class Subscription {
   #progress(query: SharedQuery): AnyEvent | undefined {
     const { progress } = query
     if (progress === undefined || reaches(this.#told, progress.position)) return undefined
+    if (!reaches(progress.position, this.#passed)) return undefined
     this.#told = progress.position
     this.#columns = query.changes.columns
     const { position, watermarkUs } = progress

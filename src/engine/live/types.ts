@@ -60,6 +60,7 @@ export type LiveEvent<Row = Record<string, Value | Date>> =
   /** Changes were missed; a snapshot follows. */
   | { readonly kind: 'lagged'; readonly lsn: Lsn; readonly reason: LiveRestart }
 
+/** Options of `live`. An abort of the signal ends the subscription with `cancelled`. */
 export interface LiveOptions {
   /** The `id` of the last event that was seen: what came since is told, instead of a snapshot. */
   readonly resumeFrom?: string | undefined

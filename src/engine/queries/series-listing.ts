@@ -1,4 +1,5 @@
 /** Series as programs see them, found by tags or listed by metric. */
+import { SydraError } from '../../lib/errors.ts'
 import type { CatalogReader } from '../../storage/catalog/types.ts'
 import type { SeriesInfo } from '../../types.ts'
 
@@ -22,6 +23,12 @@ export function* listSeries(catalog: CatalogReader, metric: string | undefined):
     if (metric !== undefined && info.name !== metric) continue
     for (const ordinal of catalog.seriesOf(info.id)) yield seriesInfo(catalog, ordinal)
   }
+}
+
+/** Throws `not_found`. */
+export function seriesAt(catalog: CatalogReader, ordinal: number): SeriesInfo {
+  if (Number.isInteger(ordinal) && ordinal >= 0 && ordinal < catalog.seriesCount) return seriesInfo(catalog, ordinal)
+  throw new SydraError('not_found', `there is no series ${ordinal}`)
 }
 
 const seriesInfo = (catalog: CatalogReader, ordinal: number): SeriesInfo => ({

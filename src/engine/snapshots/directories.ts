@@ -18,11 +18,13 @@ import { listSnapshots, snapshotOf } from './list.ts'
 import { forgetRef } from './snapshots.ts'
 import type { GarbageReport, RestoreReport, Snapshot } from './types.ts'
 
+/** Options of `restoreDirectory`. */
 export interface RestoreDirectoryOptions extends Stoppable {
   /** A name, `HEAD` (the default), or the first digits of an id. */
   readonly ref?: string | undefined
   /** Replaces the database that is in the directory. */
   readonly replace?: boolean | undefined
+  /** Verifies and tells what would be; changes nothing. */
   readonly dryRun?: boolean | undefined
 }
 

@@ -1,17 +1,19 @@
 /** The public types of snapshots. */
-import type { ObjectId } from '../../storage/object-store/format.ts'
+import type { Stoppable } from '../../lib/cancel.ts'
 import type { Lsn } from '../../storage/types.ts'
 
+/** The database as it was at a moment. */
 export interface Snapshot {
   /** 64 hexadecimal digits; the first 8 or more stand for it where they are of one snapshot only. */
-  readonly id: ObjectId
+  readonly id: string
   readonly names: readonly string[]
   /** `HEAD`: the newest, or the one that was restored last. */
   readonly isHead: boolean
   readonly message: string
+  /** When it was taken: µs since the epoch, UTC. */
   readonly timeUs: number
   /** HEAD, where it was put, when it was taken; it may be gone. */
-  readonly parent: ObjectId | undefined
+  readonly parent: string | undefined
   /** Every commit up to here is in it. */
   readonly lsn: Lsn
   readonly segments: number
@@ -23,16 +25,18 @@ export interface Snapshot {
   readonly leftOut: readonly string[]
 }
 
-export interface SnapshotOptions {
+/** Options of `snapshot`. An abort leaves no snapshot, and nothing that the next `gc` would not remove. */
+export interface SnapshotOptions extends Stoppable {
+  /** At most 10,000 characters. */
   readonly message?: string | undefined
   /**
    * A directory for copies, made when absent: what it has not yet is copied there, and the name is set there. Nothing of it
    * stays in the database's own directory.
    */
   readonly to?: string | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
+/** The snapshot that was taken, and what it cost. */
 export interface SnapshotReport extends Snapshot {
   /** Objects that were not there before, and their bytes; of the copy where there is one. */
   readonly addedObjects: number
@@ -40,12 +44,13 @@ export interface SnapshotReport extends Snapshot {
   readonly elapsedMs: number
 }
 
-export interface RestoreOptions {
+/** Options of `restore`. An abort that comes before all changes at once leaves the database as it is. */
+export interface RestoreOptions extends Stoppable {
   /** Verifies and tells what would be; changes nothing. */
   readonly dryRun?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
+/** Which snapshot was restored, or would be. */
 export interface RestoreReport {
   readonly snapshot: Snapshot
   readonly dryRun: boolean
@@ -65,8 +70,8 @@ export interface SeriesDifference {
   readonly changed: number
 }
 
+/** What `gc` kept and removed: files of snapshots, each once however many need it. */
 export interface GarbageReport {
-  /** Objects. */
   readonly kept: number
   readonly removed: number
   readonly removedBytes: number

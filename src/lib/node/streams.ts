@@ -23,6 +23,7 @@ export function toReadable<Options extends { readonly format: string }>(
   source: TextSource<Options>,
   options: Options & StreamOptions,
 ): Readable
+/** Of rows or events. */
 export function toReadable(source: AsyncIterable<unknown>, options?: StreamOptions): Readable
 export function toReadable(source: AsyncIterable<unknown> | TextSource<object>, options: StreamOptions = {}): Readable {
   const { items, isText } = itemsOf(source, options)

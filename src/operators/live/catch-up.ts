@@ -5,9 +5,9 @@
  */
 import type { Scalar } from '../../columnar/value.ts'
 import type { CatalogReader } from '../../storage/catalog/types.ts'
-import { type RowKey, rowKeyOf, tooManyRows } from './difference.ts'
+import { appendRows, type RowKey, rowKeyOf, tooManyRows } from './difference.ts'
 import type { BoundReaders } from './readers.ts'
-import { rowsAt } from './run-at.ts'
+import { openAt } from './run-at.ts'
 import { clusters, restricted } from './scope.ts'
 import type { CommittedRows, LiveColumns, LiveContext, LiveDelta, LiveRow, Moment } from './types.ts'
 
@@ -30,9 +30,11 @@ export async function catchUpRows(
     })
     const { plan } = readers.branches.get(metric)!
     for (const scope of clusters(metric, timeUs, series)) {
-      // Others may be there, too: rows of these series that were known before.
-      for (const row of await rowsAt(restricted(plan, scope, catalog), at, context)) {
-        if (left.delete(keyOf(row))) changed.push(row)
+      for await (const batch of openAt(restricted(plan, scope, catalog), at, context)) {
+        const rows: LiveRow[] = []
+        appendRows(batch, rows)
+        // Others may be there, too: rows of these series that were known before.
+        for (const row of rows) if (left.delete(keyOf(row))) changed.push(row)
       }
     }
   }

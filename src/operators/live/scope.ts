@@ -33,7 +33,7 @@ export interface Scope {
 const gapUs = 60_000_000
 /** in so many ranges at most. */
 const clustersMax = 16
-/** A scan is asked for so many series by their ids; more are all. */
+/** A scope has so many series at most; more are all of the metric. */
 export const seriesIdsMax = 4096
 
 /** The plan with its scans reading what is in the scope alone: those of other metrics read nothing. */
@@ -45,10 +45,11 @@ function restrictedScan(scan: ScanNode, { metric, fromUs, toUs, series }: Scope,
   assert(scan.limit === undefined && scan.seriesLimit === undefined, 'a scan that counts rows cannot be restricted')
   if (scan.metric !== metric) return { ...scan, range: nothing }
   const range = intersection(scan.range, { fromUs, toUs })
-  if (series === undefined || series.length > seriesIdsMax) return { ...scan, range }
+  if (series === undefined) return { ...scan, range }
   const ids = Array.from(series, ordinal => catalog.ids.at(ordinal))
-  const seriesIds = scan.seriesIds === undefined ? ids : ids.filter(id => scan.seriesIds!.includes(id))
-  return { ...scan, range, seriesIds }
+  if (scan.seriesIds === undefined) return { ...scan, range, seriesIds: ids }
+  const own = new Set(scan.seriesIds)
+  return { ...scan, range, seriesIds: ids.filter(id => own.has(id)) }
 }
 
 /** All of the metrics, as one scope each. */
@@ -175,9 +176,8 @@ export function clusters(metric: string, timeUs: readonly number[], series: read
   })
 }
 
-/** The same, those of a metric that touch as one. */
+/** The same, those of a metric that overlap as one. */
 export function disjoint(scopes: readonly Scope[]): Scope[] {
-  if (scopes.length < 2) return scopes.filter(isNotEmpty)
   const sorted = scopes.filter(isNotEmpty).toSorted((a, b) => a.fromUs - b.fromUs)
   const open = new Map<string, number>()
   const out: Scope[] = []
@@ -188,7 +188,7 @@ export function disjoint(scopes: readonly Scope[]): Scope[] {
       out[index!] = { ...last, toUs: Math.max(last.toUs, scope.toUs), series: united(last.series, scope.series) }
     } else open.set(scope.metric, out.push(scope) - 1)
   }
-  return out
+  return out.map(scope => ((scope.series?.length ?? 0) > seriesIdsMax ? { ...scope, series: undefined } : scope))
 }
 
 const isNotEmpty = ({ fromUs, toUs, series }: Scope): boolean => fromUs < toUs && series?.length !== 0

@@ -107,7 +107,11 @@ export interface LiveQuery {
   readonly dependsOnNow: boolean
   /** What gives the result's rows, in the order of the schema, when run at a moment. */
   planAt(nowUs: number): LogicalPlan
-  /** One step at a time. May finish at once. Throws `memory_limit`, `too_many_points`, and the reason of an abort. */
+  /**
+   * One step at a time. May finish at once. Each begins where the one before ended, or at a later version that shows the
+   * query the same (others were written to), or after `forget`. Throws `memory_limit`, `too_many_points`, and the reason of
+   * an abort: then `forget` is due.
+   */
   step(step: Step): LiveDelta | Promise<LiveDelta>
   /**
    * What a subscriber needs who knows the result as of before these rows: every key that they may concern, `changed` if it is

@@ -73,6 +73,7 @@ export const defaultCompactionPolicy: CompactionPolicy = {
   tombstonesMax: 1000,
 }
 
+/** Why segments are merged. */
 export type CompactionReason =
   /** Many small runs become one. */
   | 'runs'
@@ -167,6 +168,7 @@ export interface MergeJob {
   readonly bytesPerSecondMax: number
 }
 
+/** How far a merge is. */
 export interface MergeProgress {
   readonly rowsRead: number
   readonly bytesRead: number
@@ -175,6 +177,7 @@ export interface MergeProgress {
   readonly bytesTotal: number
 }
 
+/** What a merge read and wrote. */
 export interface MergeResult {
   /** Rows and rollups; none when every row was deleted or expired. */
   readonly segments: readonly SegmentMeta[]

@@ -48,6 +48,7 @@ export interface SizeClassStatistics {
   readonly allocations: number
 }
 
+/** The memory of memtables: slabs of one size, cut into pieces. */
 export interface ChunkPoolStatistics {
   readonly slabBytes: number
   /** Slabs of arenas, and those that wait for the next. */

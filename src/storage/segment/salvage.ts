@@ -34,9 +34,9 @@ export interface Loss {
   readonly field: string | undefined
   readonly rows: number
   readonly seriesCount: number
-  /** As printed, as far as they are known: the first `seriesNamedMax`. */
+  /** As printed, as far as they are known: the first hundred. */
   readonly series: readonly string[]
-  /** Inclusive. */
+  /** Inclusive: µs since the epoch, UTC. */
   readonly minTimeUs: number
   readonly maxTimeUs: number
 }

@@ -1,5 +1,6 @@
-/** What verifying says of a file. Paths are relative to the data directory. */
+/** What verifying says of a file. */
 
+/** What a file of a data directory is. */
 export type FileKind =
   | 'lock'
   | 'manifest'
@@ -12,6 +13,7 @@ export type FileKind =
   | 'temporary'
   | 'unknown'
 
+/** What is wrong with a file, and what to do about it. */
 export interface FileProblem {
   /** A note is harmless, or settled when the database is opened the next time. */
   readonly severity: 'damage' | 'note'
@@ -21,7 +23,9 @@ export interface FileProblem {
   readonly advice: string
 }
 
+/** A file that was read and checked. */
 export interface VerifiedFile {
+  /** Relative to the data directory. */
   readonly path: string
   readonly kind: FileKind
   readonly bytes: number

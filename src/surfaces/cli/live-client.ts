@@ -62,6 +62,7 @@ export type Follow = (text: string, params: QueryParameters, options: FollowOpti
 
 const backoffMinMs = 100
 const backoffMaxMs = 5000
+const aliveMs = 60_000
 /** Servers send a heartbeat more often. */
 const silenceMaxMs = 60_000
 
@@ -78,10 +79,20 @@ export const followServer = (open: OpenBody): Follow =>
     let lastId = ''
     let tries = 0
     let hasBegun = false
+    let isInterrupted = false
+    const interrupted = (failure: SydraError | undefined): void => {
+      if (isInterrupted === (failure !== undefined)) return
+      isInterrupted = !isInterrupted
+      onInterruption(failure)
+    }
+    const openAgain: OpenBody = async (where, init) => {
+      const body = await open(where, init)
+      interrupted(undefined)
+      return body
+    }
     for (;;) {
       try {
-        for await (const message of connection(open, path, lastId, signal)) {
-          if (tries > 0) onInterruption(undefined)
+        for await (const message of connection(openAgain, path, lastId, signal)) {
           tries = 0
           hasBegun = true
           lastId = message.id
@@ -92,7 +103,7 @@ export const followServer = (open: OpenBody): Follow =>
         signal.throwIfAborted()
         const failure = toSydraError(error)
         if (!hasBegun || !passing.has(failure.code)) throw failure
-        if (tries === 0) onInterruption(failure)
+        interrupted(failure)
         await delay(backoffMs(tries++), undefined, { signal })
       }
     }
@@ -142,12 +153,18 @@ export const followDatabase = (db: Database): Follow =>
   async function* (text, params, { history, signal }) {
     const wireEvents = eventWriter(undefined)
     const reader = db.live<LiveRow>(text, params, { rows: 'arrays', history, signal }).reader()
+    // while nothing happens, nothing else keeps the process
+    const alive = setInterval(() => {}, aliveMs)
     let lastId = ''
-    for await (const item of reader) {
-      for (const { event, id, members } of wireEvents(item, reader.columns ?? [])) {
-        if (id !== undefined) lastId = id ?? ''
-        yield { event, id: lastId, data: `{${[...members].join('')}}` }
+    try {
+      for await (const item of reader) {
+        for (const { event, id, members } of wireEvents(item, reader.columns ?? [])) {
+          if (id !== undefined) lastId = id ?? ''
+          yield { event, id: lastId, data: `{${[...members].join('')}}` }
+        }
       }
+    } finally {
+      clearInterval(alive)
     }
     signal.throwIfAborted()
     throw new SydraError('shutting_down', 'the database is closing')

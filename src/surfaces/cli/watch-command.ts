@@ -14,7 +14,7 @@ import { parameter, pointedOut } from './sql-command.ts'
 import type { Target } from './target.ts'
 import { Board } from './watch-board.ts'
 import { frameOf } from './watch-frame.ts'
-import { openScreen } from './watch-screen.ts'
+import { openScreen, type Screen } from './watch-screen.ts'
 
 interface WatchCommandOptions {
   readonly param: readonly string[]
@@ -49,18 +49,20 @@ async function showTable(
   const board = new Board()
   const color = wantsColor(process.stdout, options.color)
   let interruption: string | undefined
-  const screen = openScreen(process.stdout, size => frameOf(board, size, { statement, interruption, color }))
+  // what is wrong from the start is told where commands tell it
+  let screen: Screen | undefined
   const onInterruption = (failure: SydraError | undefined): void => {
     interruption = failure?.message
-    screen.refresh()
+    screen?.refresh()
   }
   try {
     for await (const message of follow({ onInterruption })) {
       board.apply(message)
+      screen ??= openScreen(process.stdout, size => frameOf(board, size, { statement, interruption, color }))
       screen.refresh()
     }
   } finally {
-    screen.close()
+    screen?.close()
   }
 }
 

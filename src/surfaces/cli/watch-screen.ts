@@ -32,7 +32,7 @@ export interface Screen {
 const frameMs = 100
 /** Drawing takes one part in so many of the time at most. */
 const idleShare = 10
-/** Where a terminal does not say. */
+/** Where a terminal does not say, or says 0. */
 const usualSize: ScreenSize = { columns: 80, rows: 24 }
 
 const csi = '\u001b['
@@ -60,7 +60,8 @@ export function openScreen(terminal: Terminal, draw: (size: ScreenSize) => reado
     isWanted = false
     isWriting = true
     const started = performance.now()
-    const { columns = usualSize.columns, rows = usualSize.rows } = terminal
+    const columns = terminal.columns || usualSize.columns
+    const rows = terminal.rows || usualSize.rows
     const lines = draw({ columns, rows }).slice(0, rows)
     const text = lines.map(line => line + codes.restOfLine).join('\r\n')
     const elapsedMs = performance.now() - started

@@ -50,19 +50,28 @@ export interface LiveLimits {
 /** Why a client was cut. */
 export type CutReason = 'stalled' | 'silent'
 
+/** How a delivery ended: the client has gone, or was cut, or was told an error. */
+export interface DeliveryEnd {
+  readonly cut: CutReason | undefined
+  readonly error: SydraError | undefined
+}
+
 /** What a client may take to hear that the server closes. */
 const farewellMs = 2000
 /** Characters that are handed to the socket at once. */
 const writeLength = 64 * 1024
 
-/** Never rejects; resolves when all is over, with why the client was cut, if it was. */
+/** Never rejects; resolves when all is over. */
 export async function deliver(
   subscription: LiveSubscription,
   transport: LiveTransport,
   { heartbeatMs, clientStallMs }: LiveLimits,
-): Promise<CutReason | undefined> {
+): Promise<DeliveryEnd> {
   const { reader, writer, gone, closing } = subscription
   let cut: CutReason | undefined
+  let error: SydraError | undefined
+  /** Part of an event is written. */
+  let isTorn = false
   let isWriting = false
   let isIdle = true
   /** Settle what is waited for: the socket, or the reader. */
@@ -106,17 +115,20 @@ export async function deliver(
     for (const piece of event.members) {
       text += piece
       if (text.length < writeLength) continue
+      isTorn = true
       await write(text, false)
       await turn()
       text = ''
     }
     await write(text + after, true)
+    isTorn = false
   }
   const arrival = (next: LiveSubscription['first']): LiveSubscription['first'] =>
     new Promise((resolve, reject) => {
       interrupt = reject
       next.then(resolve, reject)
-      if (closing.aborted) onClosing()
+      if (gone.aborted) onGone()
+      else if (closing.aborted) onClosing()
     })
 
   gone.addEventListener('abort', onGone, { once: true })
@@ -132,7 +144,10 @@ export async function deliver(
     }
     transport.end(undefined)
   } catch (thrown) {
-    if (!gone.aborted) await farewell(toSydraError(thrown))
+    if (!gone.aborted) {
+      error = toSydraError(thrown)
+      await farewell(error)
+    }
   } finally {
     clearInterval(heartbeat)
     clearTimeout(stall)
@@ -140,15 +155,15 @@ export async function deliver(
     closing.removeEventListener('abort', onClosing)
     subscription.release()
   }
-  return cut
+  return { cut, error }
 
   async function farewell(error: SydraError): Promise<void> {
     try {
+      if (isTorn) return transport.destroy()
       await send(errorEvent(error))
       transport.end(error)
     } catch {
       // gone after all
-      transport.destroy()
     }
   }
 }

@@ -45,12 +45,22 @@ export function errorEvent(error: SydraError): WireEvent {
 export type EventWriter = (event: LiveEvent<LiveRow>, columns: readonly LiveColumn[]) => Iterable<WireEvent>
 
 /**
- * A writer for all clients who want times in one form.
+ * The writers of a server: one for all clients who want times in the same form.
  *
  * @example
- * const write = eventWriter(undefined)
+ * const write = writers(undefined)
  * for (const { event, id, members } of write(item, reader.columns)) …
  */
+export function eventWriters(): (epoch: EpochUnit | undefined) => EventWriter {
+  const writers = new Map<EpochUnit | undefined, EventWriter>()
+  return epoch => {
+    let writer = writers.get(epoch)
+    if (writer === undefined) writers.set(epoch, (writer = eventWriter(epoch)))
+    return writer
+  }
+}
+
+/** @example for (const { event, id, members } of eventWriter(undefined)(item, reader.columns)) … */
 export function eventWriter(epoch: EpochUnit | undefined): EventWriter {
   const formats = new WeakMap<readonly LiveColumn[], readonly CellText[]>()
   const recent = new RecentTexts(recentLengthMax)

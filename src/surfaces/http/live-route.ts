@@ -12,11 +12,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { SydraError } from '../../lib/errors.ts'
 import { durationUnitsMs, type Settings } from '../../lib/settings.ts'
 import type { LiveOptions, Precision, QueryParameter } from '../../types.ts'
-import { assertOriginAllowed } from './auth.ts'
+import { assertOriginAllowed, withoutToken } from './auth.ts'
 import { ClientPlaces } from './client-places.ts'
 import type { HttpContext } from './context.ts'
 import { deliver, type LiveSubscription, type LiveTransport } from './live-delivery.ts'
-import { type EventWriter, eventWriter, type LiveRow } from './live-events.ts'
+import { eventWriters, type LiveRow } from './live-events.ts'
 import { liveSchema } from './live-schema.ts'
 import { sseTransport } from './live-sse.ts'
 import { isWebSocketUpgrade, webSocketTransport } from './live-websocket.ts'
@@ -49,15 +49,19 @@ type Request = FastifyRequest<{ Querystring: LiveRequest }>
 
 export function liveRoute(context: HttpContext, metrics: Metrics, settings: Pick<Settings, 'live' | 'authToken'>) {
   const places = new ClientPlaces(settings.live.perClientMax)
-  const writers = new Map<Precision | undefined, EventWriter>()
+  const writers = eventWriters()
   const subscriptions = new WeakMap<FastifyRequest, LiveSubscription>()
 
   const serve = async (request: FastifyRequest, transport: LiveTransport, name: Transport): Promise<void> => {
     const subscription = subscriptions.get(request)!
     const connection = metrics.liveConnection(name)
-    const cut = await deliver(subscription, transport, settings.live)
+    const { cut, error } = await deliver(subscription, transport, settings.live)
     connection.closed(cut)
     if (cut !== undefined) context.log('info', 'live client cut', { reason: cut, address: request.ip })
+    if (error?.code === 'internal_error') {
+      const { stack } = error.cause instanceof Error ? error.cause : error
+      context.log('error', 'live query failed', { url: withoutToken(request.url), error: stack })
+    }
   }
 
   return async (app: FastifyInstance): Promise<void> => {
@@ -68,10 +72,8 @@ export function liveRoute(context: HttpContext, metrics: Metrics, settings: Pick
       config: { tokenInQuery: true },
       preHandler: async (request, reply) => {
         if (isWebSocketUpgrade(request.raw)) assertOriginAllowed(request.headers, settings.authToken)
-        const { epoch } = request.query
-        let writer = writers.get(epoch)
-        if (writer === undefined) writers.set(epoch, (writer = eventWriter(epoch)))
-        subscriptions.set(request, { ...(await subscribe(context, places, request, reply)), writer })
+        const subscription = await subscribe(context, places, request, reply)
+        subscriptions.set(request, { ...subscription, writer: writers(request.query.epoch) })
       },
       handler: (request, reply) => serve(request, sseTransport(reply), 'sse'),
       wsHandler: (socket, request) =>

@@ -81,7 +81,7 @@ export async function createHttpServer(
     requestTimeout: 0,
     http: {
       highWaterMark: socketReadBytes,
-      // what is not upgraded is answered as if it had not asked, as HTTP wants
+      // what is not upgraded is answered as if it had not asked, as HTTP wants; Node before 24.9 refuses it instead
       shouldUpgradeCallback: request => isWebSocketUpgrade(request) && request.url?.split('?')[0] === livePath,
     },
     forceCloseConnections: 'idle',

@@ -27,6 +27,7 @@ const completeLengthMax = 64 * 1024
 /** Items of one answer. */
 export const completionsMax = 200
 
+/** What may stand at the cursor. */
 export interface CompletionItem {
   /** What it is called: `tag.host`, `avg`, `group by`. */
   readonly label: string
@@ -37,12 +38,13 @@ export interface CompletionItem {
   readonly detail?: string
   readonly documentation?: string
 }
+/** All that may stand at the cursor: what begins with what is written first, then by kind, then by label. */
 export interface Completion {
   /** The word to replace, in UTF-16 units from 0. */
   readonly from: number
   readonly to: number
   readonly items: readonly CompletionItem[]
-  /** There are more than `completionsMax`: ask again when more is written. */
+  /** There are more than these 200: ask again when more is written. */
   readonly isIncomplete: boolean
 }
 

@@ -3,6 +3,7 @@ import { type ErrorCode, type SydraError, toSydraError } from '../../lib/errors.
 import { prepare } from '../prepare.ts'
 import type { QuerySchema } from '../schema.ts'
 
+/** One thing that is wrong with a statement, and where. */
 export interface Diagnostic {
   readonly code: ErrorCode
   /** One line: the place is in the positions. */

@@ -267,7 +267,7 @@ const nested: readonly Shape[] = [
   shape('distinct with a limit per', () => 'select distinct tag.host, n from m order by n limit 2 per tag.host'),
   shape(
     'groups of groups',
-    choose => `select max(v) as w from (select ${choose.bucket()} as t, avg(f) as v from m group by t) q`,
+    choose => `select max(v) as w_r from (select ${choose.bucket()} as t, avg(f) as v from m group by t) q`,
   ),
   shape(
     'count of groups',

@@ -101,7 +101,7 @@ export function planOf(seed: number, commits: number): Plan {
   const queries = queriesOf(seed, choose, values !== 'quarters')
   const rows = new PlannedRows(random, values)
   const steps = new Steps(random, rows, queries.length).take(commits)
-  return { settings, scale, queries, steps, looks: 3 }
+  return { settings, scale, queries, steps, looks: 6 }
 }
 
 /** Every so-many-th shape, from one that the seed says. */

@@ -54,7 +54,7 @@ interface Subscriber {
 }
 
 /** Every so-many-th commit is looked at. */
-const looksEvery = 20
+const looksEvery = 6
 const awayMax = 6
 const roundsMax = 200
 
@@ -384,6 +384,7 @@ export class LiveRun {
       machine.nowUs = presentUs
       this.#compare(subscriber, follower.rows(), answer, `LSN ${follower.reach.lsn}`)
       count(this.#tally, `compared: ${follower.strategy}`)
+      count(this.#tally, `shape ${this.#plan.queries[query]!.shape}: ${follower.strategy}`)
     }
     const looks = this.#looks
     this.#looks = []
@@ -410,6 +411,8 @@ export class LiveRun {
   /** Every subscriber has been told up to the last commit. */
   async #caughtUp(): Promise<void> {
     const { lsn } = this.#db.stats()
+    // what is expired goes by the clock, not by the tick of an id: it must have ticked since the clock was set
+    if (this.#plan.settings.retention !== undefined) await this.#machine.advance(600)
     for (let round = 0; ; round++) {
       for (const subscriber of this.#subscribers) this.#pull(subscriber)
       if (this.#problem !== undefined) throw this.#problem
@@ -430,10 +433,6 @@ export class LiveRun {
   }
 
   async #end(): Promise<void> {
-    for (const { query, follower } of this.#subscribers) {
-      const { shape } = this.#plan.queries[query]!
-      count(this.#tally, `shape ${shape}: ${follower.strategy}`)
-    }
     for (const { follower } of [...this.#subscribers, ...this.#away]) {
       count(this.#tally, 'events', follower.counts.events)
       count(this.#tally, 'deltas', follower.counts.deltas)

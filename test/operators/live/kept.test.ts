@@ -1,13 +1,13 @@
 /** Tails, row functions and reruns, kept over random commits: at every step they are what the batch planner gives. */
 import fc from 'fast-check'
-import { describe, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { livePartsOf } from '../../../src/operators/live/parts.ts'
 import { planRerun } from '../../../src/operators/live/rerun.ts'
 import { planSeries } from '../../../src/operators/live/series.ts'
 import { planTail } from '../../../src/operators/live/tail.ts'
 import type { LiveQuery } from '../../../src/operators/live/types.ts'
 import { orNull } from '../batches.ts'
-import { fakeCatalog } from '../fake-database.ts'
+import { type FakeSeries, fakeCatalog } from '../fake-database.ts'
 import { type Happening, hosts, Maintained, World, type WorldOptions, type WrittenRow } from './world.ts'
 
 const secondUs = 1_000_000
@@ -104,6 +104,7 @@ const property = (make: (world: World) => LiveQuery, options: WorldOptions = {},
         for (const each of happenings) world.happens(clock.happening(each))
         world.nowUs += passedSeconds * secondUs
         if (forget) kept.query.forget()
+        if (world.movesOn(kept.query.metrics)) continue
         await kept.take(world.step(kept.query.metrics))
       }
     }),
@@ -133,6 +134,22 @@ describe('tail', () => {
   test('with retention, and with the first of duplicates', async () => {
     await property(tail('select time, usage, note from cpu where usage > -5'), { keptUs: 30 * secondUs })
     await property(tail('select time, usage from cpu'), { duplicates: 'first' })
+  })
+
+  test('late rows of more series than are named', async () => {
+    const count = 4200
+    const many = Array.from({ length: count }, (_, i): FakeSeries => ({ metric: 'cpu', tags: { host: `h${i}` } }))
+    const world = new World({ catalog: fakeCatalog({ cpu: { usage: 'float' } }, many), series: many })
+    const kept = new Maintained(tail('select usage from cpu')(world), world.context())
+    await kept.begin(world.step(kept.query.metrics).after)
+    const commit = (series: number, at: number) => ({ series, timeUs: at * secondUs, values: [1] })
+    const all = Array.from({ length: count - 1 }, (_, series) => series)
+    world.happens({ kind: 'rows', metric: 'cpu', rows: all.map(series => commit(series, 10)) })
+    await kept.take(world.step(kept.query.metrics))
+    const others = [commit(0, 5), commit(count - 1, 3)]
+    world.happens({ kind: 'rows', metric: 'cpu', rows: [...all.map(series => commit(series, 1)), ...others] })
+    const { added } = await kept.take(world.step(kept.query.metrics))
+    expect(added.length).toBe(count + 1)
   })
 
   test('knows what came while nobody looked', async () => {

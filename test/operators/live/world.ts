@@ -105,6 +105,18 @@ export class World {
     return step
   }
 
+  /** A later version that shows these metrics the same takes the place of the last step's; false: there is none. */
+  movesOn(metrics: ReadonlySet<string>): boolean {
+    const isSame = ![...this.#rows.map(({ rows }) => rows.metric), ...this.#deletes.map(({ metric }) => metric)].some(
+      ({ name }) => metrics.has(name),
+    )
+    if (!isSame || this.nowUs !== this.#before.nowUs) return false
+    this.#before = this.moment()
+    this.#rows = []
+    this.#deletes = []
+    return true
+  }
+
   get rows(): readonly CommittedRows[] {
     return this.#rows
   }

@@ -12,6 +12,8 @@ const commands = [
   'stats',
   'compact',
   'verify',
+  'watch',
+  'tail',
   'snapshot',
   'restore',
   'log',
@@ -51,6 +53,10 @@ describe('help and usage', () => {
       [['serve', '--http-host', '0.0.0.0', '--data-dir', ':memory:'], /refusing to listen[\s\S]*--insecure/],
       [['demo', '--seconds', '0'], /--seconds takes/],
       [['stats', '--fsync', 'often'], /fsync/],
+      [['watch'], /missing required argument 'statement'/],
+      [['tail', 'cpu', 'host', '--data-dir', ':memory:'], /"host" is not a tag[\s\S]*host= is for/],
+      [['tail', 'cpu', '--history', '1x', '--data-dir', ':memory:'], /--history takes/],
+      [['tail', 'cpu', '--format', 'json'], /json[\s\S]*ndjson/],
       [['stats', '--url', 'ftp://x'], /is not a URL/],
     ]
     const outcomes = await Promise.all(wrong.map(([args]) => cli(args)))

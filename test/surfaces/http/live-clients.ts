@@ -1,7 +1,13 @@
 /** Clients of live queries: what a browser does with Server-Sent Events, over fetch, and Node's WebSocket. */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import { onTestFinished } from 'vitest'
+import { afterEach } from 'vitest'
 import { until } from './harness.ts'
+
+const open: (() => void)[] = []
+// before the servers close, which give clients their time
+afterEach(() => {
+  for (const close of open.splice(0)) close()
+})
 
 export interface Received {
   readonly event: string
@@ -74,7 +80,7 @@ export interface EventStream extends Client {
 /** Follows a live query; the response may be an error, which the caller reads. */
 export async function eventStream(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
   const controller = new AbortController()
-  onTestFinished(() => controller.abort())
+  open.push(() => controller.abort())
   const response = await fetch(url, { headers, signal: controller.signal })
   const parser = new EventStreamParser()
   const read = async (): Promise<void> => {
@@ -102,7 +108,7 @@ export interface Socket extends Client {
 
 export async function webSocket(url: string, headers: Record<string, string> = {}): Promise<Socket> {
   const raw = new WebSocket(url.replace(/^http/, 'ws'), { headers } as never)
-  onTestFinished(() => raw.close())
+  open.push(() => raw.close())
   const events: Received[] = []
   raw.addEventListener('message', ({ data }) => {
     const { event, id, ...rest } = JSON.parse(data as string) as { event: string; id?: string }
@@ -142,7 +148,7 @@ export function upgrade(port: number, path: string, headers: Record<string, stri
       ...headers,
     },
   })
-  onTestFinished(() => void outgoing.destroy())
+  open.push(() => outgoing.destroy())
   const answer = new Promise<{
     readonly status: number
     readonly text: string
@@ -151,7 +157,7 @@ export function upgrade(port: number, path: string, headers: Record<string, stri
     outgoing.on('error', reject)
     outgoing.on('upgrade', (response, socket) => {
       socket.on('error', () => {})
-      onTestFinished(() => void socket.destroy())
+      open.push(() => socket.destroy())
       resolve({ status: response.statusCode!, text: '', socket: socket as IncomingMessage['socket'] })
     })
     outgoing.on('response', response => {

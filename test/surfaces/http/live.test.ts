@@ -364,7 +364,11 @@ describe('who may', () => {
       throw new TypeError('a bug')
     }
     expect((await follow('&%61ccess_token=secret-1&epoch=s')).response.status).toBe(500)
-    expect(logged.join()).toContain('epoch=s')
+    lives.begin = made => made.tell(snapshot(1), new TypeError('another'))
+    const { events, ended } = await follow('&access_token=secret-1&epoch=ms')
+    await ended
+    expect(events.at(-1)).toMatchObject({ event: 'error', data: { code: 'internal_error' } })
+    expect(logged.join()).toMatch(/epoch=s.*epoch=ms/)
     expect(logged.join()).not.toContain('secret-1')
   })
 })

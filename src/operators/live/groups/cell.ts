@@ -176,7 +176,8 @@ export class Cell {
   /** All rows as they are, which are known from then on. */
   readAll(): LiveRow[] {
     const groups = Array.from({ length: this.#table.size }, (_, group) => group)
-    this.#read(groups).forEach((row, group) => this.#know(group, row))
+    const rows = this.#read(groups)
+    for (const group of groups) this.#know(group, rows[group]!)
     this.#account()
     return this.#rows.filter(row => row !== null && row !== undefined)
   }
@@ -203,7 +204,9 @@ export class Cell {
       if (group >= sizeBefore) this.#know(group, null)
       else if (this.#rows[group] === undefined) unknown.push(group)
     }
-    if (unknown.length > 0) this.#read(unknown).forEach((row, i) => this.#know(unknown[i]!, row))
+    if (unknown.length === 0) return
+    const rows = this.#read(unknown)
+    for (let i = 0; i < unknown.length; i++) this.#know(unknown[i]!, rows[i]!)
   }
 
   #touchGroups(groups: Uint32Array): void {
