@@ -30,13 +30,13 @@ interface Packed {
   readonly files: readonly { readonly path: string }[]
 }
 
-function main(work: string): Promise<void> {
+async function main(work: string): Promise<void> {
   const { tarball, manifest } = pack(work)
   const home = install(work, tarball)
+  await lint(home, tarball)
   checkCommand(home, manifest.version)
   checkPrograms(work)
   checkReadme(home)
-  return checkManifest(home, tarball)
 }
 
 // ---- packing and installing -----------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ function install(work: string, tarball: string): string {
 
 // ---- what is checked ------------------------------------------------------------------------------------------------
 
-async function checkManifest(home: string, tarball: string): Promise<void> {
+async function lint(home: string, tarball: string): Promise<void> {
   const { messages } = await publint({ pkgDir: home, level: 'suggestion', strict: true, pack: false })
   const manifest = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as Record<string, unknown>
   const told = messages.map(message => formatMessage(message, manifest, { color: false }))

@@ -106,9 +106,12 @@ export interface LiveSettings {
   readonly tickMs?: Duration | undefined
   /** How often a subscriber hears how far its answer goes while nothing changes in it; default 1 s. */
   readonly progressMs?: Duration | undefined
-  /** How often a client hears something while there is nothing to tell, and is asked whether it is still there; default 15 s. */
+  /**
+   * How often a client hears something while there is nothing to tell, and is asked whether it is still there; default 15 s, 30 s at
+   * most.
+   */
   readonly heartbeatMs?: Duration | undefined
-  /** A client that does not take what was sent for so long is cut; default 1 minute. */
+  /** A client that takes nothing of what was sent, or does not answer, for so long is cut; default 30 s. */
   readonly clientStallMs?: Duration | undefined
 }
 

@@ -58,15 +58,8 @@ const quantity = (units: Readonly<Record<string, number>>, example: string) =>
 
 const bytes = (fallback: number, min = 0) =>
   quantity(sizeUnits, '"8MiB"').pipe(z.number().int().min(min).max(Number.MAX_SAFE_INTEGER)).default(fallback)
-const durationMs = (fallback: number, min = 0) =>
-  quantity(durationUnitsMs, '"2s"')
-    .pipe(
-      z
-        .number()
-        .min(min)
-        .max(2 ** 31 - 1),
-    )
-    .default(fallback)
+const durationMs = (fallback: number, min = 0, max = 2 ** 31 - 1) =>
+  quantity(durationUnitsMs, '"2s"').pipe(z.number().min(min).max(max)).default(fallback)
 const count = (fallback: number, min = 1, max = 2 ** 31) => z.coerce.number().int().min(min).max(max).default(fallback)
 const flag = (fallback: boolean) =>
   z.union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')]).default(fallback)
@@ -161,8 +154,8 @@ const shape = {
       rerunMs: durationMs(1000),
       tickMs: durationMs(1000),
       progressMs: durationMs(1000),
-      heartbeatMs: durationMs(15_000, 100),
-      clientStallMs: durationMs(60_000),
+      heartbeatMs: durationMs(15_000, 100, 30_000),
+      clientStallMs: durationMs(30_000, 100),
     } satisfies Record<keyof LiveSettings, z.ZodType>)
     .prefault({}),
   query: z

@@ -42,6 +42,11 @@ export function timestampText(timeUs: number, epoch: EpochUnit | undefined): str
   }
 }
 
+const minuteUs = 60_000_000
+/** Times that are written together mostly share a minute: its text, up to the seconds, is kept for the next. */
+let lastMinute = Number.NaN
+let lastMinuteText = ''
+
 function isoText(timeUs: number): string {
   if (!Number.isSafeInteger(timeUs)) return isoTextOf(BigInt(timeUs))
   const minute = Math.floor(timeUs / minuteUs)
@@ -53,11 +58,6 @@ function isoText(timeUs: number): string {
   const seconds = Math.floor(rest / 1e6)
   return `${lastMinuteText}${seconds < 10 ? '0' : ''}${seconds}${fractionText(rest - seconds * 1e6)}Z`
 }
-
-/** Times that are written together mostly share a minute, or follow one another: its text is kept for the next. */
-const minuteUs = 60_000_000
-let lastMinute = Number.NaN
-let lastMinuteText = ''
 
 function isoTextOf(timeUs: bigint): string {
   const rest = ((timeUs % 1_000_000n) + 1_000_000n) % 1_000_000n

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Database, open, type QueryParameter, type Schema, SydraError, type Value } from '../../src/index.ts'
+import { inlineWorkers } from '../../src/lib/inline-workers.ts'
 
 type Expectation =
   | { readonly kind: 'rows' | 'plan'; readonly lines: readonly string[] }
@@ -131,7 +132,7 @@ function interleaved(rows: readonly string[]): [readonly string[], readonly stri
 /** Opens a database of the script's settings and time. */
 type Opener = (dataDir: string) => Promise<Database>
 
-/** Opens a database that holds the rows; `dataDir` is its own. */
+/** Opens a database that holds the rows, in files or in memory; `dataDir` is its own. */
 const places: Readonly<
   Record<string, (rows: readonly string[], dataDir: string, opened: Opener) => Promise<Database>>
 > = {
@@ -146,8 +147,8 @@ const places: Readonly<
     await db.flush()
     return db
   },
-  async 'in two segments and a memtable, one after another'(rows, dataDir, opened) {
-    const db = await opened(dataDir)
+  async 'in two segments and a memtable, one after another'(rows, _, opened) {
+    const db = await opened(':memory:')
     const third = Math.ceil(rows.length / 3)
     await write(db, rows.slice(0, third))
     await db.flush()
@@ -156,16 +157,16 @@ const places: Readonly<
     await write(db, rows.slice(2 * third))
     return db
   },
-  async 'half flushed, late rows in the memtable'(rows, dataDir, opened) {
-    const db = await opened(dataDir)
+  async 'half flushed, late rows in the memtable'(rows, _, opened) {
+    const db = await opened(':memory:')
     const [early, late] = interleaved(rows)
     await write(db, early)
     await db.flush()
     await write(db, late)
     return db
   },
-  async 'in two segments with late rows, merged'(rows, dataDir, opened) {
-    const db = await opened(dataDir)
+  async 'in two segments with late rows, merged'(rows, _, opened) {
+    const db = await opened(':memory:')
     for (const part of interleaved(rows)) {
       await write(db, part)
       await db.flush()
@@ -264,7 +265,9 @@ for (const name of readdirSync(folder).filter(file => file.endsWith('.test.txt')
   const { settings, now, rows, cases } = parseScript(readFileSync(join(folder, name), 'utf8'))
   const nowUs = now === undefined ? undefined : Date.parse(now) * 1000
   const clock = nowUs === undefined ? {} : { clock: { nowUs: () => nowUs, monotonicMs: () => performance.now() } }
-  const opened: Opener = dataDir => open({ ...settings, dataDir }, clock)
+  // A thread for each merge of a few rows takes longer than all the queries.
+  const ports = { ...clock, workers: inlineWorkers }
+  const opened: Opener = dataDir => open({ ...settings, dataDir }, ports)
   describe(name, () => {
     const databases = new Map<string, Database>()
     beforeAll(async () => {

@@ -128,6 +128,7 @@ class Live implements LiveEngine {
       wake: () => this.#wakes.next(),
       kept: bytes => {
         this.#bytes += bytes
+        if (bytes > 0) this.#shrinkTo(this.#bytesMax)
       },
       closed: query => this.#registry.remove(query),
     }
@@ -330,7 +331,6 @@ class Live implements LiveEngine {
     } finally {
       pin?.release()
     }
-    if (this.#bytes > this.#bytesMax) this.#shrinkTo(this.#bytesMax)
     const nowMs = clock.monotonicMs()
     this.#restUntilMs = nowMs + Math.min(restMaxMs, workedMs + (nowMs - turnStartedMs))
   }

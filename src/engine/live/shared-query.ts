@@ -252,8 +252,8 @@ export class SharedQuery implements Holder {
     this.#isClosed = true
     this.#pace.stop()
     this.#environment.backlog.release(this.#pending.splice(0))
-    this.executions.abort(notNeeded())
-    this.answers.close(notNeeded())
+    this.executions.abort(notNeeded)
+    this.answers.close(notNeeded)
     this.#environment.kept(-this.#bytes)
     this.#bytes = 0
     this.#environment.closed(this)
@@ -420,7 +420,7 @@ function metricsOf({ metrics }: LiveQuery, { storage }: LiveEnvironment): readon
   })
 }
 
-const notNeeded = (): SydraError => new SydraError('cancelled', 'nobody is subscribed any more')
+const notNeeded = new SydraError('cancelled', 'nobody is subscribed any more')
 
 /** Of plans and columns: plain data. */
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -251,8 +251,8 @@ export function createSnapshots(engine: SnapshotEngine): Snapshots {
     })
 
   async function* diff(before: string, after = 'HEAD', { signal }: Stoppable = {}): AsyncGenerator<SeriesDifference> {
-    refuseCancelled(closing.signal)
     const stop = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
+    refuseCancelled(stop)
     const a = past.open(refs.resolve(before))
     // Opening the other may close what nobody reads.
     const pin = a.versions.pin()

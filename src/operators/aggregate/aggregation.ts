@@ -60,8 +60,8 @@ export interface Aggregation {
   /** The keys that are no bucket, */
   readonly keys: readonly Evaluator[]
   readonly keyTypes: readonly ValueType[]
-  /** and the index of each of them among all keys. */
-  readonly plainKeys: readonly number[]
+  /** and of all keys, the place of each among them; -1: it is the bucket. */
+  readonly keyPlaces: readonly number[]
   readonly slots: readonly SlotKind[]
   readonly outputs: readonly OutputKind[]
   readonly timeColumn: number
@@ -108,7 +108,7 @@ export function compileAggregation(
     bucket,
     keys,
     keyTypes: keys.map(key => columnType(key.type)),
-    plainKeys: plain.map(key => node.keys.indexOf(key)),
+    keyPlaces: node.keys.map(key => plain.indexOf(key)),
     slots,
     outputs,
     timeColumn,

@@ -213,18 +213,24 @@ export class Aggregator {
     for (let s = 0; s < this.slots.length; s++) this.slots[s]!.state.gather?.(groups)
   }
 
-  /** Writes the keys and values of a group; of `keysOf` instead, where the group has other ids elsewhere. */
-  writeRow(
-    group: number,
-    row: Scalar[],
-    keysOf: { readonly table: GroupTable; readonly group: number } = { table: this.table, group },
-  ): void {
-    const { node, plainKeys } = this.aggregation
-    const keys = node.keys.length
-    for (let key = 0; key < keys; key++) {
-      const plain = plainKeys.indexOf(key)
-      row[key] = plain < 0 ? keysOf.table.bucketStart(keysOf.group) : keysOf.table.keyValue(keysOf.group, plain)
+  /** Writes the keys and values of a group. */
+  writeRow(group: number, row: Scalar[]): void {
+    this.writeKeys(group, row)
+    this.writeValues(group, row)
+  }
+
+  writeKeys(group: number, row: Scalar[]): void {
+    const { table } = this
+    const { keyPlaces } = this.aggregation
+    for (let key = 0; key < keyPlaces.length; key++) {
+      const place = keyPlaces[key]!
+      row[key] = place < 0 ? table.bucketStart(group) : table.keyValue(group, place)
     }
+  }
+
+  /** After the keys. */
+  writeValues(group: number, row: Scalar[]): void {
+    const keys = this.aggregation.keyPlaces.length
     for (let o = 0; o < this.outputs.length; o++) {
       const { slot, finish, known } = this.outputs[o]!
       row[keys + o] = known === undefined ? finish(slot.state, group) : known[group]!

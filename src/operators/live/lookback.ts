@@ -17,16 +17,33 @@ import { type Branch, branchesOf } from './branches.ts'
 import { inSeriesOrder } from './look-again.ts'
 import { restricted, type Scope } from './scope.ts'
 
-type Lookback =
-  /** The last rows; with `of`, of those where it is not null. */
-  | { readonly kind: 'rows'; readonly rows: number; readonly of: Expr | undefined }
-  /** Those less than so long before a row. */
-  | { readonly kind: 'time'; readonly us: number }
+export type Lookback = RowsBack | TimeBack
+/** The last rows; with `of`, of those where it is not null. */
+export interface RowsBack {
+  readonly kind: 'rows'
+  readonly rows: number
+  readonly of: Expr | undefined
+}
+/** Those less than so long before a row. */
+export interface TimeBack {
+  readonly kind: 'time'
+  readonly us: number
+}
 
 /** Further back, all is read. */
 const rowsMax = 1024
 
-/** undefined: to the beginning. */
+/** Of each call; undefined: one of them looks to the beginning. */
+export function lookbacksOf({ calls }: WindowNode): readonly Lookback[] | undefined {
+  const found: Lookback[] = []
+  for (const call of calls) {
+    const lookback = lookbackOf(call)
+    if (lookback === undefined) return undefined
+    found.push(lookback)
+  }
+  return found
+}
+
 function lookbackOf({ function: name, args }: WindowCall): Lookback | undefined {
   const [value, constant] = args
   switch (name) {
@@ -63,22 +80,23 @@ export function historyOf(
   catalog: CatalogReader,
 ): History[] {
   const all = inSeriesOrder(restricted(plan, scope, catalog))
-  const lookbacks = window.calls.map(lookbackOf)
-  if (lookbacks.includes(undefined)) return [{ call: undefined, plan: all }]
+  const lookbacks = lookbacksOf(window)
+  if (lookbacks === undefined) return [{ call: undefined, plan: all }]
   return lookbacks.map((lookback, call): History => {
-    if (lookback!.kind === 'rows') return { call, plan: lastRowsOf(all, lookback!, window) ?? all }
-    const near = { ...scope, fromUs: fromUs - lookback!.us }
+    if (lookback.kind === 'rows') return { call, plan: rowsAtEnd(all, 'last', lookback, window) ?? all }
+    const near = { ...scope, fromUs: fromUs - lookback.us }
     return { call, plan: inSeriesOrder(restricted(plan, near, catalog)) }
   })
 }
 
 /**
- * The last rows of each series, by time, of a plan of all of them. undefined: a filter is between its scan and the row
- * functions, so that the scan cannot count.
+ * The first or the last rows of each series, by time, of a plan of all of them. undefined: a filter is between its scan and
+ * the row functions, so that the scan cannot count.
  */
-function lastRowsOf(
+export function rowsAtEnd(
   plan: LogicalPlan,
-  { rows, of }: Extract<Lookback, { readonly kind: 'rows' }>,
+  end: 'first' | 'last',
+  { rows, of }: Pick<RowsBack, 'rows' | 'of'>,
   { sequence }: WindowNode,
 ): LogicalPlan | undefined {
   const [branch] = branchesOf(plan)!
@@ -89,7 +107,8 @@ function lastRowsOf(
     value &&= throughItems(value, step.items)
   }
   const conditions = [scan.rowPredicate, value && isNotNull(value)].filter(condition => condition !== undefined)
-  const limited: ScanNode = { ...scan, order: 'time desc', seriesLimit: rows, rowPredicate: joined('and', conditions) }
+  const order = end === 'first' ? 'time' : 'time desc'
+  const limited: ScanNode = { ...scan, order, seriesLimit: rows, rowPredicate: joined('and', conditions) }
   const input = steps.reduce<LogicalPlan>((below, step) => withInput(step, below), limited)
   const expr = columnRef(sequence.time!, 'timestamp', nowhere)
   const keys = [{ expr, descending: false, nulls: 'last' }] as const

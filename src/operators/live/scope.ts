@@ -52,9 +52,17 @@ function restrictedScan(scan: ScanNode, { metric, fromUs, toUs, series }: Scope,
   return { ...scan, range, seriesIds: ids.filter(id => own.has(id)) }
 }
 
+/** `undefined`: all of the metric. */
+export const wholeSeries = (metric: string, series: Uint32Array | undefined): Scope => ({
+  metric,
+  fromUs: -Infinity,
+  toUs: Infinity,
+  series,
+})
+
 /** All of the metrics, as one scope each. */
 export const everythingOf = (metrics: Iterable<string>): Scope[] =>
-  Array.from(metrics, metric => ({ metric, fromUs: -Infinity, toUs: Infinity, series: undefined }))
+  Array.from(metrics, metric => wholeSeries(metric, undefined))
 
 export function scansOf(plan: LogicalPlan): ScanNode[] {
   return plan.kind === 'scan' ? [plan] : inputsOf(plan).flatMap(scansOf)

@@ -14,6 +14,7 @@ import { seriesOrigin } from '../../sydraql/rules/columns.ts'
 import { looksAhead } from '../../sydraql/rules/ordering.ts'
 import { inputsOf, withInput } from '../../sydraql/rules/rule.ts'
 import { appendRows, tooManyRows } from './difference.ts'
+import { type Expiry, expiryOf } from './expiry.ts'
 import { withKeys } from './keys.ts'
 import { type Changes, lookAgain } from './look-again.ts'
 import { historyOf } from './lookback.ts'
@@ -21,7 +22,16 @@ import type { LiveParts } from './parts.ts'
 import { type BoundReaders, branchesByMetric, createReaders } from './readers.ts'
 import { tooMuchKept } from './row-bytes.ts'
 import { openAt } from './run-at.ts'
-import { disjoint, type Scope, scopesOf, seriesIdsMax } from './scope.ts'
+import {
+  disjoint,
+  type IsRead,
+  type Scope,
+  scopesOfDeletes,
+  scopesOfHorizons,
+  scopesOfLate,
+  seriesIdsMax,
+  wholeSeries,
+} from './scope.ts'
 import { SeriesStates } from './series-states.ts'
 import { compileSteps } from './steps.ts'
 import { type LiveDelta, type LiveQuery, type LiveRow, noChange, type Step } from './types.ts'
@@ -66,6 +76,20 @@ export function planSeries(parts: LiveParts): LiveQuery | undefined {
     else for (const { series } of scopes) states.drop(series!)
   }
 
+  /** What is to be read again: the beginnings of some series, and some as a whole. */
+  const scopesIn = async (step: Step, { plan: rows, branches, isRead }: BoundReaders): Promise<Expiry> => {
+    const near: Scope[] = []
+    const whole = [...scopesOfDeletes(step.deletes, isRead), ...scopesOfLate(step.rows, isRead)]
+    if (looksAhead(window)) whole.push(...touchedSeries(step, isRead))
+    for (const gone of scopesOfHorizons(step, rows, catalog)) {
+      const { plan: ofMetric } = branches.get(gone.metric)!
+      const expiry = await expiryOf(gone, ofMetric, window, shape, step.before, context)
+      near.push(...expiry.near)
+      whole.push(...expiry.whole)
+    }
+    return asidesOf(near, disjoint(whole.map(({ metric, series }) => wholeSeries(metric, series))))
+  }
+
   /** The query's rows of one metric. */
   const planOf = (metric: string, { branches }: BoundReaders): LogicalPlan =>
     steps.reduce<LogicalPlan>((input, step) => withInput(step, input), withInput(window, branches.get(metric)!.plan))
@@ -79,15 +103,14 @@ export function planSeries(parts: LiveParts): LiveQuery | undefined {
     planAt,
     async step(step): Promise<LiveDelta> {
       const bound = readers.at(window.input)
-      const found = scopesOf(step, bound.plan, bound.plan, catalog, bound.isRead)
-      if (looksAhead(window)) found.push(...touchedSeries(step, bound))
-      const scopes = disjoint(found.map(({ metric, series }) => wholeSeries(metric, series)))
-      drop(scopes)
+      const { near, whole } = await scopesIn(step, bound)
+      drop(whole)
       const begunEmpty = states.isEmpty
-      const added = await compute(step, scopes, bound)
+      const added = await compute(step, whole, bound)
       const isTooMuch = states.byteLength > bytesMax
       if (isTooMuch && begunEmpty) throw tooMuchKept(bytesMax)
       if (isTooMuch || states.isWorn) states = newStates()
+      const scopes = [...near, ...whole]
       if (scopes.length === 0) return added.length === 0 ? noChange : { ...noChange, added }
       const changes: Changes = { added, changed: [], removed: [] }
       return lookAgain(changes, scopes, step, parts, metric => {
@@ -138,6 +161,19 @@ function isTimeOfScan(plan: LogicalPlan, column: string): boolean {
   return expr?.kind === 'column' && isTimeOfScan(plan.input, expr.name)
 }
 
+/** Beginnings of series that are read as a whole are left out. */
+function asidesOf(near: readonly Scope[], whole: readonly Scope[]): Expiry {
+  const left = near.flatMap(scope => {
+    const all = whole.find(({ metric }) => metric === scope.metric)
+    if (all === undefined) return scope
+    if (all.series === undefined) return []
+    const read = new Set(all.series)
+    const series = scope.series!.filter(ordinal => !read.has(ordinal))
+    return series.length === 0 ? [] : { ...scope, series }
+  })
+  return { near: left, whole }
+}
+
 function firstTimeUs({ columns, selection, length }: Batch, timeColumn: number): number {
   const { values } = columns[timeColumn]!
   let first = Infinity
@@ -146,14 +182,7 @@ function firstTimeUs({ columns, selection, length }: Batch, timeColumn: number):
   return first
 }
 
-const wholeSeries = (metric: string, series: Uint32Array | undefined): Scope => ({
-  metric,
-  fromUs: -Infinity,
-  toUs: Infinity,
-  series,
-})
-
-const touchedSeries = ({ rows }: Step, { isRead }: BoundReaders): Scope[] =>
+const touchedSeries = ({ rows }: Step, isRead: IsRead): Scope[] =>
   rows.map(({ rows: committed }) => {
     const { name } = committed.metric
     const series = new Set(committed.series.subarray(0, committed.length))

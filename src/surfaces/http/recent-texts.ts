@@ -14,6 +14,7 @@ export class RecentTexts {
   }
 
   add(list: object, text: string): void {
+    if (this.#texts.has(list)) return
     this.#texts.set(list, text)
     this.#characters += text.length
     for (const [oldest, { length }] of this.#texts) {

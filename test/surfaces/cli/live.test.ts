@@ -1,5 +1,5 @@
 /** `watch` and `tail` in processes of their own: against a server that is killed and comes back, and on a directory. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { cli, lines, serve, start, temporaryDirectory, until } from './process.ts'
@@ -17,7 +17,12 @@ interface Told {
   readonly [name: string]: unknown
 }
 const toldBy = ({ texts }: { readonly texts: { readonly stdout: string } }): Told[] =>
-  lines(texts.stdout).map(line => JSON.parse(line))
+  lines(texts.stdout.slice(0, texts.stdout.lastIndexOf('\n') + 1)).map(line => JSON.parse(line))
+const hasSnapshot = (run: Parameters<typeof toldBy>[0]): boolean =>
+  toldBy(run).some(({ event }) => event === 'snapshot_end')
+/** Time and value of every row that was added. */
+const addedIn = (run: Parameters<typeof toldBy>[0]): unknown[][] =>
+  toldBy(run).flatMap(told => ((told['added'] ?? []) as unknown[][]).map(cells => cells.slice(0, 2)))
 
 test('against a server that is killed and comes back, nothing is missed and nothing told twice', async () => {
   const dir = temporaryDirectory()
@@ -32,10 +37,10 @@ test('against a server that is killed and comes back, nothing is missed and noth
   const watch = start(['watch', 'select time, value from cpu where tag.host = $1', '--param', 'a', ...at])
   const tail = start(['tail', 'cpu', 'host=a', '--history', 'all', '--format', 'csv', ...at])
   const count = start(['watch', 'select count(*) as n from cpu', '--json', ...at])
-  await until(() => toldBy(watch).length === 2 && toldBy(count).length === 2, watch.child)
+  await until(() => hasSnapshot(watch) && hasSnapshot(count), watch.child)
   await until(() => tail.texts.stdout.includes('00:00Z'), tail.child)
   await write(first.address, row(1, 2), row(1, 3, 'b'))
-  await until(() => toldBy(watch).length === 3 && tail.texts.stdout.includes('00:01Z'), watch.child)
+  await until(() => addedIn(watch).length === 1 && tail.texts.stdout.includes('00:01Z'), watch.child)
 
   first.child.kill('SIGKILL')
   await first.ended
@@ -46,9 +51,9 @@ test('against a server that is killed and comes back, nothing is missed and noth
   const second = start(['serve', '--data-dir', dir, '--auth-token', 'secret', '--http-port', port])
   await until(() => second.texts.stdout.includes('\n'), second.child)
   await write(first.address, row(2, 4), row(3, 5))
-  await until(() => toldBy(watch).flatMap(told => told['added'] ?? []).length >= 3, watch.child)
+  await until(() => addedIn(watch).length >= 3, watch.child)
   await until(() => tail.texts.stdout.includes('00:03Z'), tail.child)
-  await until(() => JSON.stringify(toldBy(count).at(-1)).includes('[6]') || toldBy(count).at(-1)!.lsn >= 4, count.child)
+  await until(() => count.texts.stdout.includes('[[6]]'), count.child)
 
   for (const run of [watch, tail, count]) run.child.kill('SIGINT')
   const outcomes = await Promise.all([watch.ended, tail.ended, count.ended])
@@ -60,9 +65,7 @@ test('against a server that is killed and comes back, nothing is missed and noth
   expect(snapshot).toMatchObject({ event: 'snapshot', id: null, strategy: 'tail', rows: [] })
   expect(end).toMatchObject({ event: 'snapshot_end', rows: 0 })
   expect(rest.every(({ event }) => event === 'delta' || event === 'progress')).toBe(true)
-  expect(
-    rest.flatMap(told => (told['added'] as unknown[][] | undefined) ?? []).map(cells => cells.slice(0, 2)),
-  ).toEqual([
+  expect(addedIn(watch)).toEqual([
     [time(1), 2],
     [time(2), 4],
     [time(3), 5],
@@ -109,8 +112,7 @@ test('on a directory: what is there, then waiting, until it is interrupted', asy
     { time: time(2), 'tag.host': 'a', value: 3 },
   ])
   const watch = start(['watch', 'select tag.host, max(value) as top from cpu group by tag.host', '--data-dir', dir])
-  await until(() => toldBy(watch).length === 2, watch.child)
-  // a reader that goes away ends it at the next event; so does this
+  await until(() => hasSnapshot(watch), watch.child)
   watch.child.kill('SIGINT')
   expect((await watch.ended).code).toBe(130)
   expect(toldBy(watch)[0]).toMatchObject({
@@ -130,7 +132,6 @@ test.runIf(hasTerminals)('on a terminal: a table on the alternate screen, which 
   expect((await cli(['ingest', '--data-dir', dir], { input })).code).toBe(0)
   const main = new URL('../../../src/surfaces/cli/main.ts', import.meta.url).pathname
   const command = `exec '${process.execPath}' '${main}' watch 'select time_bucket(1s, time) as t, max(value) as top from cpu group by t' --data-dir '${dir}' --no-color`
-  const { spawn } = await import('node:child_process')
   const terminal = spawn('script', ['--quiet', '--return', '--flush', '--command', command, '/dev/null'])
   let shown = ''
   terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -143,5 +144,5 @@ test.runIf(hasTerminals)('on a terminal: a table on the alternate screen, which 
   expect(shown).toContain('\u001b[?1049h')
   expect(shown).toMatch(/groups · 3 rows · lsn \d+ · live/)
   expect(shown).toContain('│                      │ ▁▃█ │')
-  expect(shown).toMatch(/\u001b\[\?1049l(.|\s)*interrupted/)
+  expect(shown.slice(shown.indexOf('\u001b[?1049l'))).toContain('interrupted')
 })

@@ -89,7 +89,7 @@ describe('connections', () => {
   })
 
   test('one that goes away frees its subscription at once, politely or not', async () => {
-    const { follow, upgrade, lives, metric } = await live({ live: { heartbeatMs: '1h' } })
+    const { follow, upgrade, lives, metric } = await live({ live: { heartbeatMs: '30s' } })
     const { wait, close } = await follow()
     await wait(2)
     const { socket } = await upgrade()

@@ -255,7 +255,7 @@ describe('clients', () => {
     ((await (await call('/debug/compat/stats')).json()) as { http: unknown }).http
 
   test('one that goes away frees its subscription at once', async () => {
-    const server = await live({ live: { heartbeatMs: '1h' } })
+    const server = await live({ live: { heartbeatMs: '30s' } })
     const { lives, follow, port, metric } = server
     const { wait, close } = await follow()
     await wait(2)

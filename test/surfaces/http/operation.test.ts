@@ -142,6 +142,9 @@ describe('operation', () => {
       'application/json',
     ])
     expect(Object.keys(document.paths['/api/v1/sydraql']!['post']!.responses)).toEqual(['200', 'default'])
+    const live = document.paths['/api/v1/live']!['get']!.responses as Record<string, { content?: object }>
+    expect(Object.keys(live)).toEqual(['101', '200', 'default'])
+    expect(Object.keys(live['200']!.content!)).toEqual(['text/event-stream'])
     const page = await call('/')
     expect(page.headers.get('content-type')).toContain('text/html')
     expect(await page.text()).toContain('/openapi.json')

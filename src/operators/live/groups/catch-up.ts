@@ -70,8 +70,8 @@ export async function catchUpGroups(
   for (let group = 0; group < table.size; group++) {
     const row: Scalar[] = new Array<Scalar>(columns.schema.length).fill(null)
     columns.keys.forEach((column, key) => {
-      const plain = keys.plainKeys.indexOf(key)
-      row[column] = plain < 0 ? table.bucketStart(group) : table.keyValue(group, plain)
+      const place = keys.keyPlaces[key]!
+      row[column] = place < 0 ? table.bucketStart(group) : table.keyValue(group, place)
     })
     left.set(keyOf(row), row)
   }

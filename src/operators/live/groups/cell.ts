@@ -21,10 +21,19 @@ import type { LiveRow } from '../types.ts'
 import { Edge, type EdgeReader } from './edge.ts'
 import type { KeptMemory } from './memory.ts'
 
-/** What a step did to a group; undefined: it is not in the result. */
-export interface GroupChange {
-  readonly before: LiveRow | undefined
-  readonly after: LiveRow | undefined
+/** What a step did to groups, each once: its row before and after; undefined: it has none. */
+export class GroupChanges {
+  readonly before: (LiveRow | undefined)[] = []
+  readonly after: (LiveRow | undefined)[] = []
+
+  get length(): number {
+    return this.after.length
+  }
+  /** Rows that differ. */
+  push(before: LiveRow | undefined, after: LiveRow | undefined): void {
+    this.before.push(before)
+    this.after.push(after)
+  }
 }
 
 /** An aggregation twice: as it is, and with the count of rows as a last value, which tells where no row is left. */
@@ -149,7 +158,7 @@ export class Cell {
   }
 
   /** Appends what the step has changed, and ends it. */
-  takeChanges(into: GroupChange[]): void {
+  takeChanges(into: GroupChanges): void {
     const touched = this.#touched
     if (touched.length === 0) return
     const rows = this.#read(touched)
@@ -160,7 +169,7 @@ export class Cell {
       this.#rows[group] = rows[i]!
       if (before === after || (before !== undefined && after !== undefined && sameRow(before, after))) continue
       if (after === undefined) this.#gone++
-      into.push({ before, after })
+      into.push(before, after)
     }
     this.#touched = []
     this.#account()
@@ -239,8 +248,11 @@ export class Cell {
   }
 
   #row(states: Aggregator, at: number, group: number): LiveRow | null {
-    const row: Scalar[] = []
-    states.writeRow(at, row, { table: this.#table, group })
+    const known = this.#rows[group]
+    const { schema } = this.#aggregations.plain.node
+    const row: Scalar[] = known?.slice() ?? new Array<Scalar>(schema.length).fill(null)
+    if (!known) this.#front.writeKeys(group, row)
+    states.writeValues(at, row)
     if (states.aggregation === this.#aggregations.plain) return row
     const isThere = row.pop() !== 0 || states.node.keys.length === 0
     return isThere ? row : null

@@ -12,7 +12,7 @@ import { bytesOfRows, tooMuchKept } from '../row-bytes.ts'
 import { rowsAt } from '../run-at.ts'
 import { sameButRanges } from '../same-plan.ts'
 import { type LiveDelta, type LiveRow, type Moment, noChange, type Step } from '../types.ts'
-import type { GroupChange } from './cell.ts'
+import type { GroupChanges } from './cell.ts'
 import type { GroupInput } from './input.ts'
 import type { GroupKeeper } from './keeper.ts'
 import { type GroupShape, placedOver } from './shape.ts'
@@ -84,10 +84,10 @@ const nothing: LogicalPlan = { kind: 'values', rows: [], schema: [] }
 const withoutInput = (node: LogicalPlan): LogicalPlan => ('input' in node ? { ...node, input: nothing } : node)
 
 /** The groups after the changes, in the order of the aggregate: by bucket, then by the keys, nulls last. */
-function merged(groups: readonly LiveRow[], changes: readonly GroupChange[], { aggregate }: GroupInput): LiveRow[] {
+function merged(groups: readonly LiveRow[], changes: GroupChanges, { aggregate }: GroupInput): LiveRow[] {
   const keys = [...aggregate.keys.keys()]
   const keyOf = rowKeyOf(keys)
-  const concerned = new Set(changes.map(({ before, after }) => keyOf((before ?? after)!)))
+  const concerned = new Set(changes.before.filter(row => row !== undefined).map(keyOf))
   const order = keys.toSorted(
     (a, b) => Number(aggregate.keys[a]!.bucket === undefined) - Number(aggregate.keys[b]!.bucket === undefined),
   )
@@ -100,7 +100,7 @@ function merged(groups: readonly LiveRow[], changes: readonly GroupChange[], { a
     }
     return 0
   }
-  const came = changes.map(({ after }) => after).filter(row => row !== undefined)
+  const came = changes.after.filter(row => row !== undefined)
   came.sort(compare)
   const out: LiveRow[] = []
   let next = 0

@@ -25,7 +25,7 @@ import { rowsAt } from '../run-at.ts'
 import { sameButRanges } from '../same-plan.ts'
 import { disjoint, type Scope, scopesOfDeletes, scopesOfLate } from '../scope.ts'
 import type { LiveContext, LiveRow, Moment, Step } from '../types.ts'
-import { type Aggregations, Cell, type GroupChange } from './cell.ts'
+import { type Aggregations, Cell, GroupChanges } from './cell.ts'
 import { compileGroups } from './compile.ts'
 import type { EdgeReader } from './edge.ts'
 import { type Grid, gridOf } from './grid.ts'
@@ -42,11 +42,14 @@ const everything: TimeRange = { fromUs: -Infinity, toUs: Infinity }
 interface Work extends Step {
   readonly inputBefore: GroupInput
   readonly inputAfter: GroupInput
+  /** By source. */
+  readonly horizonsBeforeUs: readonly number[]
+  readonly horizonsAfterUs: readonly number[]
   /** Below, no row is seen. */
   readonly lowBeforeUs: number
   readonly lowAfterUs: number
   readonly bound: BoundReaders
-  readonly changes: GroupChange[]
+  readonly changes: GroupChanges
   /** What has been told by rows before and after. */
   readonly settled: TimeRange[]
 }
@@ -83,7 +86,7 @@ export class GroupKeeper {
   }
 
   /** What the step changes, each group once. */
-  step(step: Step): readonly GroupChange[] | Promise<readonly GroupChange[]> {
+  step(step: Step): GroupChanges | Promise<GroupChanges> {
     try {
       const work = this.#begin(step)
       const pending = this.#isQuiet(work) ? this.#append(work.bound.appended(work, []), work) : this.#carryOut(work)
@@ -110,26 +113,32 @@ export class GroupKeeper {
 
   /** Whether what is kept is as of this moment. */
   isAt(moment: Moment): boolean {
+    return this.#isAt(moment, this.#horizons(this.#inputAt(moment.nowUs), moment))
+  }
+
+  #isAt({ version, nowUs }: Moment, horizonsUs: readonly number[]): boolean {
     const at = this.#at
-    if (at?.lsn !== moment.version.lsn || at.nowUs !== moment.nowUs) return false
-    return this.#horizons(this.#inputAt(moment.nowUs), moment).every((horizonUs, i) => horizonUs === at.horizonsUs[i])
+    return at?.lsn === version.lsn && at.nowUs === nowUs && areEqual(horizonsUs, at.horizonsUs)
   }
 
   #begin(step: Step): Work {
     const { before, after } = step
     const inputBefore = this.#inputAt(before.nowUs)
     const inputAfter = this.#inputAt(after.nowUs)
-    const horizonsUs = this.#horizons(inputBefore, before)
-    if (!this.isAt(before)) this.forget()
+    const horizonsBeforeUs = this.#horizons(inputBefore, before)
+    const horizonsAfterUs = this.#horizons(inputAfter, after)
+    if (!this.#isAt(before, horizonsBeforeUs)) this.forget()
     this.#turn++
     return {
       ...step,
       inputBefore,
       inputAfter,
-      lowBeforeUs: lowOf(inputBefore, horizonsUs, step),
-      lowAfterUs: lowOf(inputAfter, this.#horizons(inputAfter, after), step),
+      horizonsBeforeUs,
+      horizonsAfterUs,
+      lowBeforeUs: lowOf(inputBefore, horizonsBeforeUs, step),
+      lowAfterUs: lowOf(inputAfter, horizonsAfterUs, step),
       bound: this.#readers.at(inputAfter.rows),
-      changes: [],
+      changes: new GroupChanges(),
       settled: [],
     }
   }
@@ -143,13 +152,14 @@ export class GroupKeeper {
   }
 
   /** Rows came at the ends of their series, and nothing else has happened. */
-  #isQuiet({ before, after, rows, deletes, ...work }: Work): boolean {
-    const { inputBefore: a, inputAfter: b } = work
-    const isStill = a === b || (a.range.toUs === b.range.toUs && sameButRanges(a.aggregate, b.aggregate))
-    if (!isStill || deletes.length > 0 || work.lowBeforeUs !== work.lowAfterUs) return false
-    for (const { late } of rows) if (late !== undefined) return false
-    const horizonsUs = this.#horizons(b, after)
-    return this.#horizons(a, before).every((horizonUs, i) => horizonUs === horizonsUs[i])
+  #isQuiet(work: Work): boolean {
+    const { inputBefore: a, inputAfter: b, horizonsBeforeUs, horizonsAfterUs } = work
+    for (const { late } of work.rows) if (late !== undefined) return false
+    if (work.deletes.length > 0 || !areEqual(horizonsBeforeUs, horizonsAfterUs)) return false
+    if (a === b) return true
+    return (
+      work.lowBeforeUs === work.lowAfterUs && a.range.toUs === b.range.toUs && sameButRanges(a.aggregate, b.aggregate)
+    )
   }
 
   async #carryOut(work: Work): Promise<void> {
@@ -191,18 +201,17 @@ export class GroupKeeper {
 
   /** Deletes; and what expired, where it is not the lower bound that says so. */
   #rangesToSettle(work: Work): TimeRange[] {
-    const { before, after, deletes, inputBefore, inputAfter, lowAfterUs, bound } = work
+    const { deletes, inputAfter, lowAfterUs, bound, horizonsBeforeUs, horizonsAfterUs } = work
     const visible = { fromUs: lowAfterUs, toUs: inputAfter.range.toUs }
     const ranges: TimeRange[] = disjoint(scopesOfDeletes(deletes, bound.isRead)).map(scope =>
       intersection(scope, visible),
     )
     if (!boundsByHorizon(inputAfter, work)) {
-      const horizonsUs = this.#horizons(inputAfter, after)
-      this.#horizons(inputBefore, before).forEach((horizonUs, i) => {
+      horizonsBeforeUs.forEach((horizonUs, i) => {
         // Buckets of rollups stand for what is expired, the one that the horizon cuts as well.
-        if (horizonUs === horizonsUs[i]) return
+        if (horizonUs === horizonsAfterUs[i]) return
         const fromUs = Math.max(horizonUs, inputAfter.range.fromUs) - coarsestWidthUs
-        ranges.push(intersection({ fromUs, toUs: horizonsUs[i]! + coarsestWidthUs }, visible))
+        ranges.push(intersection({ fromUs, toUs: horizonsAfterUs[i]! + coarsestWidthUs }, visible))
       })
     }
     return ranges.filter(range => !isEmptyRange(range))
@@ -242,9 +251,9 @@ export class GroupKeeper {
       const key = this.#keyOf(after)
       const before = left.get(key)
       left.delete(key)
-      if (before === undefined || !sameRow(before, after)) changes.push({ before, after })
+      if (before === undefined || !sameRow(before, after)) changes.push(before, after)
     }
-    for (const before of left.values()) changes.push({ before, after: undefined })
+    for (const before of left.values()) changes.push(before, undefined)
   }
 
   async #addLate(scopes: readonly Scope[], work: Work): Promise<void> {
@@ -396,8 +405,8 @@ export class GroupKeeper {
     if (index >= 0) this.#used.splice(index, 1)
   }
 
-  #end(work: Work): readonly GroupChange[] {
-    const { changes, after, inputAfter } = work
+  #end(work: Work): GroupChanges {
+    const { changes, after, horizonsAfterUs } = work
     for (const cell of this.#used) cell.takeChanges(changes)
     const { rowsMax } = this.#context
     if (changes.length > rowsMax) throw tooManyRows(rowsMax)
@@ -405,8 +414,7 @@ export class GroupKeeper {
     this.#used = []
     for (const cell of used) if (cell.isStale) this.#drop(cell)
     if (!this.#grid.isWhole) this.#dropOldest(cellsMax)
-    const horizonsUs = this.#horizons(inputAfter, after)
-    this.#at = { lsn: after.version.lsn, nowUs: after.nowUs, horizonsUs }
+    this.#at = { lsn: after.version.lsn, nowUs: after.nowUs, horizonsUs: horizonsAfterUs }
     return changes
   }
 
@@ -434,6 +442,8 @@ function lowOf(input: GroupInput, horizonsUs: readonly number[], step: Step): nu
 
 const boundsByHorizon = ({ sources }: GroupInput, { before, after }: Step): boolean =>
   sources.length === 1 && [before, after].every(({ version }) => (version.rollupWidthsUs ?? []).length === 0)
+
+const areEqual = (a: readonly number[], b: readonly number[]): boolean => a.every((value, i) => value === b[i])
 
 const overlap = (a: TimeRange, b: TimeRange): boolean => a.fromUs < b.toUs && b.fromUs < a.toUs
 

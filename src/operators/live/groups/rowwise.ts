@@ -7,7 +7,7 @@ import type { FilterNode, ProjectNode } from '../../../sydraql/plan.ts'
 import { keyRow, sameRow } from '../difference.ts'
 import { compileSteps } from '../steps.ts'
 import { type LiveColumns, type LiveDelta, type LiveRow, noChange } from '../types.ts'
-import type { GroupChange } from './cell.ts'
+import type { GroupChanges } from './cell.ts'
 
 /** undefined: the row is filtered out, or there was none. */
 export type Rowwise = (rows: readonly (LiveRow | undefined)[]) => readonly (LiveRow | undefined)[]
@@ -66,13 +66,13 @@ function columnsOf(steps: readonly (FilterNode | ProjectNode)[], schema: Schema)
   return columns
 }
 
-export function deltaOf(changes: readonly GroupChange[], through: Rowwise, columns: LiveColumns): LiveDelta {
+export function deltaOf(changes: GroupChanges, through: Rowwise, columns: LiveColumns): LiveDelta {
   if (changes.length === 0) return noChange
   const added: LiveRow[] = []
   const changed: LiveRow[] = []
   const removed: LiveRow[] = []
-  const before = through(changes.map(change => change.before))
-  const after = through(changes.map(change => change.after))
+  const before = through(changes.before)
+  const after = through(changes.after)
   for (let i = 0; i < changes.length; i++) {
     const [old, now] = [before[i], after[i]]
     if (now === undefined) {
