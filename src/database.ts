@@ -14,7 +14,8 @@
 import { first, Observable, type OperatorFunction, ReplaySubject, Subject, Subscription } from 'rxjs'
 import { type IntoOptions, into, type Materialized } from './engine/live/into.ts'
 import { createLiveEngine, type LiveEngine } from './engine/live/live-engine.ts'
-import type { LiveEvent, LiveObservable, LiveOptions } from './engine/live/types.ts'
+import type { LiveRequestOptions } from './engine/live/request.ts'
+import type { LiveEvent, LiveObservable } from './engine/live/types.ts'
 import { createQueryEngine, type QueryEngine, type StatementOptions } from './engine/queries/engine.ts'
 import { listSeries, seriesAt, seriesWithTags } from './engine/queries/series-listing.ts'
 import { createStatements } from './engine/queries/statements.ts'
@@ -212,7 +213,7 @@ class Engine implements Database {
     return this.#queries.prepare(text, rows)
   }
 
-  live<Row>(text: string, params: QueryParameters = [], options: LiveOptions = {}): LiveObservable<Row> {
+  live<Row>(text: string, params: QueryParameters = [], options: LiveRequestOptions = {}): LiveObservable<Row> {
     return this.#live.live(text, params, options)
   }
 

@@ -2,7 +2,7 @@
 import type { Observable, OperatorFunction } from 'rxjs'
 import type { Committed, EngineEvent } from './engine/event-types.ts'
 import type { IntoOptions, Materialized } from './engine/live/into.ts'
-import type { LiveEvent, LiveObservable, LiveOptions } from './engine/live/types.ts'
+import type { LiveEvent, LiveObservable, LiveOptions, WithArrays } from './engine/live/types.ts'
 import type {
   AnyRow,
   PreparedQuery,
@@ -190,14 +190,26 @@ export interface Database extends AsyncDisposable {
    * @example
    * db.live('select time_bucket(1m, time) as minute, avg(value) from cpu group by minute').subscribe(event => …)
    */
-  live<Row = Record<string, Value | Date>>(
+  live<Row extends RowOf<Row> = AnyRow>(
     text: string,
     params?: QueryParameters,
     options?: LiveOptions,
   ): LiveObservable<Row>
+  /** With timestamps as Dates. */
+  live<Row extends RowOf<Row, Value | Date> = AnyRow<Value | Date>>(
+    text: string,
+    params: QueryParameters | undefined,
+    options: WithDates<LiveOptions>,
+  ): LiveObservable<Row>
+  /** With rows as arrays. */
+  live(
+    text: string,
+    params: QueryParameters | undefined,
+    options: WithArrays<LiveOptions>,
+  ): LiveObservable<readonly Value[]>
   /**
-   * Writes a live query into a metric: a continuous aggregate. The bucket is the time, the other keys become tags, what is not a
-   * key becomes fields. Rows that come or change are written, the last time wins; those that leave stay, unless told otherwise.
+   * Writes a live query into a metric: a continuous aggregate. The bucket is the time, the other keys become tags, and columns called
+   * `tag.…`; the rest become fields. Rows that come or change are written, the last time wins; those that leave stay, unless told otherwise.
    * It tells of each event when all of it is written, and asks for the next one then. Its errors: those of the query and of
    * `ingest`, and `bad_request` for a query without a time or without values.
    *

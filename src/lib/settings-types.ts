@@ -104,7 +104,7 @@ export interface LiveSettings {
   readonly rerunMs?: Duration | undefined
   /** How often `now()` advances; default 1 s. */
   readonly tickMs?: Duration | undefined
-  /** How often a subscriber hears how far its answer goes while nothing changes in it; default 1 s. */
+  /** How often a subscriber hears how far its answer goes while nothing changes in it; default 1 s, 0: never. */
   readonly progressMs?: Duration | undefined
   /**
    * How often a client hears something while there is nothing to tell, and is asked whether it is still there; default 15 s, 30 s at

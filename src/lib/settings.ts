@@ -152,7 +152,7 @@ const shape = {
       changesMax: count(100_000, 0),
       pendingMaxBytes: bytes(32 * MiB, MiB),
       rerunMs: durationMs(1000),
-      tickMs: durationMs(1000),
+      tickMs: durationMs(1000, 1),
       progressMs: durationMs(1000),
       heartbeatMs: durationMs(15_000, 100, 30_000),
       clientStallMs: durationMs(30_000, 100),

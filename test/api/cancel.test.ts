@@ -172,7 +172,7 @@ describe('while the device does not answer', () => {
     expect(db.stats().ingest.inFlightBytes).toBe(2 ** 20)
     await endsAtOnce(insert(200))
     const remove = (stop: { readonly signal: AbortSignal }) =>
-      db.query('delete from cpu where time < 2030-01-01', [], stop).all()
+      db.query('delete from cpu where time >= 2020-01-01 and time < 2030-01-01', [], stop).all()
     await endsAtOnce(remove)
     expect(db.stats().ingest.waiting).toBe(0)
     machine.disk.releaseSyncs()
@@ -203,7 +203,7 @@ describe('reading', () => {
 
   test.each(Object.entries(readers))('%s ends with the signal, and lets go of what it read', async (_, read) => {
     const db = await inMemory()
-    await db.ingest(rows(0, 100_000))
+    await db.ingest(rows(0, 30_000))
     const abort = new AbortController()
     // more work than fits into a turn
     const text = 'select a.time, a.value, b.value as other from cpu a join cpu b on time within 1m'
@@ -214,7 +214,7 @@ describe('reading', () => {
 
   test('as text ends it with the error, which is its failure', async () => {
     const db = await inMemory()
-    await db.ingest(rows(0, 100_000))
+    await db.ingest(rows(0, 30_000))
     const abort = new AbortController()
     const result = db.query('select time, value from cpu', [], abort)
     let last = ''

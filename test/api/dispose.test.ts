@@ -44,6 +44,18 @@ describe('an ingest stream', () => {
   })
 })
 
+test('the reader of a live query is closed', async () => {
+  await using db = await open(':memory:')
+  const use = async (): Promise<void> => {
+    await using reader = db.live('select value from cpu', [], { history: 'all' }).reader()
+    expect(await reader.next()).toMatchObject({ value: { kind: 'snapshot' } })
+    expect(db.stats().live.subscriptions).toBe(1)
+  }
+  await db.ingest(rows(0, 1))
+  await use()
+  expect(db.stats().live).toMatchObject({ subscriptions: 0, queries: 0 })
+})
+
 describe('the result of a query', () => {
   const text = 'select value from cpu'
 

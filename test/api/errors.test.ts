@@ -49,7 +49,7 @@ describe('an error', () => {
     await settled(machine, db.ingest(rows(0, 1)))
     const reason = new DOMException('too late', 'TimeoutError')
     expect((await errorOf(db.flush({ signal: AbortSignal.abort(reason) }))).cause).toBe(reason)
-    machine.disk.fail('open', { code: 'EIO', path: /segments/ })
+    machine.disk.fail({ call: 'write', path: path => path.includes('segments/') })
     const failed = await errorOf(settled(machine, db.flush()))
     expect(failed).toMatchObject({ code: 'read_only', cause: { code: 'io_error', cause: { code: 'EIO' } } })
     await settled(machine, db.close())

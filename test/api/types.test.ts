@@ -2,6 +2,7 @@
  * What the type checker says of programs: `npm run check:types` is the test, and nothing here runs but the imports. Each
  * `@ts-expect-error` is a use that is refused.
  */
+import type { Readable } from 'node:stream'
 import { from, type Observable } from 'rxjs'
 import { describe, expectTypeOf, test } from 'vitest'
 import {
@@ -10,6 +11,9 @@ import {
   type ErrorCode,
   type ErrorJson,
   type IngestReport,
+  type LiveEvent,
+  type LiveObservable,
+  type Materialized,
   type open,
   type PreparedQuery,
   type QueryOptions,
@@ -18,6 +22,8 @@ import {
   type RunOptions,
   type SettingsInput,
   SydraError,
+  toReadable,
+  toWebStream,
   type Value,
   type WithDates,
 } from '../../src/index.ts'
@@ -236,3 +242,48 @@ test('what is disposable is so by type', () =>
     expectTypeOf(db.ingestStream()).toExtend<AsyncDisposable>()
     expectTypeOf(db.query('…')).toExtend<AsyncDisposable>()
   }))
+
+describe('live queries', () => {
+  interface Minute {
+    readonly minute: number
+    readonly n: number | null
+  }
+
+  test('tell of rows as they are said to be; of those that go, the keys alone', () =>
+    programs(async db => {
+      const live = db.live<Minute>('…')
+      expectTypeOf(live).toExtend<Observable<LiveEvent<Minute>>>()
+      for await (const event of live) {
+        if (event.kind === 'snapshot') expectTypeOf(event.rows).toEqualTypeOf<readonly Minute[]>()
+        if (event.kind !== 'delta') continue
+        expectTypeOf(event.added).toEqualTypeOf<readonly Minute[]>()
+        expectTypeOf(event.removed[0]?.minute).toEqualTypeOf<number | null | undefined>()
+      }
+      expectTypeOf(db.live('…')).toEqualTypeOf<LiveObservable<AnyRow>>()
+      expectTypeOf(live.reader()).toExtend<AsyncDisposable>()
+    }))
+
+  test('have Dates, or arrays, where they are asked for', () =>
+    programs(db => {
+      expectTypeOf(db.live('…', [], { time: 'date' })).toEqualTypeOf<LiveObservable<AnyRow<Value | Date>>>()
+      expectTypeOf(db.live<Dated>('…', [], { time: 'date', history: 'all' })).toEqualTypeOf<LiveObservable<Dated>>()
+      expectTypeOf(db.live('…', [], { rows: 'arrays' })).toEqualTypeOf<LiveObservable<readonly Value[]>>()
+      // @ts-expect-error without the option, a time is a number
+      db.live<Dated>('…')
+      // @ts-expect-error arrays have no names
+      db.live<Minute>('…', [], { rows: 'arrays' })
+      // @ts-expect-error a number of ms, or all
+      db.live('…', [], { history: '1h' })
+    }))
+
+  test('are written into a metric, and become streams', () =>
+    programs(db => {
+      expectTypeOf(db.live<Minute>('…').pipe(db.into('m'))).toEqualTypeOf<Observable<Materialized>>()
+      expectTypeOf(toWebStream(db.live<Minute>('…'))).toEqualTypeOf<ReadableStream<LiveEvent<Minute>>>()
+      expectTypeOf(toWebStream(db.query<Minute>('…'))).toEqualTypeOf<ReadableStream<Minute>>()
+      expectTypeOf(toWebStream(db.query('…'), { format: 'csv' })).toEqualTypeOf<ReadableStream<Uint8Array>>()
+      expectTypeOf(toReadable(db.query('…'), { format: 'json', bare: true })).toEqualTypeOf<Readable>()
+      // @ts-expect-error no such format
+      toWebStream(db.query('…'), { format: 'xml' })
+    }))
+})

@@ -113,7 +113,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     replace: 'for (const segment of remove) this.#replaced.add(segment)',
     by: 'for (const segment of remove) this.#options.discard(segment.meta)',
     means: 'the files of replaced segments go at once, whoever reads them',
-    foundBySeed: 58,
+    foundBySeed: 966,
   },
   {
     name: 'retention-of-another-namespace',

@@ -184,7 +184,23 @@ describe('a continuous aggregate', () => {
       { time: startUs + 5e6, value: 50 },
       { time: startUs + 5e6, value: 60 },
     ])
-    expect([...db.series('cpu_1m')]).toHaveLength(2)
+    expect([...db.series('cpu_1m')].map(({ printed }) => printed)).toEqual([
+      expect.stringMatching(/^cpu_1m\{series_id="\d+"\}$/),
+      expect.stringMatching(/^cpu_1m\{series_id="\d+"\}$/),
+    ])
+  })
+
+  test('into another database is a copy, of rows and of tags', async () => {
+    const [db, copy] = [await inMemory(row(5, 1, 'b')), await inMemory()]
+    await copy.query('delete from cpu where time >= ? and time < ?', [startUs, startUs + 1e6]).all()
+    const everything = 'select * from cpu'
+    const subscription = db.live(everything, [], { history: 'all' }).pipe(copy.into('cpu')).subscribe()
+    await ingest(db, row(6, 2, 'c'), row(5, 3, 'b'))
+    const all = await rowsOf(db, everything)
+    while (JSON.stringify(await rowsOf(copy, everything)) !== JSON.stringify(all)) await turn()
+    const printed = (of: Database): string[] => [...of.series('cpu')].map(series => series.printed)
+    expect(printed(copy)).toEqual(printed(db))
+    subscription.unsubscribe()
   })
 })
 

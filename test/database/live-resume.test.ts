@@ -8,7 +8,7 @@ import type { SettingsInput } from '../../src/lib/settings.ts'
 import type { Database } from '../../src/types.ts'
 import { SimulatedMachine } from '../simulated/machine.ts'
 import { type Event, type Follower, follow, type Kept, quiet, type Row, sorted, until } from './live-support.ts'
-import { ingest, openOn, rows, settled, startUs } from './support.ts'
+import { ingest, openOn, rows, settled, startUs, walFrames } from './support.ts'
 
 const all = { history: 'all' } as const
 const tail = 'select time, value from cpu'
@@ -181,6 +181,20 @@ describe('after it was opened again', () => {
     await machine.advance(10)
     expect(again.events.every(({ kind }) => kind === 'delta')).toBe(true)
     await expectSame(next, follower, tail)
+    await settled(machine, next.close())
+  })
+
+  test('where a commit that was told is lost it gets a snapshot', async () => {
+    const machine = new SimulatedMachine()
+    const { db } = await openOn(machine)
+    for (let from = 0; from < 9; from += 3) await settled(machine, ingest(db, rows(from, from + 3)))
+    const before = await seen(db, tail)
+    machine.kill()
+    machine.disk.damage('data/wal/current.wal', walFrames(machine)[1]! + 40)
+    const { db: next } = await openOn(machine)
+    const follower = await resumed(next, tail, before)
+    expect(follower.events).toMatchObject([{ kind: 'lagged', reason: 'not_resumable' }, { kind: 'snapshot' }])
+    expect(follower.rows()).toHaveLength(6)
     await settled(machine, next.close())
   })
 

@@ -146,6 +146,26 @@ describe('events', () => {
     expect(follower.rows()).toEqual([])
     await settled(machine, db.close())
   })
+  test('rows that expire leave, within the minute', async () => {
+    const machine = new SimulatedMachine()
+    machine.nowUs = startUs + 600e6
+    // ten minutes
+    const { db } = await openOn(machine, { retentionDays: 10 / 1440 })
+    await settled(machine, ingest(db, rows(0, 600)))
+    const followers = [
+      follow(db.live(tail, [], all)),
+      follow(db.live(minutes)),
+      follow(db.live('select count(*) as n from cpu')),
+    ]
+    await machine.advance(10)
+    expect(followers[0]!.rows()).toHaveLength(600)
+    await machine.advance(150_000)
+    await quiet(db)
+    expect(followers[0]!.rows()).toHaveLength(480)
+    expect(followers[1]!.rows()).toHaveLength(8)
+    expect(followers[2]!.rows()).toEqual([{ n: 480 }])
+    await settled(machine, db.close())
+  })
 })
 
 describe('no gap, nothing twice', () => {

@@ -36,6 +36,24 @@ describe('permits', () => {
     expect(() => permits.acquire(1)).toThrow(expect.objectContaining({ code: 'overloaded' }))
   })
 
+  test('one that is cancelled waits no more, nor do those behind it (invariant 3)', async () => {
+    const permits = createPermits(10, 2)
+    const [large, behind] = [new AbortController(), new AbortController()]
+    permits.acquire(6)
+    const refused = permits.acquire(8, large.signal)
+    const small = permits.acquire(4, behind.signal)
+    expect(permits.waiting).toBe(2)
+    large.abort('enough')
+    await expect(refused).rejects.toMatchObject({ code: 'cancelled', cause: 'enough' })
+    await small
+    expect(permits).toMatchObject({ waiting: 0, inUse: 10 })
+    behind.abort()
+    permits.release(4)
+    expect(permits.inUse).toBe(6)
+    await expect(permits.acquire(5, AbortSignal.abort('early'))).rejects.toMatchObject({ cause: 'early' })
+    expect(permits.acquire(4, AbortSignal.abort())).toBeUndefined()
+  })
+
   test('giving back what was not taken is a bug', () => {
     expect(() => createPermits(10, 1).release(1)).toThrow('more permits given back')
   })

@@ -29,7 +29,7 @@ test('a round begins a turn after what asked for it, for all that came until the
       committed: cold('-aa--------a|'),
       storage: cold('  --b---------|'),
       wakes: cold('    ------------|'),
-      active: cold('   ------------|'),
+      active: cold('   ------------|', { t: true }),
     }
     const values = { x: set('commit', 'storage'), y: set('commit') }
     expectObservable(liveRounds(inputs, ports(3, 2), timing)).toBe('------x---------(y|)', values)

@@ -59,6 +59,7 @@ export function intoMetric(db: IntoDatabase, metric: string, removed: 'keep' | '
           ? await deleteOthers(db, metric, mapping, added)
           : await deletePlaces(db, metric, [...delta.removed, ...changed.filter(hasNull)].map(place))
       }
+      if (added.length + changed.length === 0) return { writtenLsn: undefined, rows: 0, deleted }
       return { ...(await ingestRows(db, points(mapping, added, changed))), deleted }
     },
   }

@@ -4,10 +4,11 @@
  *   minute (key, timestamp)   tag.host (key)   avg    max         minute is the time, avg and max are fields
  *   12:01:00                  web-1            0.25   0.75   ->   cpu_1m{host="web-1"} avg=0.25 max=0.75 at 12:01:00
  *
- * Invariants:
- * 1. Rows with different keys have different places (series, time), unless keys differ as an empty text and null do, or as a number
- *    and its text.
- * 2. Hidden columns count as others do: they are keys.
+ * Tags are the keys but the time, hidden ones too, and columns called `tag.…`. Of raw rows these take the place of the key
+ * `series_id`, which is a tag where there are none.
+ *
+ * Invariant: rows with different keys have different places (series, time), unless keys differ as an empty text and null do, or as a
+ * number and its text; or they are raw rows that differ in tags which are not selected.
  */
 import { SydraError } from '../../lib/errors.ts'
 import type { LiveRow } from '../../operators/live/types.ts'
@@ -35,8 +36,12 @@ export interface RowMapping {
 export function rowMapping(columns: readonly LiveColumn[], metric: string): RowMapping {
   const all = [...columns.keys()]
   const time = timeColumn(columns)
-  const tags = all.filter(index => columns[index]!.key && index !== time)
-  const fields = all.filter(index => !columns[index]!.key)
+  const isTag = (index: number): boolean => columns[index]!.name.startsWith('tag.')
+  const isTagged = all.some(index => isTag(index) && !columns[index]!.key)
+  const isKey = (index: number): boolean =>
+    columns[index]!.key && index !== time && !(isTagged && columns[index]!.name === 'series_id')
+  const tags = all.filter(index => isKey(index) || isTag(index))
+  const fields = all.filter(index => !columns[index]!.key && !isTag(index))
   if (fields.length === 0) throw unfit('it has no values but its keys', 'select an aggregate, such as avg(usage)')
   const tagKeys = tags.map(index => plainName(columns[index]!.name, 'tag.'))
   const names = fields.map(index => plainName(columns[index]!.name, 'field.'))

@@ -7,9 +7,11 @@
  * 1. One change is written at a time. A live query is pulled: what happens meanwhile it tells as one change, or begins anew. Other
  *    Observables push: what comes meanwhile is joined, up to a limit.
  * 2. What comes out says that everything up to its event is in the metric. An error, or the end, comes after all that.
+ *    With either database it ends.
  * 3. Unsubscribing ends the subscription at once; the write under way is finished.
  */
 import { Observable, type OperatorFunction } from 'rxjs'
+import { SydraError } from '../../lib/errors.ts'
 import type { Lsn } from '../../storage/types.ts'
 import { changesOf } from './into-changes.ts'
 import { type IntoDatabase, intoMetric } from './into-metric.ts'
@@ -57,5 +59,9 @@ export const into =
           subscriber.next({ id: change.id, lsn: change.lsn, writtenLsn, rows, deleted })
         }
       }
-      drive().catch((error: unknown) => subscriber.error(error))
+      drive().catch((error: unknown) => {
+        // a live query of a database that closes ends, too
+        if (error instanceof SydraError && error.code === 'shutting_down') subscriber.complete()
+        else subscriber.error(error)
+      })
     })

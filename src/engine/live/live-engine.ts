@@ -34,11 +34,11 @@ import type { LiveEnvironment } from './environment.ts'
 import { Frontier } from './frontier.ts'
 import { PinnedVersion } from './pinned.ts'
 import { Registry } from './registry.ts'
-import { checkedRequest, type LiveRequest } from './request.ts'
+import { checkedRequest, type LiveRequest, type LiveRequestOptions } from './request.ts'
 import { SharedQuery } from './shared-query.ts'
 import { LiveStream } from './stream.ts'
 import { Subscription } from './subscription.ts'
-import type { LiveObservable, LiveOptions, LiveStatistics } from './types.ts'
+import type { LiveObservable, LiveStatistics } from './types.ts'
 
 /** Snapshots, and readings of the log, that run at once. */
 const answersMax = 4
@@ -68,7 +68,7 @@ export interface LiveCommit {
 }
 
 export interface LiveEngine {
-  live<Row>(text: string, params: QueryParameters, options: LiveOptions): LiveObservable<Row>
+  live<Row>(text: string, params: QueryParameters, options: LiveRequestOptions): LiveObservable<Row>
   /** Takes in a commit that is visible. `letGo` is called for each batch when its rows are not read any more. */
   committed(commit: LiveCommit, letGo: (batch: RowBatch) => void): void
   stats(): LiveStatistics
@@ -100,6 +100,7 @@ class Live implements LiveEngine {
   #bytes = 0
   #restUntilMs = 0
   #round: Promise<void> = Promise.resolve()
+  #isShrinking = false
   #isClosing = false
 
   constructor({ settings, ports, storage, statements, events }: LiveEngineOptions) {
@@ -124,7 +125,7 @@ class Live implements LiveEngine {
       answerPermits: createPermits(answersMax, Number.POSITIVE_INFINITY),
       counts: { steps: 0, reruns: 0, rows: 0, lagged: 0 },
       prepare: text => statements.prepared(text),
-      historyId: () => [databaseId, opening, this.#incarnation],
+      historyId: () => [databaseId, storage.catalog.incarnation, opening, this.#incarnation],
       wake: () => this.#wakes.next(),
       kept: bytes => {
         this.#bytes += bytes
@@ -150,7 +151,7 @@ class Live implements LiveEngine {
     ).subscribe()
   }
 
-  live<Row>(text: string, params: QueryParameters, options: LiveOptions): LiveObservable<Row> {
+  live<Row>(text: string, params: QueryParameters, options: LiveRequestOptions): LiveObservable<Row> {
     const request = checkedRequest(text, params, options)
     return new LiveStream(listener => this.#subscribe(request, listener))
   }
@@ -382,16 +383,18 @@ class Live implements LiveEngine {
 
   /** Recent changes go first, then states, which are made again where they are needed: of the largest query first. */
   #shrinkTo(bytesMax: number): void {
-    if (this.#bytes <= bytesMax) return
+    if (this.#bytes <= bytesMax || this.#isShrinking) return
+    this.#isShrinking = true
     const largest = [...this.#registry.queries].sort((a, b) => b.bytes - a.bytes)
     for (const query of largest) {
-      if (this.#bytes <= bytesMax) return
+      if (this.#bytes <= bytesMax) break
       query.trimTo(Math.max(0, query.changes.ring.bytes - (this.#bytes - bytesMax)))
     }
     for (const query of largest) {
-      if (this.#bytes <= bytesMax) return
+      if (this.#bytes <= bytesMax) break
       query.forget()
     }
+    this.#isShrinking = false
   }
 }
 

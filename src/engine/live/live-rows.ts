@@ -1,9 +1,10 @@
 /** Live rows as programs see them: objects or arrays with a value for each column, hidden key columns among them. */
 import type { LiveColumns, LiveRow } from '../../operators/live/types.ts'
 import type { Value } from '../../types.ts'
-import type { LiveColumn, LiveOptions } from './types.ts'
+import type { LiveRequestOptions } from './request.ts'
+import type { LiveColumn } from './types.ts'
 
-export type RowForm = `${NonNullable<LiveOptions['rows']>} ${NonNullable<LiveOptions['time']>}`
+export type RowForm = `${NonNullable<LiveRequestOptions['rows']>} ${NonNullable<LiveRequestOptions['time']>}`
 type Cell = Value | Date
 export type FormedRow = Readonly<Record<string, Cell>> | readonly Cell[]
 

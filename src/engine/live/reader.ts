@@ -65,6 +65,9 @@ export function liveReader<Row>(subscribe: Subscribe): LiveReader<Row> {
       return Promise.resolve({ value: undefined, done: true })
     },
     close: end,
+    async [Symbol.asyncDispose]() {
+      end()
+    },
     [Symbol.asyncIterator]() {
       return this
     },

@@ -12,8 +12,14 @@ export interface LiveRequest extends Request {
   readonly signal: AbortSignal | undefined
 }
 
+/** Rows and times in whatever form. */
+export interface LiveRequestOptions extends Omit<LiveOptions, 'rows' | 'time'> {
+  readonly rows?: 'objects' | 'arrays' | undefined
+  readonly time?: 'us' | 'date' | undefined
+}
+
 /** The parameters are as they were when `live` was called, whatever becomes of the caller's. */
-export function checkedRequest(text: string, given: QueryParameters, options: LiveOptions): LiveRequest {
+export function checkedRequest(text: string, given: QueryParameters, options: LiveRequestOptions): LiveRequest {
   const { history = 0, time = 'us', rows = 'objects', resumeFrom, signal } = options
   if (history !== 'all' && !(history >= 0))
     throw new SydraError('bad_request', `history is a number of milliseconds or 'all', not ${String(history)}`)

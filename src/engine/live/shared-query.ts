@@ -215,7 +215,7 @@ export class SharedQuery implements Holder {
     this.#isTickDue = false
     const taken = this.#pending.splice(0)
     if (taken.length > 0 || this.#dirtyLsn > 0 || to.tick > this.position.tick) this.#step(pin, after, to, taken)
-    else this.#moveTo(pin, after.nowUs, to)
+    else this.#moveTo(pin, this.#nowUs, to)
   }
 
   /** Subscribers may be told how far it is. */
@@ -254,8 +254,9 @@ export class SharedQuery implements Holder {
     this.#environment.backlog.release(this.#pending.splice(0))
     this.executions.abort(notNeeded)
     this.answers.close(notNeeded)
-    this.#environment.kept(-this.#bytes)
+    const kept = this.#bytes
     this.#bytes = 0
+    this.#environment.kept(-kept)
     this.#environment.closed(this)
     if (!this.#isStepping) this.#letGo()
   }
@@ -389,8 +390,9 @@ export class SharedQuery implements Holder {
   #measure(): void {
     if (this.#isClosed) return
     const bytes = this.#live.byteLength + this.changes.ring.bytes
-    this.#environment.kept(bytes - this.#bytes)
+    const more = bytes - this.#bytes
     this.#bytes = bytes
+    this.#environment.kept(more)
   }
 
   #horizonUs({ version }: PinnedVersion): number {

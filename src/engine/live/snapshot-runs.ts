@@ -53,8 +53,8 @@ export interface SnapshotLimits {
 }
 
 interface Waiting {
+  /** Lets go of it when it is taken, or not wanted any more. */
   answer(answer: { readonly kind: 'snapshot'; readonly snapshot: Snapshot }): void
-  readonly isClosed: boolean
 }
 
 export interface SnapshotEngine {
@@ -108,10 +108,7 @@ export async function runSnapshot(
       if (--takers === 0) memory.close()
     },
   }
-  for (const one of waiting) {
-    if (one.isClosed) snapshot.release()
-    else one.answer({ kind: 'snapshot', snapshot })
-  }
+  for (const one of waiting) one.answer({ kind: 'snapshot', snapshot })
 }
 
 async function collect(

@@ -76,8 +76,9 @@ export class Subscription {
     this.#onEnd = onEnd
   }
 
-  get isClosed(): boolean {
-    return this.#isClosed
+  /** Nothing more will be told. */
+  get isOver(): boolean {
+    return this.#isClosed || this.#ending?.error !== undefined
   }
   get query(): SharedQuery | undefined {
     return this.#query
@@ -108,12 +109,14 @@ export class Subscription {
 
   /** It cannot go on from where it says it was. */
   restart(reason: LiveRestart): void {
+    if (this.isOver) return
     this.#reason = reason
     this.#state = { kind: 'lost', isTold: false }
     this.#listener()
   }
 
   answer(answer: FirstAnswer): void {
+    if (this.isOver) return letGoOf(answer)
     this.#state = { kind: 'ready', answer }
     this.#listener()
   }
@@ -145,7 +148,7 @@ export class Subscription {
   /** The next event, if there is one now. `each`: change by change; `all`: what has changed by now, as one. */
   next(take: 'each' | 'all'): AnyEvent | undefined {
     const query = this.#query
-    if (this.#isClosed || query === undefined) return undefined
+    if (this.isOver || query === undefined) return undefined
     const state = this.#state
     if (state.kind === 'ready') return this.#first(query, state.answer, take)
     if (state.kind === 'lost') return this.#nextLost(query, state.isTold)
@@ -169,8 +172,9 @@ export class Subscription {
       return undefined
     }
     this.#state = { kind: 'lost', isTold: true }
-    query.countLoss()
-    return { kind: 'lagged', lsn: query.position.lsn, reason: this.#reason ?? 'lagged' }
+    const reason = this.#reason ?? 'lagged'
+    if (reason === 'lagged') query.countLoss()
+    return { kind: 'lagged', lsn: query.position.lsn, reason }
   }
 
   #first(query: SharedQuery, answer: FirstAnswer, take: 'each' | 'all'): AnyEvent | undefined {
@@ -230,7 +234,11 @@ export class Subscription {
   }
 
   #letGo(): void {
-    if (this.#state.kind === 'ready' && this.#state.answer.kind === 'snapshot') this.#state.answer.snapshot.release()
+    if (this.#state.kind === 'ready') letGoOf(this.#state.answer)
     this.#state = { kind: 'new' }
   }
+}
+
+function letGoOf(answer: FirstAnswer): void {
+  if (answer.kind === 'snapshot') answer.snapshot.release()
 }

@@ -1,9 +1,10 @@
 /** Live queries as users of the library see them. */
 import type { Observable } from 'rxjs'
 import type { ColumnInfo } from '../../columnar/batch.ts'
+import type { Stoppable } from '../../lib/cancel.ts'
 import type { LiveStrategy } from '../../operators/live/types.ts'
 import type { Lsn } from '../../storage/types.ts'
-import type { Value } from '../../types.ts'
+import type { AnyRow, RowOptions } from '../queries/types.ts'
 
 /** A column of a live result. Rows whose `key` columns are equal are one row, at different times. */
 export interface LiveColumn extends ColumnInfo {
@@ -27,7 +28,7 @@ export type LiveRestart =
  * What a live query tells. `id` is what to resume from; `lsn`: every commit up to there is in what was told so far.
  * Apply `added` and `changed` by key, remove `removed`, and the rows are those of the query at that LSN.
  */
-export type LiveEvent<Row = Record<string, Value | Date>> =
+export type LiveEvent<Row = AnyRow> =
   | {
       readonly kind: 'snapshot'
       readonly id: string
@@ -47,7 +48,7 @@ export type LiveEvent<Row = Record<string, Value | Date>> =
       /** As they are now. */
       readonly changed: readonly Row[]
       /** The key columns; null elsewhere. */
-      readonly removed: readonly Row[]
+      readonly removed: readonly KeysOf<Row>[]
     }
   /** Nothing changed up to there. At most once in `live.progress_ms`. */
   | {
@@ -60,8 +61,11 @@ export type LiveEvent<Row = Record<string, Value | Date>> =
   /** Changes were missed; a snapshot follows. */
   | { readonly kind: 'lagged'; readonly lsn: Lsn; readonly reason: LiveRestart }
 
+/** A row of which only the key columns count; the others are null. */
+export type KeysOf<Row> = { readonly [Column in keyof Row]: Row[Column] | null }
+
 /** Options of `live`. An abort of the signal ends the subscription with `cancelled`. */
-export interface LiveOptions {
+export interface LiveOptions extends Stoppable, RowOptions {
   /** The `id` of the last event that was seen: what came since is told, instead of a snapshot. */
   readonly resumeFrom?: string | undefined
   /**
@@ -69,31 +73,42 @@ export interface LiveOptions {
    * with a lower bound of time has its range in any case.
    */
   readonly history?: number | 'all' | undefined
-  readonly signal?: AbortSignal | undefined
-  /** How rows carry timestamps: µs as a number (default), or a Date (milliseconds). */
-  readonly time?: 'us' | 'date' | undefined
-  /**
-   * Rows as objects by the columns' names (default), or as arrays in the columns' order. Equal events of equal queries share
-   * their arrays, rows and lists of rows alike: they are not to be changed.
-   */
-  readonly rows?: 'objects' | 'arrays' | undefined
+  /** Rows are objects by the columns' names; for arrays, see `WithArrays`. */
+  readonly rows?: 'objects' | undefined
 }
+
+/**
+ * The same options, for rows as arrays in the columns' order: what is written as text needs no names. Equal events of equal
+ * queries share their arrays, rows and lists of rows alike: they are not to be changed.
+ *
+ * @example
+ * for await (const event of db.live('select * from cpu', [], { rows: 'arrays' })) …
+ */
+export type WithArrays<Options extends LiveOptions> = Omit<Options, 'rows'> & { readonly rows: 'arrays' }
 
 /**
  * A subscription that is pulled: the slow one finds what it missed as one delta, by key, or `lagged` and a snapshot. What
  * surfaces and bridges with backpressure are made of.
  */
-export interface LiveReader<Row> extends AsyncIterableIterator<LiveEvent<Row>> {
+export interface LiveReader<Row = AnyRow> extends AsyncIterableIterator<LiveEvent<Row>>, AsyncDisposable {
   /** Those of the last event's rows; undefined before the first. A subscription that is resumed begins without a snapshot. */
   readonly columns: readonly LiveColumn[] | undefined
   /** What there is to tell now; undefined: nothing. */
   poll(): LiveEvent<Row> | undefined
   /** Ends the subscription. Calling it again does nothing. */
   close(): void
+  /** The same as `close`. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Pushes events to subscribers, who take them as they come; with `reader`, or `for await`, they are pulled. */
-export interface LiveObservable<Row> extends Observable<LiveEvent<Row>>, AsyncIterable<LiveEvent<Row>> {
+/**
+ * Pushes events to subscribers, who take them as they come; with `reader`, or `for await`, they are pulled.
+ *
+ * @example
+ * for await (const event of db.live('select * from cpu')) if (event.kind === 'delta') console.log(event.added)
+ */
+export interface LiveObservable<Row = AnyRow> extends Observable<LiveEvent<Row>>, AsyncIterable<LiveEvent<Row>> {
+  /** Subscribes, for one who pulls. Throws nothing: what is wrong comes with the first pull. */
   reader(): LiveReader<Row>
 }
 

@@ -29,7 +29,7 @@ import type { Catalog } from '../../storage/catalog/catalog.ts'
 import { segmentFiles } from '../../storage/data-files.ts'
 import { acquireLock } from '../../storage/lock.ts'
 import type { Manifest } from '../../storage/manifest/manifest.ts'
-import type { ManifestState } from '../../storage/manifest/state.ts'
+import type { ManifestEdit, ManifestState } from '../../storage/manifest/state.ts'
 import { ChunkPool, poolBytesMax } from '../../storage/memtable/chunk-memory.ts'
 import { type FrozenLayers, LayeredMemtable } from '../../storage/memtable/layers.ts'
 import { finishCheckout } from '../../storage/object-store/checkout.ts'
@@ -202,16 +202,22 @@ export async function openStorage(
     const extent = () => ({ incarnation: catalog.incarnation, records: catalog.logged })
     let openSegments: () => readonly SegmentSource[] = () => segments
     const changes = new Turns()
-    const commit = (frozen: FrozenLayers, added: readonly SegmentMeta[], upTo: Lsn): Promise<void> =>
+    const commit = (
+      frozen: FrozenLayers,
+      added: readonly SegmentMeta[],
+      upTo: Lsn,
+      more: Pick<ManifestEdit, 'incarnation'> = {},
+    ): Promise<void> =>
       changes.take(async () => {
         await catalogStore.appendLog()
         const tombstones = saved.changesFor(frozen.tombstones, openSegments())
-        await manifest.apply({ add: added, flushedLsn: upTo, nextSegment, catalog: extent(), ...tombstones })
+        await manifest.apply({ add: added, flushedLsn: upTo, nextSegment, catalog: extent(), ...tombstones, ...more })
       })
     if (replayed.isDamaged || damagedLogs.length > 0) {
       // What was lost may have announced series whose ordinals go to others now: no row that follows it is replayed again.
       const added = await write(memtable.freeze())
-      await commit(memtable, added, recovery.lastLsn)
+      // Who knows the database as of an LSN may know of rows that are lost.
+      await commit(memtable, added, recovery.lastLsn, { incarnation: manifest.state.incarnation + 1 })
       for (const meta of added) segments.push(openSegment(environment, meta, catalog))
       memtable = newMemtable()
       setAsideLogs(ports, new Set([...replayed.damagedFiles, ...damagedLogs]))

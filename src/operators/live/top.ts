@@ -115,7 +115,9 @@ export function planTop(parts: LiveParts): LiveQuery | undefined {
     planAt,
     step(step) {
       const { before } = step
-      const rows = held?.lsn === before.version.lsn && held.nowUs === before.nowUs ? held.rows : undefined
+      // A later version shows the query the same where no step led to it.
+      const isKept = held !== undefined && held.lsn <= before.version.lsn && held.nowUs === before.nowUs
+      const rows = isKept ? held!.rows : undefined
       // A step that fails leaves nothing that could be of another moment.
       held = undefined
       return rows === undefined ? readAll(before).then(found => advance(found, step)) : advance(rows, step)

@@ -49,6 +49,8 @@ export function planRollup(
   const isKnown = (piece: Piece): boolean =>
     fromStatistics && numbersOnly && bucket === undefined && piece.whole && (!needsSeries || piece.series !== undefined)
   const choose: RollupChooser = (pieces, request, { version }) => {
+    // Nothing is expired: no rollup need be looked at.
+    if (fromEnd && version.horizonUs(request.metric) === -Infinity) return undefined
     const view = version.rollups?.(request)
     if (view === undefined || view.segments.length === 0) return undefined
     const serving = bucket === undefined ? new Set(fitting) : servingWidths(bucket, fitting, view, request)

@@ -10,7 +10,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ErrorCode, SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Database, QueryParameters } from '../../types.ts'
-import { eventWriter, type LiveRow } from '../http/live-events.ts'
+import { eventWriter } from '../http/live-events.ts'
 import type { Cell } from './cells.ts'
 import { note } from './output.ts'
 import { serverSentEvents } from './sse.ts'
@@ -152,7 +152,7 @@ async function* watched(body: AsyncIterable<Uint8Array>, timer: NodeJS.Timeout):
 export const followDatabase = (db: Database): Follow =>
   async function* (text, params, { history, signal }) {
     const wireEvents = eventWriter(undefined)
-    const reader = db.live<LiveRow>(text, params, { rows: 'arrays', history, signal }).reader()
+    const reader = db.live(text, params, { rows: 'arrays', history, signal }).reader()
     // while nothing happens, nothing else keeps the process
     const alive = setInterval(() => {}, aliveMs)
     let lastId = ''

@@ -11,12 +11,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { SydraError } from '../../lib/errors.ts'
 import { durationUnitsMs, type Settings } from '../../lib/settings.ts'
-import type { LiveOptions, Precision, QueryParameter } from '../../types.ts'
+import type { LiveOptions, Precision, QueryParameter, WithArrays } from '../../types.ts'
 import { assertOriginAllowed, withoutToken } from './auth.ts'
 import { ClientPlaces } from './client-places.ts'
 import type { HttpContext } from './context.ts'
 import { deliver, type LiveSubscription, type LiveTransport } from './live-delivery.ts'
-import { eventWriters, type LiveRow } from './live-events.ts'
+import { eventWriters } from './live-events.ts'
 import { liveSchema } from './live-schema.ts'
 import { sseTransport } from './live-sse.ts'
 import { isWebSocketUpgrade, webSocketTransport } from './live-websocket.ts'
@@ -107,7 +107,7 @@ async function subscribe(
   gone.addEventListener('abort', release, { once: true })
   try {
     gone.throwIfAborted()
-    const reader = db.live<LiveRow>(q, parameters, options).reader()
+    const reader = db.live(q, parameters, options).reader()
     close = () => reader.close()
     const first = reader.next()
     const closing = open.signal
@@ -155,7 +155,7 @@ function readParameters(text: string | undefined): readonly QueryParameter[] {
   return parsed
 }
 
-function readOptions({ query, headers }: Request): LiveOptions {
+function readOptions({ query, headers }: Request): WithArrays<LiveOptions> {
   // the header is newer: a client that comes back by itself repeats the address it was given
   const resumeFrom = headers['last-event-id'] ?? query.last_event_id
   return {

@@ -7,7 +7,7 @@
 import type { LiveColumn, LiveEvent, LiveRestart, Value } from '../../../src/types.ts'
 import { type Row, rowText } from './same-rows.ts'
 
-type ObjectRow = Record<string, Value | Date>
+type ObjectRow = Record<string, Value>
 export type ObjectEvent = LiveEvent<ObjectRow>
 
 /** How far a follower's rows go. `tick`: `now()` in ms; 0: they do not depend on it. */

@@ -29,16 +29,19 @@ export async function runSeed(
   const plan = planOf(seed, commits)
   const steps = parts.steps ?? plan.steps.keys().toArray()
   const queries = parts.queries ?? plan.queries.keys().toArray()
-  const isTaken = new Set(queries)
-  const taken = steps.map(step => plan.steps[step]!)
-  const own = taken.filter(step => step.kind !== 'subscribe' || isTaken.has(step.query))
+  const isAsked = new Set(queries)
+  const own = steps.filter(step => {
+    const planned = plan.steps[step]!
+    return planned.kind !== 'subscribe' || isAsked.has(planned.query)
+  })
+  let taken = 0
   try {
-    await new LiveRun(seed, { ...plan, steps: own }, tally).run()
+    await new LiveRun(seed, { ...plan, steps: own.map(step => plan.steps[step]!) }, tally).run(() => taken++)
     return undefined
   } catch (error) {
     const message = error instanceof Difference ? error.message : error instanceof Error ? error.stack! : String(error)
     const only = error instanceof Difference ? [error.query] : queries
-    return { seed, commits, message, queries: only, steps, plan }
+    return { seed, commits, message, queries: only, steps: own.slice(0, taken), plan }
   }
 }
 
@@ -61,14 +64,15 @@ export async function shrunk(failure: Failure): Promise<Failure> {
   return least
 }
 
+/** A plan's steps that are fit to be read and typed. */
+const listedMax = 60
+
 /** What to read, and what to type to see it again. */
 export function failureText({ seed, commits, message, queries, steps, plan }: Failure): string {
-  const isWhole = steps.length === plan.steps.length
-  const listed = isWhole
-    ? ''
-    : `${steps.map(k => `  ${String(k).padStart(4)}  ${inWords(plan.steps[k]!)}`).join('\n')}\n\n`
-  const texts = queries.map(k => `  ${k}: ${plan.queries[k]!.text}`).join('\n')
-  const only = isWhole ? '' : ` --queries ${queries.join(',') || 'none'} --steps ${steps.join(',') || 'none'}`
-  const replay = `npm run live:exactness -- --from ${seed} --seeds 1 --commits ${commits}${only}`
-  return `seed ${seed}: ${message}\n\n${JSON.stringify(plan.settings)}\n${texts}\n${listed}${replay}`
+  const isListed = steps.length <= listedMax
+  const listed = steps.map(step => `  ${String(step).padStart(4)}  ${inWords(plan.steps[step]!)}\n`).join('')
+  const texts = queries.map(query => `  ${query}: ${plan.queries[query]!.text}`).join('\n')
+  const only = ` --queries ${queries.join(',') || 'none'} --steps ${steps.join(',') || 'none'}`
+  const replay = `npm run live:exactness -- --from ${seed} --seeds 1 --commits ${commits}${isListed ? only : ''}`
+  return `seed ${seed}: ${message}\n\n${JSON.stringify(plan.settings)}\n${texts}\n${isListed ? listed : ''}\n${replay}`
 }

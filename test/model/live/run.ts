@@ -20,7 +20,7 @@ import type { Manner, Plan, PlannedDelete, PlannedQuery, Step } from './plan.ts'
 import type { Written } from './rows.ts'
 import { type Row, rowsDiffer, rowText } from './same-rows.ts'
 
-type ObjectRow = Record<string, Value | Date>
+type ObjectRow = Record<string, Value>
 
 /** What a run found wrong, and with which query. */
 export class Difference extends Error {
@@ -84,11 +84,13 @@ export class LiveRun {
     this.#machine.nowUs = plan.scale.startUs
   }
 
-  async run(): Promise<void> {
+  /** `stepped` is called before each step. */
+  async run(stepped: () => void = () => {}): Promise<void> {
     this.#db = (await openOn(this.#machine, this.#plan.settings)).db
     await this.#begin()
     for (const step of this.#plan.steps) {
       count(this.#tally, `step ${step.kind}`)
+      stepped()
       await this.#take(step)
       if (this.#problem !== undefined) throw this.#problem
     }

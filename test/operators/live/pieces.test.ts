@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { branchesOf } from '../../../src/operators/live/branches.ts'
 import { commitReader } from '../../../src/operators/live/commit-batch.ts'
+import { CommitIndex } from '../../../src/operators/live/commit-index.ts'
 import { appendRows, difference, rowKeyOf, sameRow } from '../../../src/operators/live/difference.ts'
 import { livePartsOf } from '../../../src/operators/live/parts.ts'
 import { clusters, disjoint, type Scope, scopesOfNow } from '../../../src/operators/live/scope.ts'
@@ -113,6 +114,25 @@ describe('differences', () => {
 })
 
 describe('rows of a commit', () => {
+  test('are found by series', () => {
+    const ordinals = fc.array(fc.oneof(fc.nat(40), fc.nat(2 ** 24)), { minLength: 1, maxLength: 60, size: 'max' })
+    fc.assert(
+      fc.property(ordinals, fc.array(fc.nat(40), { maxLength: 5 }), (series, others) => {
+        const metric = { id: 0, name: 'cpu', fields: [] }
+        const timeUs = Float64Array.from(series.keys())
+        const rows = { metric, length: series.length, series: Uint32Array.from(series), timeUs, fields: [] }
+        const index = new CommitIndex(rows)
+        expect(index.lastOrdinal).toBe(Math.max(...series))
+        const out = new Uint32Array(series.length)
+        for (const ordinal of [...series, ...others]) {
+          const count = index.rowsOf([ordinal], out)
+          const expected = [...series.keys()].filter(row => series[row] === ordinal)
+          expect([...out.subarray(0, count)]).toEqual(expected)
+        }
+      }),
+    )
+  })
+
   /** More series come while it is read. */
   test.each([
     ["select usage, tag.host from cpu where tag.host in ('h1', 'h3', 'h70')"],

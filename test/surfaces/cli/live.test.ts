@@ -20,9 +20,11 @@ const toldBy = ({ texts }: { readonly texts: { readonly stdout: string } }): Tol
   lines(texts.stdout.slice(0, texts.stdout.lastIndexOf('\n') + 1)).map(line => JSON.parse(line))
 const hasSnapshot = (run: Parameters<typeof toldBy>[0]): boolean =>
   toldBy(run).some(({ event }) => event === 'snapshot_end')
-/** Time and value of every row that was added. */
-const addedIn = (run: Parameters<typeof toldBy>[0]): unknown[][] =>
-  toldBy(run).flatMap(told => ((told['added'] ?? []) as unknown[][]).map(cells => cells.slice(0, 2)))
+/** Time and value of every row that came; what one who comes back has missed may be told as changed. */
+const rowsIn = (run: Parameters<typeof toldBy>[0]): unknown[][] =>
+  toldBy(run)
+    .flatMap(told => [...((told['added'] ?? []) as unknown[][]), ...((told['changed'] ?? []) as unknown[][])])
+    .map(cells => cells.slice(0, 2))
 
 test('against a server that is killed and comes back, nothing is missed and nothing told twice', async () => {
   const dir = temporaryDirectory()
@@ -40,7 +42,7 @@ test('against a server that is killed and comes back, nothing is missed and noth
   await until(() => hasSnapshot(watch) && hasSnapshot(count), watch.child)
   await until(() => tail.texts.stdout.includes('00:00Z'), tail.child)
   await write(first.address, row(1, 2), row(1, 3, 'b'))
-  await until(() => addedIn(watch).length === 1 && tail.texts.stdout.includes('00:01Z'), watch.child)
+  await until(() => rowsIn(watch).length === 1 && tail.texts.stdout.includes('00:01Z'), watch.child)
 
   first.child.kill('SIGKILL')
   await first.ended
@@ -51,7 +53,7 @@ test('against a server that is killed and comes back, nothing is missed and noth
   const second = start(['serve', '--data-dir', dir, '--auth-token', 'secret', '--http-port', port])
   await until(() => second.texts.stdout.includes('\n'), second.child)
   await write(first.address, row(2, 4), row(3, 5))
-  await until(() => addedIn(watch).length >= 3, watch.child)
+  await until(() => rowsIn(watch).length >= 3, watch.child)
   await until(() => tail.texts.stdout.includes('00:03Z'), tail.child)
   await until(() => count.texts.stdout.includes('[[6]]'), count.child)
 
@@ -65,7 +67,7 @@ test('against a server that is killed and comes back, nothing is missed and noth
   expect(snapshot).toMatchObject({ event: 'snapshot', id: null, strategy: 'tail', rows: [] })
   expect(end).toMatchObject({ event: 'snapshot_end', rows: 0 })
   expect(rest.every(({ event }) => event === 'delta' || event === 'progress')).toBe(true)
-  expect(addedIn(watch)).toEqual([
+  expect(rowsIn(watch)).toEqual([
     [time(1), 2],
     [time(2), 4],
     [time(3), 5],

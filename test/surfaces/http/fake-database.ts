@@ -1,6 +1,7 @@
 /** A `Database` that counts lines and gives scripted results: what the HTTP surface sees of one. */
 import { NEVER } from 'rxjs'
 import type { Batch, Schema } from '../../../src/columnar/batch.ts'
+import type { LiveRequestOptions } from '../../../src/engine/live/request.ts'
 import { textChunks } from '../../../src/engine/queries/result-text.ts'
 import { SydraError, toSydraError } from '../../../src/lib/errors.ts'
 import { MemoryAccount } from '../../../src/lib/memory-account.ts'
@@ -11,7 +12,6 @@ import type {
   IngestOptions,
   IngestStream,
   LiveObservable,
-  LiveOptions,
   QueryParameters,
   QueryResult,
   QueryStatistics,
@@ -65,7 +65,7 @@ export class FakeDatabase {
       ingestStream: options => this.#ingestStream(options ?? {}),
       query: <Row>(text: string, params: QueryParameters = [], options: RunOptions = {}) =>
         this.#query(text, params, options) as unknown as QueryResult<Row>,
-      live: <Row>(text: string, params: QueryParameters = [], options: LiveOptions = {}) =>
+      live: <Row>(text: string, params: QueryParameters = [], options: LiveRequestOptions = {}) =>
         this.lives.live(text, params, options) as unknown as LiveObservable<Row>,
       findSeries: (tags, op) => {
         const wanted = Object.entries(tags)

@@ -1,13 +1,6 @@
 /** Live queries that a test drives: it says what the readers of a query give, and sees what they were asked for. */
-import type {
-  LiveColumn,
-  LiveEvent,
-  LiveObservable,
-  LiveOptions,
-  LiveReader,
-  QueryParameters,
-  Value,
-} from '../../../src/types.ts'
+import type { LiveRequestOptions } from '../../../src/engine/live/request.ts'
+import type { LiveColumn, LiveEvent, LiveObservable, LiveReader, QueryParameters, Value } from '../../../src/types.ts'
 
 type Row = readonly Value[]
 type Item = LiveEvent<Row> | Error | 'end'
@@ -45,7 +38,7 @@ export const delta = (lsn: number, added: readonly Row[], changed: readonly Row[
 export class FakeReader implements LiveReader<Row> {
   readonly text: string
   readonly params: QueryParameters
-  readonly options: LiveOptions
+  readonly options: LiveRequestOptions
   columns: readonly LiveColumn[] | undefined
   isOpen = true
   /** Events that were asked for, given or not. */
@@ -53,7 +46,7 @@ export class FakeReader implements LiveReader<Row> {
   readonly #items: Item[] = []
   #wake: (() => void) | undefined
 
-  constructor(text: string, params: QueryParameters, options: LiveOptions) {
+  constructor(text: string, params: QueryParameters, options: LiveRequestOptions) {
     this.text = text
     this.params = params
     this.options = options
@@ -90,6 +83,10 @@ export class FakeReader implements LiveReader<Row> {
     this.#wake?.()
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
   [Symbol.asyncIterator](): this {
     return this
   }
@@ -104,7 +101,7 @@ export class FakeLive {
     return this.readers.filter(({ isOpen }) => isOpen).length
   }
 
-  live(text: string, params: QueryParameters, options: LiveOptions): LiveObservable<Row> {
+  live(text: string, params: QueryParameters, options: LiveRequestOptions): LiveObservable<Row> {
     const reader = (): FakeReader => {
       const made = new FakeReader(text, params, options)
       this.begin(made)

@@ -42,6 +42,11 @@ export interface Aggregations {
   readonly counted: Aggregation
 }
 
+export interface LeaveReader extends EdgeReader {
+  /** No row of the range is later. */
+  lastTimeUs(range: TimeRange): number
+}
+
 /** What a row takes that is known: an array and its values. */
 const rowBytes = (columns: number): number => 48 + 16 * columns
 
@@ -54,6 +59,8 @@ export class Cell {
   readonly #table: GroupTable
   #front: Aggregator
   #edge: Edge | undefined
+  /** No row in front is earlier; -Infinity: nobody knows. */
+  #frontFromUs = -Infinity
   /** By group, its row as the last step left it; null: it has none; undefined: nobody has asked. */
   readonly #rows: (LiveRow | null | undefined)[] = []
   #known = 0
@@ -105,15 +112,9 @@ export class Cell {
     const sizeBefore = this.#table.size
     const groups = this.#front.assign(batch)
     this.#touch(groups, batch, sizeBefore)
-    const edge = this.#edge
-    if (edge === undefined) {
-      if (this.#front.takesAnyRange) this.#front.add(batch)
-      else this.#front.addTo(groups, batch)
-    } else {
-      const [earlier, later] = cutAt(batch, this.#front.times(batch), edge.toUs)
-      if (earlier !== undefined) edge.add(earlier)
-      if (later !== undefined) this.#front.add(later)
-    }
+    if (this.#frontFromUs > -Infinity) this.#addToParts(batch)
+    else if (this.#front.takesAnyRange) this.#front.add(batch)
+    else this.#front.addTo(groups, batch)
   }
 
   /** Adds rows to some states alone: by slot of the aggregation those rows for which it has something new; see `late.ts`. */
@@ -128,33 +129,27 @@ export class Cell {
     return this.#edge === undefined || fromUs >= this.#edge.toUs
   }
 
-  /** Says that the rows' groups will change. */
-  touch(batch: Batch): void {
-    const sizeBefore = this.#table.size
-    this.#touch(this.#front.assign(batch), batch, sizeBefore)
-  }
-
-  /** Says the same of all groups. */
-  touchAll(): void {
-    this.#touchGroups(Uint32Array.from({ length: this.#table.size }, (_, group) => group))
-  }
-
   /**
-   * Lets go of rows before this time; their groups are touched. `toUs`: after all rows there are, if the bound can get so
-   * far.
+   * Lets go of the rows of a range, which is what is left of the cell before the new lower bound. `isSure`: the bound will go on
+   * through the cell, so that it pays to be ready for it.
    */
-  async leave(fromUs: number, toUs: number, reader: EdgeReader): Promise<void> {
-    if (this.#edge !== undefined) {
-      if (await this.#edge.moveTo(fromUs, reader)) return
-      this.#edge.release()
+  async leave(gone: TimeRange, nowUs: number, isSure: boolean, reader: LeaveReader): Promise<void> {
+    const edge = this.#edge
+    if (edge === undefined && gone.toUs <= this.#frontFromUs) return
+    const held = edge?.leaving(gone.toUs)
+    let isAny = held !== undefined
+    if (held !== undefined) for (const batch of held) this.#touchRows(batch)
+    else
+      for await (const batch of reader.rows(gone)) {
+        isAny = true
+        this.#touchRows(batch)
+      }
+    if (edge !== undefined) {
+      if (await edge.moveTo(gone.toUs, reader)) return
+      edge.release()
       this.#edge = undefined
-    }
-    const { counted: aggregation } = this.#aggregations
-    const groups = { aggregation, memory: this.#memory, table: this.#table }
-    this.#front.release()
-    this.#front = new Aggregator(aggregation, this.#memory, this.#table)
-    if (fromUs < toUs) this.#edge = await Edge.over({ fromUs, toUs }, groups, reader)
-    await reader.addRows(this.#front, { fromUs: Math.max(fromUs, toUs), toUs: this.range.toUs })
+    } else if (!isAny && !isSure) return
+    await this.#cutFrom(gone.toUs, nowUs, reader)
   }
 
   /** Appends what the step has changed, and ends it. */
@@ -177,7 +172,8 @@ export class Cell {
 
   /** Ends the step without a word. Returns the rows of before it. */
   takeRowsBefore(): LiveRow[] {
-    this.touchAll()
+    const groups = Uint32Array.from({ length: this.#table.size }, (_, group) => group)
+    this.#touch(groups, { length: groups.length, columns: [], selection: undefined }, groups.length)
     this.#touched = []
     return this.#rows.filter(row => row !== null && row !== undefined)
   }
@@ -196,6 +192,15 @@ export class Cell {
     this.#edge?.release()
     this.#memory.release(this)
     this.#memory.release(this.#table)
+  }
+
+  #addToParts(batch: Batch): void {
+    const times = this.#front.times(batch)
+    const [earlier, later] = cutAt(batch, times, this.#edge?.toUs ?? -Infinity)
+    if (earlier !== undefined) this.#edge!.add(earlier)
+    if (later === undefined) return
+    this.#frontFromUs = Math.min(this.#frontFromUs, firstTimeOf(later, times))
+    this.#front.add(later)
   }
 
   #touch(groups: Uint32Array, { length, selection }: Batch, sizeBefore: number): void {
@@ -218,8 +223,24 @@ export class Cell {
     for (let i = 0; i < unknown.length; i++) this.#know(unknown[i]!, rows[i]!)
   }
 
-  #touchGroups(groups: Uint32Array): void {
-    this.#touch(groups, { length: groups.length, columns: [], selection: undefined }, this.#table.size)
+  /** Says that the rows' groups will change. */
+  #touchRows(batch: Batch): void {
+    const sizeBefore = this.#table.size
+    this.#touch(this.#front.assign(batch), batch, sizeBefore)
+  }
+
+  /** Makes the states anew, with an edge for the bound to move through. */
+  async #cutFrom(fromUs: number, nowUs: number, reader: LeaveReader): Promise<void> {
+    const { counted: aggregation } = this.#aggregations
+    const groups = { aggregation, memory: this.#memory, table: this.#table }
+    const endUs = reader.lastTimeUs({ fromUs, toUs: this.range.toUs }) + 1
+    // Not up to rows of the far future: what comes would be late for ever.
+    const toUs = Math.min(endUs, this.range.toUs, Math.max(nowUs, fromUs) + 1)
+    this.#front.release()
+    this.#front = new Aggregator(aggregation, this.#memory, this.#table)
+    if (fromUs < toUs) this.#edge = await Edge.over({ fromUs, toUs }, groups, reader)
+    this.#frontFromUs = endUs > toUs ? Math.max(fromUs, toUs) : Infinity
+    if (endUs > toUs) await reader.addRows(this.#front, { fromUs: this.#frontFromUs, toUs: this.range.toUs })
   }
 
   #know(group: number, row: LiveRow | null): void {
@@ -263,6 +284,13 @@ export class Cell {
     this.#memory.hold(this.#table, this.#table.byteLength)
     this.#memory.hold(this, this.#touchedIn.byteLength + 8 * this.#rows.length + this.#known * rowBytes(schema.length))
   }
+}
+
+function firstTimeOf({ selection, length }: Batch, times: Float64Array): number {
+  let first = Infinity
+  const count = selection?.length ?? length
+  for (let k = 0; k < count; k++) first = Math.min(first, times[selection === undefined ? k : selection[k]!]!)
+  return first
 }
 
 const unaccounted = { hold: () => true, release: () => {} }

@@ -18,6 +18,7 @@ import { coarsestWidthUs } from '../../../storage/rollup/widths.ts'
 import type { TimeRange } from '../../../sydraql/plan.ts'
 import { intersection, isEmptyRange } from '../../../sydraql/time-range.ts'
 import type { Aggregator } from '../../aggregate/aggregator.ts'
+import type { BatchStream } from '../../operator.ts'
 import { rowKeyOf, sameRow, tooManyRows } from '../difference.ts'
 import type { LiveParts } from '../parts.ts'
 import { type BoundReaders, createReaders } from '../readers.ts'
@@ -25,9 +26,8 @@ import { rowsAt } from '../run-at.ts'
 import { sameButRanges } from '../same-plan.ts'
 import { disjoint, type Scope, scopesOfDeletes, scopesOfLate } from '../scope.ts'
 import type { LiveContext, LiveRow, Moment, Step } from '../types.ts'
-import { type Aggregations, Cell, GroupChanges } from './cell.ts'
+import { type Aggregations, Cell, GroupChanges, type LeaveReader } from './cell.ts'
 import { compileGroups } from './compile.ts'
-import type { EdgeReader } from './edge.ts'
 import { type Grid, gridOf } from './grid.ts'
 import { addRows, type GroupInput, lastTimeUs, rowsOf, within } from './input.ts'
 import { type LateSink, lookAtLate } from './late.ts'
@@ -111,14 +111,14 @@ export class GroupKeeper {
     this.#at = undefined
   }
 
-  /** Whether what is kept is as of this moment. */
+  /** Whether what is kept is as of this moment: a later version shows the query the same where no step led to it. */
   isAt(moment: Moment): boolean {
     return this.#isAt(moment, this.#horizons(this.#inputAt(moment.nowUs), moment))
   }
 
   #isAt({ version, nowUs }: Moment, horizonsUs: readonly number[]): boolean {
     const at = this.#at
-    return at?.lsn === version.lsn && at.nowUs === nowUs && areEqual(horizonsUs, at.horizonsUs)
+    return at !== undefined && at.lsn <= version.lsn && at.nowUs === nowUs && areEqual(horizonsUs, at.horizonsUs)
   }
 
   #begin(step: Step): Work {
@@ -180,15 +180,11 @@ export class GroupKeeper {
     const cellFromUs = this.#grid.cellOf(lowAfterUs).fromUs
     if (lowBeforeUs < cellFromUs) await this.#settle({ fromUs: -Infinity, toUs: cellFromUs }, work)
     const gone = { fromUs: Math.max(lowBeforeUs, cellFromUs), toUs: lowAfterUs }
-    let cell: Cell | undefined
-    for await (const batch of rowsOf(inputBefore, gone, before, this.#context)) {
-      cell ??= await this.#cell(this.#grid.cellOf(lowAfterUs), work)
-      cell.touch(batch)
-    }
-    if (cell === undefined) return
-    const lastUs = lastTimeUs(inputBefore, { fromUs: lowAfterUs, toUs: cell.range.toUs }, before, this.#context)
-    const toUs = Math.min(lastUs + 1, cell.range.toUs, Math.max(before.nowUs, lowAfterUs) + 1)
-    await cell.leave(lowAfterUs, toUs, this.#edgeReader(work))
+    const reader = this.#leaveReader(work)
+    const isSure = inputBefore.range.fromUs !== work.inputAfter.range.fromUs
+    if (!isSure && !this.#cells.has(cellFromUs) && !(await hasRows(reader.rows(gone)))) return
+    const cell = await this.#cell(this.#grid.cellOf(lowAfterUs), work)
+    await cell.leave(gone, before.nowUs, isSure, reader)
   }
 
   /** Rows after the upper bound of before come. */
@@ -378,8 +374,9 @@ export class GroupKeeper {
     return made
   }
 
-  #edgeReader({ before, inputBefore }: Work): EdgeReader {
+  #leaveReader({ before, inputBefore }: Work): LeaveReader {
     return {
+      lastTimeUs: range => lastTimeUs(inputBefore, range, before, this.#context),
       rows: range => rowsOf(inputBefore, range, before, this.#context),
       addRows: (aggregator: Aggregator, range) => addRows(aggregator, inputBefore, range, before, this.#context),
     }
@@ -442,6 +439,11 @@ function lowOf(input: GroupInput, horizonsUs: readonly number[], step: Step): nu
 
 const boundsByHorizon = ({ sources }: GroupInput, { before, after }: Step): boolean =>
   sources.length === 1 && [before, after].every(({ version }) => (version.rollupWidthsUs ?? []).length === 0)
+
+async function hasRows(stream: BatchStream): Promise<boolean> {
+  for await (const _ of stream) return true
+  return false
+}
 
 const areEqual = (a: readonly number[], b: readonly number[]): boolean => a.every((value, i) => value === b[i])
 
