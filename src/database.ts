@@ -9,7 +9,7 @@
  * 2. At most `frozenMax` memtables wait for the flush; with so many, ingest waits too.
  * 3. A failed flush or fdatasync, or a manifest in doubt, makes the database read-only: queries go on, writers get `read_only`, and
  *    what was acknowledged is safe for the next opening. A flush that only lacks room on the disk is tried again for ever.
- * 4. Closing drains in order: no new sources, the ingest graph, a last flush, then files and lock.
+ * 4. Closing drains in order: no new sources, the ingest graph, a last flush, live subscribers, then files and lock.
  */
 import { first, Observable, type OperatorFunction, ReplaySubject, Subject, Subscription } from 'rxjs'
 import { type IntoOptions, into, type Materialized } from './engine/live/into.ts'

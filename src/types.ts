@@ -185,7 +185,8 @@ export interface Database extends AsyncDisposable {
   >(text: string, options: WithDates<RowOptions>): PreparedQuery<Row, Params>
   /**
    * A `select` that goes on: its answer, then what every commit changes of it. Each subscription is one of its own; equal
-   * queries are worked out once for all of them. Errors end it; unsubscribing frees what it held.
+   * queries are worked out once for all of them. Errors end it, those of `query` among them, `unsupported_feature` for what is no
+   * select, `too_many_subscriptions`, `too_many_points` and `memory_limit`; unsubscribing frees what it held.
    *
    * @example
    * db.live('select time_bucket(1m, time) as minute, avg(value) from cpu group by minute').subscribe(event => …)

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
 const directory = new URL('../examples/', import.meta.url)
 const sourcePackage = fileURLToPath(new URL('source-package.ts', import.meta.url))
@@ -45,7 +45,7 @@ test('each of them is run here', () => {
   expect(readdirSync(directory).filter(name => name.endsWith('.ts'))).toEqual(Object.keys(expected))
 })
 
-test.concurrent.for(Object.entries(expected))('%s', async ([file, lines]) => {
+test.concurrent.for(Object.entries(expected))('%s', async ([file, lines], { onTestFinished }) => {
   const child = spawn(process.execPath, ['--import', sourcePackage, fileURLToPath(new URL(file, directory))])
   onTestFinished(() => void child.kill('SIGKILL'))
   let [stdout, stderr] = ['', '']

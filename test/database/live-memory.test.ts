@@ -86,6 +86,19 @@ describe('versions', () => {
   })
 })
 
+test('a snapshot that nobody takes is in the account, until who asked for it is gone', async () => {
+  const db = await opened()
+  await ingest(db, rows(3, 5000))
+  const readers = Array.from({ length: 3 }, () => db.live(tail, [], all).reader())
+  await until(() => db.stats().memory.parts.queries.bytes > 5000 * 48)
+  readers[0]!.close()
+  expect(await readers[1]!.next()).toMatchObject({ value: { kind: 'snapshot' } })
+  expect(db.stats().memory.parts.queries.bytes).toBeGreaterThan(0)
+  readers[2]!.close()
+  expect(db.stats().memory.parts.queries.bytes).toBe(0)
+  readers[1]!.close()
+})
+
 describe('limits', () => {
   test('a query that is too far behind begins anew, and says so', async () => {
     const db = await opened({ live: { pendingMaxBytes: MiB } })

@@ -230,6 +230,43 @@ describe('no gap, nothing twice', () => {
   })
 })
 
+describe('what takes long', () => {
+  const rates = 'select time_bucket(1m, time) as minute, rate(value) as r from cpu group by minute'
+
+  test('holds up no other query', async () => {
+    const db = await inMemory()
+    const slow = follow(db.live(rates))
+    await until(() => slow.events.length === 1)
+    const fast = follow(db.live(tail))
+    await until(() => fast.events.length === 1)
+    await ingest(db, rows(3, 4))
+    await until(() => fast.events.length === 2)
+    // it was asked first, and cannot have answered within the turn
+    expect(slow.events).toHaveLength(1)
+    await until(() => slow.events.length === 2)
+    await expectSame(db, slow, rates)
+  })
+
+  test('runs again at most once in an interval, and has the last change', async () => {
+    const machine = new SimulatedMachine()
+    const { db } = await openOn(machine, { live: { rerunMs: 1000 } })
+    await settled(machine, ingest(db, rows(0, 3)))
+    const follower = follow(db.live(rates))
+    await machine.advance(10)
+    expect(follower.of('snapshot')[0]).toMatchObject({ strategy: 'rerun' })
+    for (let at = 3; at < 33; at++) {
+      await settled(machine, ingest(db, rows(at, at + 1)))
+      await machine.advance(100)
+    }
+    await machine.advance(1000)
+    const { reruns } = db.stats().live
+    expect(reruns).toBeGreaterThanOrEqual(3)
+    expect(reruns).toBeLessThanOrEqual(6)
+    await expectSame(db, follower, rates)
+    await settled(machine, db.close())
+  })
+})
+
 describe('how it ends', () => {
   test('what is wrong with the text, the parameters or the statement is an error of the Observable', async () => {
     const db = await inMemory()

@@ -313,8 +313,9 @@ class Live implements LiveEngine {
     this.#checkReplaced()
     if (reasons.has('tick')) this.#advanceNow()
     try {
-      for (const [subscription, request] of this.#newcomers) {
-        this.#newcomers.delete(subscription)
+      for (const [subscription, request] of [...this.#newcomers]) {
+        // who left meanwhile is none any more
+        if (!this.#newcomers.delete(subscription)) continue
         this.#admit(subscription, request, present)
         await pause()
       }

@@ -38,7 +38,8 @@ export class Pace {
       this.#alarm = undefined
       this.#wake()
     }
-    this.#alarm ??= this.#timers.after(leftMs, wake, true)
+    // not in the background: subscribers wait for what has been committed
+    this.#alarm ??= this.#timers.after(leftMs, wake)
     return true
   }
 

@@ -116,7 +116,10 @@ export class Subscription {
   }
 
   answer(answer: FirstAnswer): void {
-    if (this.isOver) return letGoOf(answer)
+    if (this.isOver) {
+      letGoOf(answer)
+      return
+    }
     this.#state = { kind: 'ready', answer }
     this.#listener()
   }

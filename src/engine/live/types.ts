@@ -93,7 +93,7 @@ export type WithArrays<Options extends LiveOptions> = Omit<Options, 'rows'> & { 
 export interface LiveReader<Row = AnyRow> extends AsyncIterableIterator<LiveEvent<Row>>, AsyncDisposable {
   /** Those of the last event's rows; undefined before the first. A subscription that is resumed begins without a snapshot. */
   readonly columns: readonly LiveColumn[] | undefined
-  /** What there is to tell now; undefined: nothing. */
+  /** What there is to tell now; undefined: nothing. Throws what ended it, once. */
   poll(): LiveEvent<Row> | undefined
   /** Ends the subscription. Calling it again does nothing. */
   close(): void

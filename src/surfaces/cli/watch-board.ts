@@ -7,12 +7,11 @@
  * 1. A snapshot takes the place of everything once it is complete; until then the rows before it stand.
  * 2. Rows with one key are one row. Where equal rows may be there several times, which is where all columns are the key, they are
  *    counted.
- * 3. Of rows in time the latest `boardRowsMax` are kept, or up to twice as many; others the server limits.
+ * 3. At most twice `boardRowsMax` rows are kept: the latest where they stand in time, else the first.
  */
 import { SydraError } from '../../lib/errors.ts'
-import { compareUtf8 } from '../../lib/text.ts'
-import type { Cell } from './cells.ts'
 import { dataOf, type LiveCells, type LiveColumn, type LiveMessage } from './live-client.ts'
+import { compareRows, isTimeKey, type OrderKey, rowOrder } from './stated-order.ts'
 import { isNumeric } from './table.ts'
 
 type Past = readonly (readonly (number | null)[])[]
@@ -27,6 +26,7 @@ export interface BoardRow {
 interface Snapshot {
   readonly strategy: string
   readonly columns: readonly LiveColumn[]
+  readonly order: readonly OrderKey[]
 }
 
 /** Numbers of a past that are kept. */
@@ -34,6 +34,7 @@ export const pastMax = 10
 export const boardRowsMax = 10_000
 
 export class Board {
+  readonly #statement: string
   /** Every commit up to there is in it. */
   lsn = 0
   /** The newest time there is, as text; undefined: nobody said. */
@@ -48,6 +49,10 @@ export class Board {
   /** undefined: to be put in order. */
   #ordered: readonly BoardRow[] | undefined
 
+  constructor(statement: string) {
+    this.#statement = statement
+  }
+
   /** Empty before the first snapshot. */
   get columns(): readonly LiveColumn[] {
     return this.#snapshot?.columns ?? []
@@ -57,7 +62,8 @@ export class Board {
   }
   /** Rows follow one another in time, so that the latest are the last. */
   get isInTime(): boolean {
-    return this.columns.some(isTimeKey)
+    const first = this.#snapshot?.order[0]
+    return first !== undefined && !first.descending && isTimeKey(this.columns[first.column]!)
   }
 
   apply(message: LiveMessage): void {
@@ -65,7 +71,8 @@ export class Board {
     switch (message.event) {
       case 'snapshot': {
         const { strategy = '', columns = [] } = told
-        this.#next = { snapshot: { strategy, columns }, rows: new Map() }
+        const order = rowOrder(this.#statement, columns)
+        this.#next = { snapshot: { strategy, columns, order }, rows: new Map() }
         this.#collect(told.rows)
         return
       }
@@ -89,21 +96,22 @@ export class Board {
         break
     }
     this.lsn = told.lsn ?? this.lsn
-    if (this.isInTime && this.#rows.size > 2 * boardRowsMax) this.#forgetOldest()
+    if (this.#rows.size > 2 * boardRowsMax) this.#forget()
   }
 
   /** Rows in order; equal ones once, with their count. */
   rows(): readonly BoardRow[] {
     if (this.#ordered !== undefined) return this.#ordered
-    const ordered = [...this.#rows.values()].sort(byKeys(this.columns))
+    const compare = compareRows(this.columns, this.#snapshot?.order ?? [])
+    const ordered = [...this.#rows.values()].sort((a, b) => compare(a.cells, b.cells))
     this.#ordered = this.isInTime ? withPastOfGroups(ordered, this.columns) : ordered
     return this.#ordered
   }
 
-  #forgetOldest(): void {
-    const latest = this.rows().slice(-boardRowsMax)
-    this.#rows = new Map(latest.map(row => [keyOf(row.cells, this.#keys), row]))
-    this.#ordered = latest
+  #forget(): void {
+    const rows = this.rows()
+    this.#ordered = this.isInTime ? rows.slice(-boardRowsMax) : rows.slice(0, boardRowsMax)
+    this.#rows = new Map(this.#ordered.map(row => [keyOf(row.cells, this.#keys), row]))
   }
 
   #collect(rows: readonly LiveCells[] = []): void {
@@ -150,7 +158,6 @@ function count(rows: Map<string, BoardRow>, key: string, cells: LiveCells, colum
 
 const keysOf = (columns: readonly LiveColumn[]): number[] => [...columns.keys()].filter(index => columns[index]!.key)
 const keyOf = (cells: LiveCells, keys: readonly number[]): string => JSON.stringify(keys.map(index => cells[index]))
-const isTimeKey = ({ key, type }: LiveColumn): boolean => key && type === 'timestamp'
 const hasPast = (column: LiveColumn): boolean => isNumeric(column) && !column.key
 
 const grown = (past: Past | undefined, cells: LiveCells, columns: readonly LiveColumn[]): Past =>
@@ -170,32 +177,4 @@ function withPastOfGroups(ordered: readonly BoardRow[], columns: readonly LiveCo
     latest.set(group, past)
     return { ...row, past }
   })
-}
-
-/** By time, then by the other keys; nulls last. */
-function byKeys(columns: readonly LiveColumn[]): (a: BoardRow, b: BoardRow) => number {
-  const keys = [...columns.keys()].filter(index => columns[index]!.key)
-  const times = keys.filter(index => isTimeKey(columns[index]!))
-  const order = [...times, ...keys.filter(index => !times.includes(index))]
-  return (a, b) => {
-    for (const index of order) {
-      const difference = compareCells(a.cells[index]!, b.cells[index]!, columns[index]!.type)
-      if (difference !== 0) return difference
-    }
-    return 0
-  }
-}
-
-function compareCells(a: Cell, b: Cell, type: string): number {
-  if (a === b) return 0
-  if (a === null) return 1
-  if (b === null) return -1
-  if (typeof a === 'string' && typeof b === 'string') {
-    // fewer digits come first, as in time, when the Z does not stand in their place
-    if (type === 'timestamp') return compareUtf8(a.replace('Z', ''), b.replace('Z', ''))
-    if (type === 'string') return compareUtf8(a, b)
-  }
-  // NaN and the infinities come as texts
-  const [x, y] = [Number(a), Number(b)]
-  return Number.isNaN(x) ? 1 : Number.isNaN(y) ? -1 : x - y
 }

@@ -46,7 +46,7 @@ async function showTable(
   statement: string,
   options: WatchCommandOptions,
 ): Promise<void> {
-  const board = new Board()
+  const board = new Board(statement)
   const color = wantsColor(process.stdout, options.color)
   let interruption: string | undefined
   // what is wrong from the start is told where commands tell it

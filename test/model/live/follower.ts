@@ -21,6 +21,8 @@ interface Known {
   count: number
 }
 
+const listNames = ['added', 'changed', 'removed'] as const
+
 export class BrokenPromise extends Error {}
 
 export class Follower {
@@ -153,7 +155,8 @@ export class Follower {
       for (const row of list) {
         const key = this.#keyOf(row)
         const before = seen.get(key)
-        if (before !== undefined && (before !== index || !this.#isMultiset)) broken(`twice in a delta: ${key}`)
+        if (before !== undefined && (before !== index || !this.#isMultiset))
+          broken(`twice in a delta, ${listNames[before]} and ${listNames[index]}: ${key}`)
         seen.set(key, index)
       }
     if (this.#isMultiset && lists[1]!.length > 0) broken('changed, though all columns are the key')

@@ -135,6 +135,8 @@ export class Follower {
   }
 
   apply({ added, changed, removed }: LiveDelta, isCatchUp = false): void {
+    const keys = [...added, ...changed, ...removed].map(this.#keyOf)
+    expect(new Set(keys).size, 'each key once').toBe(keys.length)
     for (const row of removed) {
       const isThere = this.#rows.delete(this.#keyOf(row))
       if (!isCatchUp) expect(isThere, `removed, and not there: ${JSON.stringify(row)}`).toBe(true)

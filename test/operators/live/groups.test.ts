@@ -128,6 +128,7 @@ describe('circumstances', () => {
   test.each(queries)('retention: %s', text => followed(text, { turns: 25, world: { keptUs: 30_000_000 } }))
   test.each(queries)('the first of duplicates counts: %s', text => followed(text, { turns: 20, world: { duplicates: 'first' }, manner: { late: 0.5 } }))
   test.each(queries)('nothing comes late: %s', text => followed(text, { turns: 20, manner: { late: 0, deletes: 0, forgets: 0 } }))
+  test.each(queries)('much is deleted: %s', text => followed(text, { turns: 20, manner: { deletes: 0.6 } }))
   test.each(queries)('much comes late: %s', text => followed(text, { turns: 20, manner: { late: 0.8 } }))
   test.each(queries.slice(0, 2))('values whose sums are rounded: %s', text => followed(text, { turns: 20, manner: { wild: true }, tolerance: 1e-12 }))
 })

@@ -19,9 +19,6 @@ interface Options {
   readonly cwd?: string
 }
 
-/** Compiled once, the program starts in half the time. */
-const compileCache = join(tmpdir(), 'sydradb-test-compile-cache')
-
 /** An own directory, removed with the test. */
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), 'sydradb-cli-'))
@@ -34,8 +31,7 @@ export function start(args: readonly string[], { env = {}, cwd = tmpdir() }: Opt
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(SYDRADB_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|VITEST)/.test(name)),
   )
-  const own = { NODE_COMPILE_CACHE: compileCache, ...clean, ...env }
-  const child = spawn(process.execPath, [main, ...args], { cwd, env: own })
+  const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...clean, ...env } })
   const texts = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     texts.stdout += text

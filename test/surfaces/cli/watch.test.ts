@@ -13,8 +13,8 @@ const minute = (at: number, digits = '') => `2024-03-01T00:0${at}:00${digits}Z`
 const byMinute = [column('minute', 'timestamp', true), column('avg', 'float')]
 const byMinuteAndHost = [column('t', 'timestamp', true), column('host', 'string', true), column('avg', 'float')]
 
-function boardOf(columns: readonly object[], rows: readonly unknown[][], strategy = 'groups'): Board {
-  const board = new Board()
+function boardOf(columns: readonly object[], rows: readonly unknown[][], strategy = 'groups', statement = ''): Board {
+  const board = new Board(statement)
   board.apply(message('snapshot', { lsn: 7, strategy, columns, rows }))
   board.apply(message('snapshot_end', { lsn: 7, rows: rows.length }))
   return board
@@ -52,6 +52,28 @@ describe('a board', () => {
       [minute(1, '.5'), 'a', 4],
     ])
     expect(board.lsn).toBe(9)
+  })
+
+  test('puts rows in the order that the statement says', () => {
+    const columns = [column('host', 'string', true), column('max', 'float'), column('n', 'integer')]
+    const rows = [
+      ['a', 1, 5],
+      ['b', null, 4],
+      ['c', 9, 4],
+      ['d', 9, 6],
+    ]
+    const hostsBy = (order: string) =>
+      cellsOf(boardOf(columns, rows, 'top', `select max(x) from (select x from y order by z) a ${order}`))
+        .map(cells => cells[0])
+        .join('')
+    expect(hostsBy('')).toBe('abcd')
+    expect(hostsBy('order by max(x) desc, n limit 5')).toBe('cdab')
+    expect(hostsBy('ORDER BY MAX(coalesce(x, 1)) DESC NULLS FIRST, "n" Desc')).toBe('bdca')
+    expect(hostsBy('order by 3 desc offset 1')).toBe('dabc')
+    expect(hostsBy("order /* by n desc */ by host desc -- limit 'order by n'")).toBe('dcba')
+    // not in the result
+    expect(hostsBy('order by avg(x) desc, n')).toBe('abcd')
+    expect(shown(boardOf(byMinute, [], 'tail', 'select minute from x order by minute desc'))[1]).toMatch(/^tail/)
   })
 
   test('keeps the rows before while a snapshot comes in, and knows that it lags', () => {
@@ -146,8 +168,8 @@ describe('a frame', () => {
   })
 
   test('says what it waits for, and escapes what would steer the terminal', () => {
-    expect(shown(new Board())).toEqual(['select 1 from x', 'waiting for the first answer'])
-    expect(shown(new Board(), 24, { interruption: 'gone' })[1]).toBe('reconnecting: gone')
+    expect(shown(new Board(''))).toEqual(['select 1 from x', 'waiting for the first answer'])
+    expect(shown(new Board(''), 24, { interruption: 'gone' })[1]).toBe('reconnecting: gone')
     const board = boardOf([column('a\u001b[2J', 'string', true)], [['\u001b[31m']])
     expect(shown(board).join()).not.toContain('\u001b')
   })

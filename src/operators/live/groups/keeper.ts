@@ -168,7 +168,8 @@ export class GroupKeeper {
     if (goesBack || (a !== b && !sameButRanges(a.aggregate, b.aggregate))) return this.#settle(everything, work)
     if (lowAfterUs > lowBeforeUs) await this.#leave(work)
     if (b.range.toUs > a.range.toUs) await this.#enter(work)
-    for (const range of this.#rangesToSettle(work)) await this.#settle(this.#grid.around(range), work)
+    const cells = this.#rangesToSettle(work).map(range => this.#grid.around(range))
+    for (const range of united(cells)) await this.#settle(range, work)
     const scopes = disjoint(scopesOfLate(work.rows, bound.isRead))
     if (scopes.length > 0) await this.#addLate(scopes, work)
     await this.#append(bound.appended(work, scopes), work)
@@ -446,6 +447,18 @@ async function hasRows(stream: BatchStream): Promise<boolean> {
 }
 
 const areEqual = (a: readonly number[], b: readonly number[]): boolean => a.every((value, i) => value === b[i])
+
+/** Those that overlap as one. */
+function united(ranges: readonly TimeRange[]): TimeRange[] {
+  const out: TimeRange[] = []
+  for (const { fromUs, toUs } of ranges.toSorted((a, b) => a.fromUs - b.fromUs)) {
+    const last = out.at(-1)
+    if (last !== undefined && fromUs < last.toUs)
+      out[out.length - 1] = { fromUs: last.fromUs, toUs: Math.max(last.toUs, toUs) }
+    else out.push({ fromUs, toUs })
+  }
+  return out
+}
 
 const overlap = (a: TimeRange, b: TimeRange): boolean => a.fromUs < b.toUs && b.fromUs < a.toUs
 
