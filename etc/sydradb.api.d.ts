@@ -241,7 +241,8 @@ export declare interface Database extends AsyncDisposable {
   >(text: string, options: WithDates<RowOptions>): PreparedQuery<Row, Params>
   /**
    * A `select` that goes on: its answer, then what every commit changes of it. Each subscription is one of its own; equal
-   * queries are worked out once for all of them. Errors end it; unsubscribing frees what it held.
+   * queries are worked out once for all of them. Errors end it, those of `query` among them, `unsupported_feature` for what is no
+   * select, `too_many_subscriptions`, `too_many_points` and `memory_limit`; unsubscribing frees what it held.
    *
    * @example
    * db.live('select time_bucket(1m, time) as minute, avg(value) from cpu group by minute').subscribe(event => …)
@@ -977,7 +978,7 @@ export declare interface LiveOptions extends Stoppable, RowOptions {
 export declare interface LiveReader<Row = AnyRow> extends AsyncIterableIterator<LiveEvent<Row>>, AsyncDisposable {
   /** Those of the last event's rows; undefined before the first. A subscription that is resumed begins without a snapshot. */
   readonly columns: readonly LiveColumn[] | undefined
-  /** What there is to tell now; undefined: nothing. */
+  /** What there is to tell now; undefined: nothing. Throws what ended it, once. */
   poll(): LiveEvent<Row> | undefined
   /** Ends the subscription. Calling it again does nothing. */
   close(): void

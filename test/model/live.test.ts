@@ -41,6 +41,8 @@ test('rows differ where they do, and not by their order or the rounding of sums'
   expect(differ([['a', 0.1 + 0.2, 1]], [['a', 0.3, 1]])).toBe(true)
   expect(differ([['a', 1, 1]], [['a', 1, 1.000001]])).toBe(true)
   expect(differ([['a', 1, null]], [['a', 1, 0]])).toBe(true)
+  const ends = [null, -Infinity, NaN, Infinity, 1].map(value => ['a', 1, value])
+  expect(differ(ends, ends.toReversed())).toBe(false)
   expect(differ(rows, rows.slice(1))).toBe(true)
   expect(differ([...rows, rows[0]!], rows)).toBe(true)
 })

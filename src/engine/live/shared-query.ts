@@ -289,7 +289,10 @@ export class SharedQuery implements Holder {
         this.#environment.wake()
       } else if ('error' in outcome) {
         pin.release()
-        this.#fail(toSydraError(outcome.error))
+        const error = toSydraError(outcome.error)
+        // More came at once than it may tell of: a snapshot may still be small enough, and if not, says so.
+        if (error.code === 'too_many_points') this.beginAnew('lagged')
+        else this.#fail(error)
       } else this.#stepped(pin, after.nowUs, from, to, outcome.delta)
     }
     pin.retain()

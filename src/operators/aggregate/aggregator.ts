@@ -237,9 +237,12 @@ export class Aggregator {
     }
   }
 
-  /** Adds another's group `from[i]` to `to[i]`, for each i. They are of one aggregation; the other stays as it is. */
+  /**
+   * Adds another's group `from[i]` to `to[i]`, for each i. They are of one aggregation, to which the other's may lack the last
+   * calls; the other stays as it is.
+   */
   merge(other: Aggregator, from: Uint32Array, to: Uint32Array): void {
-    for (let s = 0; s < this.slots.length; s++) this.slots[s]!.state.merge(other.slots[s]!.state, from, to)
+    for (let s = 0; s < other.slots.length; s++) this.slots[s]!.state.merge(other.slots[s]!.state, from, to)
   }
 
   /** Forgets these groups. Only with a bucket key. */

@@ -37,8 +37,9 @@ function statedOrder(statement: string, columns: readonly LiveColumn[]): readonl
   return found.every(key => key !== undefined) ? found : []
 }
 
-/** What stands behind the last `order by` that is in no parentheses. */
-function orderClause(statement: string): string | undefined {
+/** What stands behind the last `order by` that is in no parentheses; without comments and texts. */
+function orderClause(text: string): string | undefined {
+  const statement = text.replaceAll(/'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?\*\//g, ' ')
   const flat = withoutNested(statement)
   const at = [...flat.matchAll(/\border\s+by\b/gi)].at(-1)
   if (at === undefined) return undefined
@@ -48,18 +49,16 @@ function orderClause(statement: string): string | undefined {
   return statement.slice(from, from + end)
 }
 
-/** The same length; texts, comments and whatever is in parentheses are blanks. */
-function withoutNested(statement: string): string {
-  const plain = statement.replaceAll(/'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?\*\//g, text => ' '.repeat(text.length))
+/** The same length; what is in parentheses is blank. */
+function withoutNested(text: string): string {
   let depth = 0
-  return [...plain]
-    .map(character => {
-      if (character === '(') depth++
-      const shown = depth === 0 ? character : ' '.repeat(character.length)
-      if (character === ')') depth--
-      return shown
-    })
-    .join('')
+  let flat = ''
+  for (const character of text) {
+    if (character === '(') depth++
+    flat += depth === 0 ? character : ' '.repeat(character.length)
+    if (character === ')') depth--
+  }
+  return flat
 }
 
 function partsOf(clause: string): string[] {
@@ -79,7 +78,8 @@ function orderKey(part: string, columns: readonly LiveColumn[]): OrderKey | unde
   const column = /^\d+$/.test(expression) ? Number(expression) - 1 : columnCalled(expression, columns)
   if (columns[column] === undefined) return undefined
   const descending = direction.toLowerCase() === 'desc'
-  return { column, descending, nullsFirst: nulls?.toLowerCase() === 'first' }
+  const nullsFirst = nulls === undefined ? descending : nulls.toLowerCase() === 'first'
+  return { column, descending, nullsFirst }
 }
 
 /** By its name or alias; a call by its function, which is what its column is called without an alias. */

@@ -34,7 +34,7 @@ export class Follower {
   /** It has seen a snapshot, and none is due. */
   isCurrent = false
   error: unknown
-  readonly counts = { events: 0, deltas: 0, snapshots: 0, rows: 0 }
+  readonly counts = { events: 0, deltas: 0, snapshots: 0, rows: 0, resumed: 0 }
   readonly restarts: LiveRestart[] = []
   /** Told after each event that says something about rows. */
   onReach: (reach: Reach) => void = () => {}
@@ -79,9 +79,11 @@ export class Follower {
     if (event.kind === 'snapshot') this.#begin(event)
     else {
       if (!this.isCurrent) broken(`${event.kind} without a snapshot`)
+      if (this.#isResuming) this.counts.resumed++
       if (reach.lsn < this.reach.lsn || reach.tick < this.reach.tick)
         broken(`${event.kind} of ${event.id} after ${this.id}`)
       if (event.kind === 'delta') this.#change(event)
+      this.#isResuming = false
     }
     this.reach = reach
     this.id = event.id
@@ -136,7 +138,6 @@ export class Follower {
       else if (known !== undefined && !isLoose) broken(`added, but was there: ${key}`)
       else this.#known.set(key, { row, count: 1 })
     }
-    this.#isResuming = false
   }
 
   #remove(row: Row, isLoose: boolean): void {

@@ -438,6 +438,7 @@ export class LiveRun {
     for (const { follower } of [...this.#subscribers, ...this.#away]) {
       count(this.#tally, 'events', follower.counts.events)
       count(this.#tally, 'deltas', follower.counts.deltas)
+      count(this.#tally, 'resumed', follower.counts.resumed)
       count(this.#tally, 'rows in events', follower.counts.rows)
       for (const reason of follower.restarts) count(this.#tally, `began anew: ${reason}`)
     }

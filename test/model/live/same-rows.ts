@@ -60,15 +60,19 @@ function valueText(value: Value): string {
   return String(value === 0 ? 0 : value)
 }
 
-const rank = (value: Value): number =>
-  value === null ? -Infinity : Number.isNaN(value) ? Number.MAX_VALUE : Number(value)
+/** Nulls first, NaN last. */
+const compareRounded = (a: Value, b: Value): number => {
+  const kind = (value: Value): number => (value === null ? 0 : Number.isNaN(value) ? 2 : 1)
+  const [x, y] = [Number(a), Number(b)]
+  return kind(a) - kind(b) || (x < y ? -1 : x > y ? 1 : 0)
+}
 
 function sorted(rows: readonly Row[], exactness: readonly Exactness[]): readonly Row[] {
   if (rows.length < 2) return rows
   return rows.toSorted((a, b) => {
     for (const [column, kind] of exactness.entries()) {
-      const order = kind === 'exact' ? 0 : rank(a[column]!) - rank(b[column]!)
-      if (order !== 0 && !Number.isNaN(order)) return order
+      const order = kind === 'exact' ? 0 : compareRounded(a[column]!, b[column]!)
+      if (order !== 0) return order
     }
     return 0
   })

@@ -67,8 +67,8 @@ describe('a board', () => {
         .map(cells => cells[0])
         .join('')
     expect(hostsBy('')).toBe('abcd')
-    expect(hostsBy('order by max(x) desc, n limit 5')).toBe('cdab')
-    expect(hostsBy('ORDER BY MAX(coalesce(x, 1)) DESC NULLS FIRST, "n" Desc')).toBe('bdca')
+    expect(hostsBy('order by max(x) desc, n limit 5')).toBe('bcda')
+    expect(hostsBy('ORDER BY MAX(coalesce(x, 1)) DESC NULLS LAST, "n" Desc')).toBe('dcab')
     expect(hostsBy('order by 3 desc offset 1')).toBe('dabc')
     expect(hostsBy("order /* by n desc */ by host desc -- limit 'order by n'")).toBe('dcba')
     // not in the result

@@ -11,11 +11,13 @@
  */
 import type { Batch } from '../../../columnar/batch.ts'
 import type { Scalar } from '../../../columnar/value.ts'
+import { assert } from '../../../lib/assert.ts'
 import type { TimeRange } from '../../../sydraql/plan.ts'
 import type { Aggregation } from '../../aggregate/aggregation.ts'
 import { Aggregator } from '../../aggregate/aggregator.ts'
 import { GroupTable } from '../../aggregate/groups.ts'
 import { grownCodes } from '../../aggregate/state.ts'
+import { CountState } from '../../aggregate/summary.ts'
 import { sameRow } from '../difference.ts'
 import type { LiveRow } from '../types.ts'
 import { Edge, type EdgeReader } from './edge.ts'
@@ -170,10 +172,45 @@ export class Cell {
     this.#account()
   }
 
+  /** Whether some of its groups can be made again alone. */
+  get canRemakeSome(): boolean {
+    return this.#edge === undefined
+  }
+
+  /** Makes the groups again that have such keys: `addRows` adds all their rows, and no others. */
+  async remakeSome(
+    isConcerned: (keys: readonly Scalar[]) => boolean,
+    addRows: (to: Aggregator) => Promise<void>,
+  ): Promise<void> {
+    const concerned: number[] = []
+    const others: number[] = []
+    const keys: Scalar[] = []
+    for (let group = 0; group < this.#table.size; group++) {
+      this.#front.writeKeys(group, keys)
+      ;(isConcerned(keys) ? concerned : others).push(group)
+    }
+    this.#touchGroups(concerned)
+    const sizeBefore = this.#table.size
+    const made = new Aggregator(this.#aggregations.counted, this.#memory, this.#table)
+    try {
+      await addRows(made)
+    } catch (error) {
+      made.release()
+      throw error
+    }
+    const came = Uint32Array.from({ length: this.#table.size - sizeBefore }, (_, i) => sizeBefore + i)
+    this.#touch(came, { length: came.length, columns: [], selection: undefined }, sizeBefore)
+    const kept = Uint32Array.from(others)
+    made.merge(this.#front, kept, kept)
+    // Groups that nothing was taken from have rows: how many is not known, nor asked.
+    if (made.slots.length > this.#front.slots.length) countOnce(made, kept)
+    this.#front.release()
+    this.#front = made
+  }
+
   /** Ends the step without a word. Returns the rows of before it. */
   takeRowsBefore(): LiveRow[] {
-    const groups = Uint32Array.from({ length: this.#table.size }, (_, group) => group)
-    this.#touch(groups, { length: groups.length, columns: [], selection: undefined }, groups.length)
+    this.#touchGroups(Array.from({ length: this.#table.size }, (_, group) => group))
     this.#touched = []
     return this.#rows.filter(row => row !== null && row !== undefined)
   }
@@ -221,6 +258,15 @@ export class Cell {
     if (unknown.length === 0) return
     const rows = this.#read(unknown)
     for (let i = 0; i < unknown.length; i++) this.#know(unknown[i]!, rows[i]!)
+  }
+
+  /** Says that the groups will change. */
+  #touchGroups(groups: readonly number[]): void {
+    this.#touch(
+      Uint32Array.from(groups),
+      { length: groups.length, columns: [], selection: undefined },
+      this.#table.size,
+    )
   }
 
   /** Says that the rows' groups will change. */
@@ -291,6 +337,13 @@ function firstTimeOf({ selection, length }: Batch, times: Float64Array): number 
   const count = selection?.length ?? length
   for (let k = 0; k < count; k++) first = Math.min(first, times[selection === undefined ? k : selection[k]!]!)
   return first
+}
+
+/** The count of rows is the last value. */
+function countOnce(aggregator: Aggregator, groups: Uint32Array): void {
+  const { state } = aggregator.outputs.at(-1)!.slot
+  assert(state instanceof CountState, 'rows are counted')
+  for (const group of groups) state.addCount(group, 1)
 }
 
 const unaccounted = { hold: () => true, release: () => {} }

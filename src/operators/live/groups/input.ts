@@ -15,6 +15,7 @@ import { planSource, type ScanSource } from '../../plan/plan-source.ts'
 import { scansUnder } from '../../plan/underlying-scans.ts'
 import { openScan } from '../../scan/scan.ts'
 import { openAt } from '../run-at.ts'
+import { restrictedScan, type Scope } from '../scope.ts'
 import type { LiveContext, Moment } from '../types.ts'
 
 export interface GroupInput {
@@ -103,3 +104,9 @@ export function lastTimeUs({ sources }: GroupInput, range: TimeRange, at: Moment
   }
   return lastUs
 }
+
+/** The input with what is in the scope alone. */
+export const restrictedTo = (input: GroupInput, scope: Scope, { catalog }: LiveContext): GroupInput => ({
+  ...input,
+  sources: input.sources.map(source => ({ ...source, scan: restrictedScan(source.scan, scope, catalog) })),
+})

@@ -24,14 +24,15 @@ import type { LiveParts } from '../parts.ts'
 import { type BoundReaders, createReaders } from '../readers.ts'
 import { rowsAt } from '../run-at.ts'
 import { sameButRanges } from '../same-plan.ts'
-import { disjoint, type Scope, scopesOfDeletes, scopesOfLate } from '../scope.ts'
+import { disjoint, type Scope, scopesOfDeletes, scopesOfLate, seriesIdsMax } from '../scope.ts'
 import type { LiveContext, LiveRow, Moment, Step } from '../types.ts'
 import { type Aggregations, Cell, GroupChanges, type LeaveReader } from './cell.ts'
 import { compileGroups } from './compile.ts'
 import { type Grid, gridOf } from './grid.ts'
-import { addRows, type GroupInput, lastTimeUs, rowsOf, within } from './input.ts'
+import { addRows, type GroupInput, lastTimeUs, restrictedTo, rowsOf, within } from './input.ts'
 import { type LateSink, lookAtLate } from './late.ts'
 import { KeptMemory } from './memory.ts'
+import { type SeriesGroups, seriesGroups } from './series-groups.ts'
 
 /** Where groups have buckets, cells that are kept though no row comes for them. */
 const cellsMax = 16
@@ -52,6 +53,10 @@ interface Work extends Step {
   readonly changes: GroupChanges
   /** What has been told by rows before and after. */
   readonly settled: TimeRange[]
+  /** Rows that are not to be added as they come in commits. */
+  readonly scopes: Scope[]
+  /** By cell, series whose groups have to be made again. */
+  readonly changed: Map<number, { readonly range: TimeRange; readonly series: Set<number> }>
 }
 
 export class GroupKeeper {
@@ -62,6 +67,7 @@ export class GroupKeeper {
   readonly #memory: KeptMemory
   readonly #readers: ReturnType<typeof createReaders>
   readonly #keyOf: (row: LiveRow) => unknown
+  readonly #seriesGroups: SeriesGroups | undefined
   /** By where they begin, the least lately used first. */
   readonly #cells = new Map<number, Cell>()
   #used: Cell[] = []
@@ -79,6 +85,7 @@ export class GroupKeeper {
     this.#memory = new KeptMemory(context.bytesMax, () => this.#makeRoom())
     this.#readers = createReaders(context)
     this.#keyOf = rowKeyOf([...keys.keys()])
+    this.#seriesGroups = seriesGroups(input, context)
   }
 
   get byteLength(): number {
@@ -140,6 +147,8 @@ export class GroupKeeper {
       bound: this.#readers.at(inputAfter.rows),
       changes: new GroupChanges(),
       settled: [],
+      scopes: [],
+      changed: new Map(),
     }
   }
 
@@ -168,11 +177,13 @@ export class GroupKeeper {
     if (goesBack || (a !== b && !sameButRanges(a.aggregate, b.aggregate))) return this.#settle(everything, work)
     if (lowAfterUs > lowBeforeUs) await this.#leave(work)
     if (b.range.toUs > a.range.toUs) await this.#enter(work)
-    const cells = this.#rangesToSettle(work).map(range => this.#grid.around(range))
-    for (const range of united(cells)) await this.#settle(range, work)
+    await this.#settleScopes(this.#scopesToSettle(work), work)
     const scopes = disjoint(scopesOfLate(work.rows, bound.isRead))
+    work.scopes.push(...scopes)
     if (scopes.length > 0) await this.#addLate(scopes, work)
-    await this.#append(bound.appended(work, scopes), work)
+    for (const { range, series } of work.changed.values())
+      if (!isWithin(range, work.settled)) await this.#remakeSome(await this.#cell(range, work), series, work)
+    await this.#append(bound.appended(work, work.scopes), work)
   }
 
   /** Rows before the lower bound go: of whole cells, and of the one that the bound is in. */
@@ -197,21 +208,28 @@ export class GroupKeeper {
   }
 
   /** Deletes; and what expired, where it is not the lower bound that says so. */
-  #rangesToSettle(work: Work): TimeRange[] {
+  #scopesToSettle(work: Work): Scope[] {
     const { deletes, inputAfter, lowAfterUs, bound, horizonsBeforeUs, horizonsAfterUs } = work
     const visible = { fromUs: lowAfterUs, toUs: inputAfter.range.toUs }
-    const ranges: TimeRange[] = disjoint(scopesOfDeletes(deletes, bound.isRead)).map(scope =>
-      intersection(scope, visible),
-    )
+    const scopes = scopesOfDeletes(deletes, bound.isRead)
     if (!boundsByHorizon(inputAfter, work)) {
       horizonsBeforeUs.forEach((horizonUs, i) => {
         // Buckets of rollups stand for what is expired, the one that the horizon cuts as well.
         if (horizonUs === horizonsAfterUs[i]) return
         const fromUs = Math.max(horizonUs, inputAfter.range.fromUs) - coarsestWidthUs
-        ranges.push(intersection({ fromUs, toUs: horizonsAfterUs[i]! + coarsestWidthUs }, visible))
+        const { metric } = inputAfter.sources[i]!.scan
+        scopes.push({ metric, fromUs, toUs: horizonsAfterUs[i]! + coarsestWidthUs, series: undefined })
       })
     }
-    return ranges.filter(range => !isEmptyRange(range))
+    return disjoint(scopes.map(scope => ({ ...scope, ...intersection(scope, visible) })))
+  }
+
+  async #settleScopes(scopes: readonly Scope[], work: Work): Promise<void> {
+    if (this.#grid.isWhole && scopes.every(scope => scope.series !== undefined)) {
+      for (const { series } of scopes) for (const ordinal of series!) this.#change(everything, ordinal, work)
+      return
+    }
+    for (const range of united(scopes.map(scope => this.#grid.around(scope)))) await this.#settle(range, work)
   }
 
   /** Tells what the step changes in whole cells by their rows before and after. */
@@ -242,6 +260,22 @@ export class GroupKeeper {
     work.settled.push(range)
   }
 
+  /** Makes the groups of some series again, of the version after; where they are not told by their series, the cell. */
+  async #remakeSome(cell: Cell, series: Iterable<number>, work: Work): Promise<void> {
+    const shared = cell.canRemakeSome ? this.#seriesGroups?.sharing(new Set(series)) : undefined
+    if (shared === undefined || shared.series.length > seriesIdsMax) return this.#remake(cell, work)
+    const { metric, keyOf } = this.#seriesGroups!
+    const { fromUs, toUs } = cell.range
+    const scope: Scope = { metric, fromUs, toUs, series: shared.series }
+    const input = restrictedTo(work.inputAfter, scope, this.#context)
+    this.#use(cell)
+    await cell.remakeSome(
+      keys => shared.keys.has(keyOf(keys)),
+      to => addRows(to, input, cell.range, work.after, this.#context),
+    )
+    work.scopes.push(scope)
+  }
+
   #compare(rowsBefore: readonly LiveRow[], rowsAfter: readonly LiveRow[], { changes }: Work): void {
     const left = new Map(rowsBefore.map(row => [this.#keyOf(row), row]))
     for (const after of rowsAfter) {
@@ -254,15 +288,10 @@ export class GroupKeeper {
   }
 
   async #addLate(scopes: readonly Scope[], work: Work): Promise<void> {
-    const changed = new Map<number, TimeRange>()
-    const change = (timeUs: number): void => {
-      const range = this.#grid.cellOf(timeUs)
-      changed.set(range.fromUs, range)
-    }
     const sink: LateSink = {
       add: batch => this.#add(batch, work),
-      complete: (batch, rowsOfSlot) => this.#complete(batch, rowsOfSlot, change, work),
-      change,
+      complete: (batch, rowsOfSlot) => this.#complete(batch, rowsOfSlot, work),
+      change: (timeUs, series) => this.#change(this.#grid.cellOf(timeUs), series, work),
     }
     const range = { fromUs: work.lowAfterUs, toUs: work.inputAfter.range.toUs }
     for (const scope of scopes) {
@@ -270,26 +299,23 @@ export class GroupKeeper {
       assert(branch !== undefined, 'a commit of a metric that the query reads')
       await lookAtLate(scope, range, branch, this.#aggregations.plain, work, this.#context, sink)
     }
-    for (const cellRange of changed.values()) {
-      if (isWithin(cellRange, work.settled)) continue
-      const cell = this.#cells.get(cellRange.fromUs)
-      await (cell === undefined ? this.#settle(cellRange, work) : this.#remake(cell, work))
-    }
   }
 
-  async #complete(
-    batch: Batch,
-    rowsOfSlot: readonly (Uint32Array | undefined)[],
-    change: (timeUs: number) => void,
-    work: Work,
-  ): Promise<void> {
+  #change(range: TimeRange, series: number, { changed }: Work): void {
+    const known = changed.get(range.fromUs)
+    if (known === undefined) changed.set(range.fromUs, { range, series: new Set([series]) })
+    else known.series.add(series)
+  }
+
+  async #complete(batch: Batch, rowsOfSlot: readonly (Uint32Array | undefined)[], work: Work): Promise<void> {
     const times = this.#timesOf(batch)
+    const series = batch.columns[this.#aggregations.plain.seriesColumn]!.values
     for (const part of this.#cut(batch)) {
       if (isWithin(part.range, work.settled)) continue
       const cell = await this.#cell(part.range, work)
       const own = new Set(part.batch.selection)
       const inFront = (row: number): boolean => own.has(row) && cell.isInFront(times[row]!)
-      for (const row of own) if (!cell.isInFront(times[row]!)) change(times[row]!)
+      for (const row of own) if (!cell.isInFront(times[row]!)) this.#change(part.range, series[row]!, work)
       const selection = Uint32Array.from(own).filter(inFront)
       if (selection.length === 0) continue
       const rows = rowsOfSlot.map(some => some?.filter(inFront))

@@ -31,8 +31,8 @@ export interface LateSink {
   add(batch: Batch): Promise<void> | undefined
   /** Rows that are there: some slots have a value of them now. */
   complete(batch: Batch, rowsOfSlot: readonly (Uint32Array | undefined)[]): Promise<void> | undefined
-  /** The groups of this time are others now. */
-  change(timeUs: number): void
+  /** The groups of the row are others now. */
+  change(timeUs: number, series: number): void
 }
 
 /** Tells the sink what the step did to the scope's rows in the range. */
@@ -71,7 +71,7 @@ export async function lookAtLate(
           const oldRank = ranks[old.columns[series]!.values[at]!]!
           if (oldRank > rank || (oldRank === rank && oldTimeUs > timeUs)) break
           isThere = oldRank === rank && oldTimeUs === timeUs
-          if (!isThere) sink.change(oldTimeUs)
+          if (!isThere) sink.change(oldTimeUs, old.columns[series]!.values[at]!)
           else if (!fields.every(field => isSame(old.columns[field]!, at, batch.columns[field]!, row)))
             pairs.add(old, at, batch, row)
           if (before.pass()) await before.fill()
@@ -83,7 +83,7 @@ export async function lookAtLate(
       if (passing !== undefined) await sink.add(passing)
     }
     for (; before.batch !== undefined; before.pass() && (await before.fill()))
-      sink.change(before.batch.columns[time]!.values[before.row]!)
+      sink.change(before.batch.columns[time]!.values[before.row]!, before.batch.columns[series]!.values[before.row]!)
     await pairs.settle()
   } finally {
     await before.close()
@@ -103,6 +103,7 @@ function throughOf({ scan, steps }: Branch, { kernels }: LiveContext): (batch: B
 class Pairs {
   readonly #sink: LateSink
   readonly #timeColumn: number
+  readonly #seriesColumn: number
   readonly #before: Side
   readonly #after: Side
 
@@ -120,6 +121,7 @@ class Pairs {
     })
     this.#sink = sink
     this.#timeColumn = columnIndex(schema, 'time')
+    this.#seriesColumn = columnIndex(schema, 'series')
     this.#before = side()
     this.#after = side()
   }
@@ -138,18 +140,22 @@ class Pairs {
     const [before, after] = [passing(this.#before), passing(this.#after)]
     const came: number[] = []
     const stayed: number[] = []
-    const times = this.#after.rows.batch().columns[this.#timeColumn]!.values
     for (let row = 0; row < this.length; row++) {
       if (after.passes[row] === 1) (before.passes[row] === 1 ? stayed : came).push(row)
-      else if (before.passes[row] === 1) this.#sink.change(times[row]!)
+      else if (before.passes[row] === 1) this.#change(row)
     }
     if (came.length > 0) await this.#sink.add({ ...after.batch!, selection: Uint32Array.from(came) })
-    if (stayed.length > 0) await this.#complete(before.batch!, after.batch!, stayed, times)
+    if (stayed.length > 0) await this.#complete(before.batch!, after.batch!, stayed)
     this.#before.rows.clear()
     this.#after.rows.clear()
   }
 
-  async #complete(before: Batch, after: Batch, rows: readonly number[], times: ArrayLike<number>): Promise<void> {
+  #change(row: number): void {
+    const { columns } = this.#after.rows.batch()
+    this.#sink.change(columns[this.#timeColumn]!.values[row]!, columns[this.#seriesColumn]!.values[row]!)
+  }
+
+  async #complete(before: Batch, after: Batch, rows: readonly number[]): Promise<void> {
     const selection = Uint32Array.from(rows)
     const keys = valuesOf(this.#before, this.#after, { ...before, selection }, { ...after, selection })
     const isChanged = new Uint8Array(after.length)
@@ -162,7 +168,7 @@ class Pairs {
       }),
     )
     for (const { old, now } of keys.keys) for (const row of rows) if (!isSame(old, row, now, row)) isChanged[row] = 1
-    for (const row of rows) if (isChanged[row] === 1) this.#sink.change(times[row]!)
+    for (const row of rows) if (isChanged[row] === 1) this.#change(row)
     const completed = rowsOfSlot.map(some => some.filter(row => isChanged[row] === 0))
     const any = new Set(completed.flat())
     if (any.size === 0) return
