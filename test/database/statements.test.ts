@@ -59,7 +59,7 @@ describe('explain analyze', () => {
       blocks: 4 read, 0 pruned
       segments: 2 read, 0 pruned
       bytes: 223 read, 0 spilled
-      memory: 57860 bytes at most
+      memory: 57576 bytes at most
       rollup: none
       rules: join-keys, scan-order, redundant-sort, prune-columns
       operator rules: none

@@ -57,6 +57,7 @@ export function connect(url: string, token: string): Remote {
     follow: followServer(async (path, init) => {
       const response = await request(path, init)
       if (!response.ok) throw await errorOf(response)
+      if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true) throw noServer(response)
       return response.body!
     }),
     async ingest(source, { format, precision, onError, signal }) {
@@ -152,10 +153,13 @@ async function json(response: Response): Promise<object> {
   } catch {
     // told below
   }
-  throw new SydraError('io_error', `${response.url} answered ${response.status} ${response.statusText}, and no JSON`, {
+  throw noServer(response)
+}
+
+const noServer = ({ url, status, statusText }: Response): SydraError =>
+  new SydraError('io_error', `${url} answered ${status} ${statusText}, and not as a server does`, {
     hint: 'is it a sydradb server?',
   })
-}
 
 async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder()

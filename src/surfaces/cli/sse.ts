@@ -56,7 +56,7 @@ export async function* serverSentEvents(
       }
     }
     if (length + lines.restLength > eventLengthMax) {
-      throw new SydraError('io_error', `the server sent an event of more than ${eventLengthMax} characters`)
+      throw new SydraError('body_too_large', `the server sent an event of more than ${eventLengthMax} characters`)
     }
   }
 }

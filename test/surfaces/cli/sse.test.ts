@@ -48,7 +48,7 @@ describe('server-sent events', () => {
       yield new TextEncoder().encode('data: ')
       for (let length = 0; length <= eventLengthMax; length += bytes.length) yield bytes
     })()
-    await expect(all(serverSentEvents(endless))).rejects.toMatchObject({ code: 'io_error' })
+    await expect(all(serverSentEvents(endless))).rejects.toMatchObject({ code: 'body_too_large' })
   })
 
   const word = fc.string({ unit: fc.constantFrom('a', 'ß', '😀', ' ', ':', '{"'), maxLength: 8 })
