@@ -304,19 +304,20 @@ describe('an Observable that pushes', () => {
     const { db, writes, go } = slowDatabase()
     const events = new Subject<LiveEvent<Row>>()
     const { outcome } = subscribe(db, events)
-    events.next(snapshot())
+    events.next(snapshot({ t: 99, n: 0 }))
     await turn()
     // many changes of few rows are few
     for (let i = 0; i < 3; i++)
       events.next(delta(i + 2, { changed: Array.from({ length: pendingRowsMax }, (_, t) => ({ t: t % 10, n: i })) }))
     expect(events.observed).toBe(true)
-    events.next(delta(9, { added: Array.from({ length: pendingRowsMax }, (_, t) => ({ t: 100 + t, n: 1 })) }))
+    const added = Array.from({ length: 2 * pendingRowsMax }, (_, t) => ({ t: 100 + t, n: 1 }))
+    events.next(delta(9, { added }))
     while (outcome.error === undefined) {
       go()
       await turn()
     }
     expect(outcome.error).toMatchObject({ code: 'overloaded' })
-    expect(writes[1]!.length).toBe(pendingRowsMax + 10)
+    expect(writes[1]!.length).toBe(added.length + 10)
     expect(events.observed).toBe(false)
   })
 

@@ -3,12 +3,12 @@
  *
  * Invariants:
  * 1. What was taken one after the other is what was told: joined where several came meanwhile, never left out.
- * 2. Of an Observable that pushes, at most `pendingRowsMax` rows of changes wait, and a result that was told whole.
+ * 2. Of an Observable that pushes, at most twice `pendingRowsMax` rows of changes wait, and a result that was told whole.
  */
 import type { Observable } from 'rxjs'
 import { SydraError } from '../../lib/errors.ts'
 import type { LiveColumns, LiveDelta, LiveRow } from '../../operators/live/types.ts'
-import { noChange } from '../../operators/live/types.ts'
+import { isNoChange, noChange } from '../../operators/live/types.ts'
 import type { Lsn } from '../../storage/types.ts'
 import { coalesced } from './coalesce.ts'
 import type { LiveColumn, LiveEvent, LiveObservable, LiveReader } from './types.ts'
@@ -28,7 +28,7 @@ export interface Changes {
   close(): void
 }
 
-/** Beyond it they are joined by key; if half as many are left, it is too much. */
+/** Of changes that were joined by key, which is done when there are twice as many. */
 export const pendingRowsMax = 100_000
 
 export const changesOf = <Row>(source: Observable<LiveEvent<Row>>): Changes =>
@@ -53,7 +53,9 @@ function pulled<Row>(reader: LiveReader<Row>): Changes {
 
 /** What waits to be taken, not joined yet: that is done once. */
 interface Waiting extends Omit<ToldChange, 'delta'> {
-  readonly deltas: readonly LiveDelta[]
+  readonly deltas: LiveDelta[]
+  /** Of a result that was told whole. */
+  readonly wholeRows: number
 }
 
 function pushed<Row>(source: Observable<LiveEvent<Row>>): Changes {
@@ -64,17 +66,24 @@ function pushed<Row>(source: Observable<LiveEvent<Row>>): Changes {
   let ending: { readonly error?: unknown } | undefined
   let wake = (): void => {}
 
-  const put = (change: ToldChange): void => {
+  const put = ({ delta, ...told }: ToldChange): void => {
+    if (told.isWhole) {
+      waiting.length = 0
+      waitingRows = 0
+      waiting.push({ ...told, deltas: [delta], wholeRows: rowsOf(delta) })
+      return
+    }
     const last = waiting.at(-1)
-    if (change.isWhole) waiting.length = 0
-    const { delta, ...told } = change
-    if (change.isWhole || last?.columns !== change.columns) waiting.push({ ...told, deltas: [delta] })
-    else waiting[waiting.length - 1] = { ...told, isWhole: last.isWhole, deltas: [...last.deltas, delta] }
-    waitingRows = change.isWhole ? 0 : waitingRows + rowsOf(delta)
+    if (last?.columns !== told.columns) waiting.push({ ...told, deltas: [delta], wholeRows: 0 })
+    else {
+      if (!isNoChange(delta)) last.deltas.push(delta)
+      waiting[waiting.length - 1] = { ...last, id: told.id, lsn: told.lsn }
+    }
+    waitingRows += rowsOf(delta)
+    if (waitingRows <= 2 * pendingRowsMax) return
+    for (const each of waiting) each.deltas.splice(0, each.deltas.length, joined(each))
+    waitingRows = waiting.reduce((sum, each) => sum + changedRows(each), 0)
     if (waitingRows <= pendingRowsMax) return
-    for (const [index, each] of waiting.entries()) waiting[index] = { ...each, deltas: [joined(each)] }
-    waitingRows = waiting.reduce((sum, { deltas }) => sum + rowsOf(deltas[0]!), 0)
-    if (2 * waitingRows <= pendingRowsMax) return
     throw new SydraError('overloaded', `changes of ${waitingRows} rows wait to be written`, {
       hint: 'a query that goes into a metric itself, without operators before it, is asked for no more than can be written',
     })
@@ -103,10 +112,9 @@ function pushed<Row>(source: Observable<LiveEvent<Row>>): Changes {
       while (waiting.length === 0 && ending === undefined) await new Promise<void>(resolve => (wake = resolve))
       const first = waiting.shift()
       if (first !== undefined) {
-        const { deltas: _, ...told } = first
-        const delta = joined(first)
-        waitingRows = Math.max(0, waitingRows - first.deltas.reduce((sum, each) => sum + rowsOf(each), 0))
-        return { ...told, delta }
+        waitingRows -= changedRows(first)
+        const { id, lsn, columns, isWhole } = first
+        return { id, lsn, columns, isWhole, delta: joined(first) }
       }
       if (ending !== undefined && 'error' in ending) throw ending.error
       return undefined
@@ -114,6 +122,9 @@ function pushed<Row>(source: Observable<LiveEvent<Row>>): Changes {
     close: () => subscription.unsubscribe(),
   }
 }
+
+const changedRows = ({ deltas, wholeRows }: Waiting): number =>
+  Math.max(0, deltas.reduce((sum, delta) => sum + rowsOf(delta), 0) - wholeRows)
 
 function joined({ isWhole, columns, deltas }: Waiting): LiveDelta {
   const delta = coalesced(deltas, keysOf(columns))

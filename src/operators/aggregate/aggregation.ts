@@ -117,12 +117,20 @@ export function compileAggregation(
     bucketStarts(batch) {
       const out = starts(batch.length)
       const times = batch.columns[timeColumn]!.values
-      const { floor } = bucket!.functions
+      const { floor, next } = bucket!.functions
       const { selection } = batch
       const count = selection?.length ?? batch.length
+      // Times come in runs of one bucket.
+      let startUs = Infinity
+      let endUs = -Infinity
       for (let k = 0; k < count; k++) {
         const row = selection === undefined ? k : selection[k]!
-        out[row] = floor(times[row]!)
+        const timeUs = times[row]!
+        if (!(timeUs >= startUs && timeUs < endUs)) {
+          startUs = floor(timeUs)
+          endUs = next(startUs)
+        }
+        out[row] = startUs
       }
       return out
     },

@@ -36,6 +36,8 @@ export class Follower {
   error: unknown
   readonly counts = { events: 0, deltas: 0, snapshots: 0, rows: 0, resumed: 0 }
   readonly restarts: LiveRestart[] = []
+  /** The tick of an id is where retention begins. */
+  ticksAreHorizons = false
   /** Told after each event that says something about rows. */
   onReach: (reach: Reach) => void = () => {}
   /** Of raw rows it does not know all: those of before its time are not told. */
@@ -79,7 +81,7 @@ export class Follower {
     if (event.kind === 'snapshot') this.#begin(event)
     else {
       if (!this.isCurrent) broken(`${event.kind} without a snapshot`)
-      if (this.#isResuming) this.counts.resumed++
+      if (this.#isResuming) this.#resumed(reach)
       if (reach.lsn < this.reach.lsn || reach.tick < this.reach.tick)
         broken(`${event.kind} of ${event.id} after ${this.id}`)
       if (event.kind === 'delta') this.#change(event)
@@ -88,6 +90,14 @@ export class Follower {
     this.reach = reach
     this.id = event.id
     this.onReach(reach)
+  }
+
+  /** Of rows that expired while nobody looked a tail is not told: it goes by the tick. */
+  #resumed({ tick }: Reach): void {
+    this.counts.resumed++
+    if (!this.ticksAreHorizons || this.strategy !== 'tail' || tick === this.reach.tick) return
+    const time = this.#keys.find(key => this.columns[key]!.type === 'timestamp')!
+    for (const [key, { row }] of this.#known) if ((row[time] as number) < tick * 1000) this.#known.delete(key)
   }
 
   #begin({ columns, rows, strategy, reason }: Extract<ObjectEvent, { kind: 'snapshot' }>): void {

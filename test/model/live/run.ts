@@ -272,6 +272,7 @@ export class LiveRun {
     const { id } = follower
     if (id !== undefined) follower.resume()
     follower.isRecent = manner === 'recent'
+    follower.ticksAreHorizons = this.#plan.settings.retention !== undefined && !dependsOnNow(planned)
     follower.onReach = reach => this.#reached(subscriber, reach)
     const live: LiveObservable<ObjectRow> = this.#db.live<ObjectRow>(this.#textOf(planned), planned.params ?? [], {
       ...(manner === 'recent' ? {} : { history: 'all' as const }),

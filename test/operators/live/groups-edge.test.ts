@@ -26,7 +26,10 @@ const node: AggregateNode = {
   aggregates: calls.map(name => ({
     name,
     function: name,
-    args: name === 'approx_percentile' ? [value, { kind: 'literal', type: 'float', value: 0.5, span: value.span }] : [value],
+    args:
+      name === 'approx_percentile'
+        ? [value, { kind: 'literal', type: 'float', value: 0.5, span: value.span }]
+        : [value],
     distinct: false,
   })),
   schema: [
@@ -120,7 +123,11 @@ describe('the edge', () => {
   test.each(cases)('%o', async ({ seed, rows, span, lump = false }) => {
     const random = new SeededRandom(seed)
     // Rows of one time and key are equal: there is no series to say which is the last.
-    const rowAt = (time: number, key = random.below(7)): Row => ({ time, key, value: ((time * 31 + key * 17) % 64) / 4 })
+    const rowAt = (time: number, key = random.below(7)): Row => ({
+      time,
+      key,
+      value: ((time * 31 + key * 17) % 64) / 4,
+    })
     const store = new Store()
     // In lumps most rows are of a few times.
     for (let i = 0; i < rows; i++)

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { LiveContext, LiveQuery, Moment, Step } from '../../../src/operators/live/types.ts'
 import type { ReadStatistics } from '../../../src/storage/types.ts'
 import { Days, database, Follower, groupsOf, secondUs, seriesOf, usual } from './groups-world.ts'
-import { type WrittenRow, World, type WorldOptions } from './world.ts'
+import { World, type WorldOptions, type WrittenRow } from './world.ts'
 
 const startUs = 1_767_225_600_000_000
 const [a, b] = seriesOf('cpu') as [number, number]
@@ -20,11 +20,10 @@ class Scene {
   readonly follower: Follower
   readonly #reads: ReadStatistics[] = []
 
-  constructor(text: string, options: WorldOptions = {}, params: (number | string)[] = []) {
+  constructor(text: string, options: WorldOptions = {}) {
     this.world = new World(database, options)
     this.world.nowUs = startUs
-    const { world } = this
-    const context = world.context()
+    const context = this.world.context()
     const watched: LiveContext = {
       ...context,
       execution: at => {
@@ -33,9 +32,7 @@ class Scene {
         return execution
       },
     }
-    this.world.context = () => watched
-    this.query = groupsOf(text, world, params)
-    world.context = () => context
+    this.query = groupsOf(text, this.world, watched)
     this.follower = new Follower(this.query, context, 0)
   }
 
@@ -71,7 +68,11 @@ const unreadable = ({ version, nowUs }: Moment): Moment => ({
     },
   },
 })
-const withoutReading = (step: Step): Step => ({ ...step, before: unreadable(step.before), after: unreadable(step.after) })
+const withoutReading = (step: Step): Step => ({
+  ...step,
+  before: unreadable(step.before),
+  after: unreadable(step.after),
+})
 
 describe('rows at the end of their series', () => {
   test.each([
@@ -97,7 +98,8 @@ describe('rows at the end of their series', () => {
 })
 
 describe('late rows', () => {
-  const text = 'select time_bucket(1h, time) as t, tag.host, count(*), sum(usage), max(cores) from cpu group by t, tag.host'
+  const text =
+    'select time_bucket(1h, time) as t, tag.host, count(*), sum(usage), max(cores) from cpu group by t, tag.host'
   const filled = async (): Promise<Scene> => {
     const scene = new Scene(text)
     for (let second = 0; second < 2000; second += 2) scene.commit(row(a, second, 1), row(b, second, 2))
@@ -183,7 +185,10 @@ describe('what is kept', () => {
           await scene.step()
         }
       }
-      await expect(fill()).rejects.toMatchObject({ code: 'memory_limit', hint: expect.stringContaining('live.memory_max_bytes') })
+      await expect(fill()).rejects.toMatchObject({
+        code: 'memory_limit',
+        hint: expect.stringContaining('live.memory_max_bytes'),
+      })
     }
   })
   test('is all given back, and begun anew', async () => {
@@ -244,7 +249,9 @@ describe('catching up', () => {
     const offers = (text: string): boolean => groupsOf(text, new World(database)).catchUp !== undefined
     expect(offers('select tag.host, count(*) from cpu group by tag.host')).toBe(false)
     expect(offers('select time_bucket(1m, time) as t, note, count(*) from cpu group by t, note')).toBe(false)
-    expect(offers('select time_bucket(1m, time) as t, count(*) from cpu where time > now() - 1h group by t')).toBe(false)
+    expect(offers('select time_bucket(1m, time) as t, count(*) from cpu where time > now() - 1h group by t')).toBe(
+      false,
+    )
     expect(offers('select time_bucket(1m, time) as t, count(*) from cpu group by t fill(0)')).toBe(false)
     expect(offers('select time_bucket(1m, time) as t, count(*) from cpu group by t')).toBe(true)
   })

@@ -107,8 +107,8 @@ const of = <T>(random: SeededRandom, choices: readonly T[]): T => choices[random
 export const seriesOf = (metric: string): number[] =>
   [...hosts.keys()].filter(ordinal => hosts[ordinal]!.metric === metric)
 
-export const groupsOf = (text: string, world: World, params: readonly (number | string)[] = []): LiveQuery => {
-  const query = planGroups(livePartsOf(world.source(text, [...params]), world.context(), world.nowUs))
+export const groupsOf = (text: string, world: World, context: LiveContext = world.context()): LiveQuery => {
+  const query = planGroups(livePartsOf(world.source(text), context, world.nowUs))
   expect(query, `${text} is kept by groups`).toBeDefined()
   return query!
 }

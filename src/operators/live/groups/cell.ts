@@ -206,6 +206,7 @@ export class Cell {
     if (made.slots.length > this.#front.slots.length) countOnce(made, kept)
     this.#front.release()
     this.#front = made
+    this.#frontFromUs = -Infinity
   }
 
   /** Ends the step without a word. Returns the rows of before it. */

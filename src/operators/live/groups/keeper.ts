@@ -16,64 +16,37 @@ import type { Batch } from '../../../columnar/batch.ts'
 import { assert } from '../../../lib/assert.ts'
 import { coarsestWidthUs } from '../../../storage/rollup/widths.ts'
 import type { TimeRange } from '../../../sydraql/plan.ts'
-import { intersection, isEmptyRange } from '../../../sydraql/time-range.ts'
+import { everything, intersection, isEmptyRange } from '../../../sydraql/time-range.ts'
 import type { Aggregator } from '../../aggregate/aggregator.ts'
 import type { BatchStream } from '../../operator.ts'
 import { rowKeyOf, sameRow, tooManyRows } from '../difference.ts'
 import type { LiveParts } from '../parts.ts'
-import { type BoundReaders, createReaders } from '../readers.ts'
+import { createReaders } from '../readers.ts'
 import { rowsAt } from '../run-at.ts'
 import { sameButRanges } from '../same-plan.ts'
 import { disjoint, type Scope, scopesOfDeletes, scopesOfLate, seriesIdsMax } from '../scope.ts'
 import type { LiveContext, LiveRow, Moment, Step } from '../types.ts'
-import { type Aggregations, Cell, GroupChanges, type LeaveReader } from './cell.ts'
+import { cutByCell, onlyCellOf, type PartOfBatch } from './by-cell.ts'
+import { type Aggregations, Cell, type GroupChanges, type LeaveReader } from './cell.ts'
+import { Cells } from './cells.ts'
 import { compileGroups } from './compile.ts'
 import { type Grid, gridOf } from './grid.ts'
 import { addRows, type GroupInput, lastTimeUs, restrictedTo, rowsOf, within } from './input.ts'
 import { type LateSink, lookAtLate } from './late.ts'
-import { KeptMemory } from './memory.ts'
 import { type SeriesGroups, seriesGroups } from './series-groups.ts'
-
-/** Where groups have buckets, cells that are kept though no row comes for them. */
-const cellsMax = 16
-
-const everything: TimeRange = { fromUs: -Infinity, toUs: Infinity }
-
-/** A step with what is read at its two moments. */
-interface Work extends Step {
-  readonly inputBefore: GroupInput
-  readonly inputAfter: GroupInput
-  /** By source. */
-  readonly horizonsBeforeUs: readonly number[]
-  readonly horizonsAfterUs: readonly number[]
-  /** Below, no row is seen. */
-  readonly lowBeforeUs: number
-  readonly lowAfterUs: number
-  readonly bound: BoundReaders
-  readonly changes: GroupChanges
-  /** What has been told by rows before and after. */
-  readonly settled: TimeRange[]
-  /** Rows that are not to be added as they come in commits. */
-  readonly scopes: Scope[]
-  /** By cell, series whose groups have to be made again. */
-  readonly changed: Map<number, { readonly range: TimeRange; readonly series: Set<number> }>
-}
+import { isQuiet, type Sight, sameSight, sightOf, type Work, workOf } from './work.ts'
 
 export class GroupKeeper {
   readonly #context: LiveContext
   readonly #inputAt: (nowUs: number) => GroupInput
   readonly #aggregations: Aggregations
   readonly #grid: Grid
-  readonly #memory: KeptMemory
+  readonly #cells: Cells
   readonly #readers: ReturnType<typeof createReaders>
-  readonly #keyOf: (row: LiveRow) => unknown
   readonly #seriesGroups: SeriesGroups | undefined
-  /** By where they begin, the least lately used first. */
-  readonly #cells = new Map<number, Cell>()
-  #used: Cell[] = []
-  #turn = 0
+  readonly #keyOf: (row: LiveRow) => unknown
   /** As of when the cells are; undefined: there are none. */
-  #at: { readonly lsn: number; readonly nowUs: number; readonly horizonsUs: readonly number[] } | undefined
+  #at: { readonly lsn: number; readonly nowUs: number; readonly seen: Sight } | undefined
 
   /** `inputAt` gives the very same input for the same plan. */
   constructor({ context }: LiveParts, input: GroupInput, inputAt: (nowUs: number) => GroupInput) {
@@ -82,21 +55,21 @@ export class GroupKeeper {
     this.#inputAt = inputAt
     this.#aggregations = compileGroups(input, context)
     this.#grid = gridOf(keys.find(key => key.bucket !== undefined)?.bucket)
-    this.#memory = new KeptMemory(context.bytesMax, () => this.#makeRoom())
+    this.#cells = new Cells(context.bytesMax, this.#grid.isWhole)
     this.#readers = createReaders(context)
-    this.#keyOf = rowKeyOf([...keys.keys()])
     this.#seriesGroups = seriesGroups(input, context)
+    this.#keyOf = rowKeyOf([...keys.keys()])
   }
 
   get byteLength(): number {
-    return this.#memory.bytes + this.#readers.byteLength
+    return this.#cells.memory.bytes + this.#readers.byteLength
   }
 
   /** What the step changes, each group once. */
   step(step: Step): GroupChanges | Promise<GroupChanges> {
     try {
       const work = this.#begin(step)
-      const pending = this.#isQuiet(work) ? this.#append(work.bound.appended(work, []), work) : this.#carryOut(work)
+      const pending = isQuiet(work) ? this.#append(work.bound.appended(work, []), work) : this.#carryOut(work)
       if (pending === undefined) return this.#end(work)
       return pending
         .then(() => this.#end(work))
@@ -111,76 +84,42 @@ export class GroupKeeper {
   }
 
   forget(): void {
-    for (const cell of this.#cells.values()) cell.release()
     this.#cells.clear()
-    this.#used = []
     this.#readers.forget()
     this.#at = undefined
   }
 
   /** Whether what is kept is as of this moment: a later version shows the query the same where no step led to it. */
   isAt(moment: Moment): boolean {
-    return this.#isAt(moment, this.#horizons(this.#inputAt(moment.nowUs), moment))
+    return this.#isAt(moment, sightOf(this.#inputAt(moment.nowUs), moment, this.#context))
   }
 
-  #isAt({ version, nowUs }: Moment, horizonsUs: readonly number[]): boolean {
+  #isAt({ version, nowUs }: Moment, seen: Sight): boolean {
     const at = this.#at
-    return at !== undefined && at.lsn <= version.lsn && at.nowUs === nowUs && areEqual(horizonsUs, at.horizonsUs)
+    return at !== undefined && at.lsn <= version.lsn && at.nowUs === nowUs && sameSight(at.seen, seen)
   }
 
   #begin(step: Step): Work {
-    const { before, after } = step
-    const inputBefore = this.#inputAt(before.nowUs)
-    const inputAfter = this.#inputAt(after.nowUs)
-    const horizonsBeforeUs = this.#horizons(inputBefore, before)
-    const horizonsAfterUs = this.#horizons(inputAfter, after)
-    if (!this.#isAt(before, horizonsBeforeUs)) this.forget()
-    this.#turn++
-    return {
-      ...step,
-      inputBefore,
-      inputAfter,
-      horizonsBeforeUs,
-      horizonsAfterUs,
-      lowBeforeUs: lowOf(inputBefore, horizonsBeforeUs, step),
-      lowAfterUs: lowOf(inputAfter, horizonsAfterUs, step),
-      bound: this.#readers.at(inputAfter.rows),
-      changes: new GroupChanges(),
-      settled: [],
-      scopes: [],
-      changed: new Map(),
-    }
-  }
-
-  #horizons({ sources }: GroupInput, { version }: Moment): number[] {
-    return sources.map(({ scan }) => {
-      const metric = this.#context.catalog.metric(scan.metric)
-      assert(metric !== undefined, `metric ${scan.metric} is known`)
-      return version.horizonUs(metric)
-    })
-  }
-
-  /** Rows came at the ends of their series, and nothing else has happened. */
-  #isQuiet(work: Work): boolean {
-    const { inputBefore: a, inputAfter: b, horizonsBeforeUs, horizonsAfterUs } = work
-    for (const { late } of work.rows) if (late !== undefined) return false
-    if (work.deletes.length > 0 || !areEqual(horizonsBeforeUs, horizonsAfterUs)) return false
-    if (a === b) return true
-    return (
-      work.lowBeforeUs === work.lowAfterUs && a.range.toUs === b.range.toUs && sameButRanges(a.aggregate, b.aggregate)
-    )
+    const inputBefore = this.#inputAt(step.before.nowUs)
+    const inputAfter = this.#inputAt(step.after.nowUs)
+    const seenBefore = sightOf(inputBefore, step.before, this.#context)
+    const seenAfter = sightOf(inputAfter, step.after, this.#context)
+    if (!this.#isAt(step.before, seenBefore)) this.forget()
+    this.#cells.beginStep()
+    return workOf(step, { inputBefore, inputAfter, seenBefore, seenAfter, bound: this.#readers.at(inputAfter.rows) })
   }
 
   async #carryOut(work: Work): Promise<void> {
-    const { inputBefore: a, inputAfter: b, lowBeforeUs, lowAfterUs, bound } = work
-    const goesBack = lowAfterUs < lowBeforeUs || b.range.toUs < a.range.toUs
-    if (goesBack || (a !== b && !sameButRanges(a.aggregate, b.aggregate))) return this.#settle(everything, work)
-    if (lowAfterUs > lowBeforeUs) await this.#leave(work)
+    const { inputBefore: a, inputAfter: b, seenBefore, seenAfter, bound } = work
+    const goesBack = seenAfter.lowUs < seenBefore.lowUs || b.range.toUs < a.range.toUs
+    const isOther = seenBefore.countsHorizons !== seenAfter.countsHorizons || !sameButRanges(a.aggregate, b.aggregate)
+    if (goesBack || isOther) return this.#settle(everything, work)
+    if (seenAfter.lowUs > seenBefore.lowUs) await this.#leave(work)
     if (b.range.toUs > a.range.toUs) await this.#enter(work)
     await this.#settleScopes(this.#scopesToSettle(work), work)
-    const scopes = disjoint(scopesOfLate(work.rows, bound.isRead))
-    work.scopes.push(...scopes)
-    if (scopes.length > 0) await this.#addLate(scopes, work)
+    const late = disjoint(scopesOfLate(work.rows, bound.isRead))
+    work.scopes.push(...late)
+    for (const scope of late) await this.#addLate(scope, work)
     for (const { range, series } of work.changed.values())
       if (!isWithin(range, work.settled)) await this.#remakeSome(await this.#cell(range, work), series, work)
     await this.#append(bound.appended(work, work.scopes), work)
@@ -188,37 +127,36 @@ export class GroupKeeper {
 
   /** Rows before the lower bound go: of whole cells, and of the one that the bound is in. */
   async #leave(work: Work): Promise<void> {
-    const { before, inputBefore, lowBeforeUs, lowAfterUs } = work
-    const cellFromUs = this.#grid.cellOf(lowAfterUs).fromUs
-    if (lowBeforeUs < cellFromUs) await this.#settle({ fromUs: -Infinity, toUs: cellFromUs }, work)
-    const gone = { fromUs: Math.max(lowBeforeUs, cellFromUs), toUs: lowAfterUs }
+    const { before, inputBefore, inputAfter, seenBefore, seenAfter } = work
+    const range = this.#grid.cellOf(seenAfter.lowUs)
+    if (seenBefore.lowUs < range.fromUs) await this.#settle({ fromUs: -Infinity, toUs: range.fromUs }, work)
+    const gone = { fromUs: Math.max(seenBefore.lowUs, range.fromUs), toUs: seenAfter.lowUs }
     const reader = this.#leaveReader(work)
-    const isSure = inputBefore.range.fromUs !== work.inputAfter.range.fromUs
-    if (!isSure && !this.#cells.has(cellFromUs) && !(await hasRows(reader.rows(gone)))) return
-    const cell = await this.#cell(this.#grid.cellOf(lowAfterUs), work)
+    const isSure = inputBefore.range.fromUs !== inputAfter.range.fromUs
+    if (!isSure && !this.#cells.has(range) && !(await hasRows(reader.rows(gone)))) return
+    const cell = await this.#cell(range, work)
     await cell.leave(gone, before.nowUs, isSure, reader)
   }
 
   /** Rows after the upper bound of before come. */
   async #enter(work: Work): Promise<void> {
-    const { before, inputBefore, inputAfter, lowAfterUs } = work
-    const range = { fromUs: Math.max(inputBefore.range.toUs, lowAfterUs), toUs: inputAfter.range.toUs }
+    const { before, inputBefore, inputAfter, seenAfter } = work
+    const range = { fromUs: Math.max(inputBefore.range.toUs, seenAfter.lowUs), toUs: inputAfter.range.toUs }
     if (isEmptyRange(range)) return
     for await (const batch of rowsOf(inputAfter, range, before, this.#context)) await this.#add(batch, work)
   }
 
   /** Deletes; and what expired, where it is not the lower bound that says so. */
-  #scopesToSettle(work: Work): Scope[] {
-    const { deletes, inputAfter, lowAfterUs, bound, horizonsBeforeUs, horizonsAfterUs } = work
-    const visible = { fromUs: lowAfterUs, toUs: inputAfter.range.toUs }
+  #scopesToSettle({ deletes, inputAfter, bound, seenBefore, seenAfter }: Work): Scope[] {
+    const visible = { fromUs: seenAfter.lowUs, toUs: inputAfter.range.toUs }
     const scopes = scopesOfDeletes(deletes, bound.isRead)
-    if (!boundsByHorizon(inputAfter, work)) {
-      horizonsBeforeUs.forEach((horizonUs, i) => {
+    if (!seenAfter.countsHorizons) {
+      inputAfter.sources.forEach(({ scan: { metric } }, i) => {
+        const [was, is] = [seenBefore.horizonsUs[i]!, seenAfter.horizonsUs[i]!]
+        if (was === is) return
         // Buckets of rollups stand for what is expired, the one that the horizon cuts as well.
-        if (horizonUs === horizonsAfterUs[i]) return
-        const fromUs = Math.max(horizonUs, inputAfter.range.fromUs) - coarsestWidthUs
-        const { metric } = inputAfter.sources[i]!.scan
-        scopes.push({ metric, fromUs, toUs: horizonsAfterUs[i]! + coarsestWidthUs, series: undefined })
+        const fromUs = Math.max(was, inputAfter.range.fromUs) - coarsestWidthUs
+        scopes.push({ metric, fromUs, toUs: is + coarsestWidthUs, series: undefined })
       })
     }
     return disjoint(scopes.map(scope => ({ ...scope, ...intersection(scope, visible) })))
@@ -234,12 +172,12 @@ export class GroupKeeper {
 
   /** Tells what the step changes in whole cells by their rows before and after. */
   async #settle(range: TimeRange, work: Work): Promise<void> {
-    const kept = [...this.#cells.values()].filter(cell => overlap(cell.range, range))
+    const kept = this.#cells.within(range)
     if (this.#grid.isWhole && kept.length > 0) return this.#remake(kept[0]!, work)
-    for (const cell of kept) this.#drop(cell)
+    for (const cell of kept) this.#cells.drop(cell)
     const { before, after, inputBefore, inputAfter } = work
     const rowsBefore = await rowsAt(within(inputBefore.aggregate, range), before, this.#context)
-    const seen = intersection(range, { fromUs: work.lowAfterUs, toUs: Infinity })
+    const seen = intersection(range, { fromUs: work.seenAfter.lowUs, toUs: Infinity })
     const isSeen = !isEmptyRange(intersection(seen, inputAfter.range)) || inputAfter.aggregate.keys.length === 0
     const rowsAfter = isSeen ? await rowsAt(within(inputAfter.aggregate, range), after, this.#context) : []
     this.#compare(rowsBefore, rowsAfter, work)
@@ -251,11 +189,11 @@ export class GroupKeeper {
     const { after, inputAfter } = work
     const { range } = cell
     const rowsBefore = cell.takeRowsBefore()
-    this.#drop(cell)
-    const made = await Cell.of(range, this.#aggregations, this.#memory, to =>
+    this.#cells.drop(cell)
+    const made = await Cell.of(range, this.#aggregations, this.#cells.memory, to =>
       addRows(to, inputAfter, range, after, this.#context),
     )
-    this.#keep(made)
+    this.#cells.add(made)
     this.#compare(rowsBefore, made.readAll(), work)
     work.settled.push(range)
   }
@@ -268,7 +206,6 @@ export class GroupKeeper {
     const { fromUs, toUs } = cell.range
     const scope: Scope = { metric, fromUs, toUs, series: shared.series }
     const input = restrictedTo(work.inputAfter, scope, this.#context)
-    this.#use(cell)
     await cell.remakeSome(
       keys => shared.keys.has(keyOf(keys)),
       to => addRows(to, input, cell.range, work.after, this.#context),
@@ -287,18 +224,16 @@ export class GroupKeeper {
     for (const before of left.values()) changes.push(before, undefined)
   }
 
-  async #addLate(scopes: readonly Scope[], work: Work): Promise<void> {
+  async #addLate(scope: Scope, work: Work): Promise<void> {
+    const branch = work.bound.branches.get(scope.metric)
+    assert(branch !== undefined, 'a commit of a metric that the query reads')
     const sink: LateSink = {
       add: batch => this.#add(batch, work),
       complete: (batch, rowsOfSlot) => this.#complete(batch, rowsOfSlot, work),
       change: (timeUs, series) => this.#change(this.#grid.cellOf(timeUs), series, work),
     }
-    const range = { fromUs: work.lowAfterUs, toUs: work.inputAfter.range.toUs }
-    for (const scope of scopes) {
-      const branch = work.bound.branches.get(scope.metric)
-      assert(branch !== undefined, 'a commit of a metric that the query reads')
-      await lookAtLate(scope, range, branch, this.#aggregations.plain, work, this.#context, sink)
-    }
+    const range = { fromUs: work.seenAfter.lowUs, toUs: work.inputAfter.range.toUs }
+    await lookAtLate(scope, range, branch, this.#aggregations.plain, work, this.#context, sink)
   }
 
   #change(range: TimeRange, series: number, { changed }: Work): void {
@@ -310,7 +245,7 @@ export class GroupKeeper {
   async #complete(batch: Batch, rowsOfSlot: readonly (Uint32Array | undefined)[], work: Work): Promise<void> {
     const times = this.#timesOf(batch)
     const series = batch.columns[this.#aggregations.plain.seriesColumn]!.values
-    for (const part of this.#cut(batch)) {
+    for (const part of cutByCell(batch, times, this.#grid)) {
       if (isWithin(part.range, work.settled)) continue
       const cell = await this.#cell(part.range, work)
       const own = new Set(part.batch.selection)
@@ -333,54 +268,18 @@ export class GroupKeeper {
 
   /** Adds rows to their cells. */
   #add(batch: Batch, work: Work): Promise<void> | undefined {
-    const range = this.#onlyCell(batch)
-    if (range === undefined) return this.#addParts(this.#cut(batch), work)
+    const times = this.#timesOf(batch)
+    const range = onlyCellOf(batch, times, this.#grid)
+    if (range === undefined) return this.#addParts(cutByCell(batch, times, this.#grid), work)
     if (work.settled.length > 0 && isWithin(range, work.settled)) return undefined
-    const cell = this.#cells.get(range.fromUs)
+    const cell = this.#cells.get(range)
     if (cell === undefined) return this.#cell(range, work).then(made => made.add(batch))
-    this.#use(cell)
     cell.add(batch)
     return undefined
   }
 
-  async #addParts(parts: readonly { range: TimeRange; batch: Batch }[], work: Work): Promise<void> {
+  async #addParts(parts: readonly PartOfBatch[], work: Work): Promise<void> {
     for (const { range, batch } of parts) if (!isWithin(range, work.settled)) (await this.#cell(range, work)).add(batch)
-  }
-
-  /** The cell of all rows; undefined: they are of several. */
-  #onlyCell(batch: Batch): TimeRange | undefined {
-    const { selection, length } = batch
-    const times = this.#timesOf(batch)
-    const count = selection?.length ?? length
-    const range = this.#grid.cellOf(times[selection === undefined ? 0 : selection[0]!]!)
-    if (this.#grid.isWhole) return range
-    for (let k = 1; k < count; k++) {
-      const timeUs = times[selection === undefined ? k : selection[k]!]!
-      if (timeUs < range.fromUs || timeUs >= range.toUs) return undefined
-    }
-    return range
-  }
-
-  #cut(batch: Batch): { range: TimeRange; batch: Batch }[] {
-    const { selection, length } = batch
-    const times = this.#timesOf(batch)
-    const count = selection?.length ?? length
-    const parts = new Map<number, { range: TimeRange; rows: number[] }>()
-    let part: { range: TimeRange; rows: number[] } | undefined
-    for (let k = 0; k < count; k++) {
-      const row = selection === undefined ? k : selection[k]!
-      const timeUs = times[row]!
-      if (part === undefined || timeUs < part.range.fromUs || timeUs >= part.range.toUs) {
-        const range = this.#grid.cellOf(timeUs)
-        part = parts.get(range.fromUs)
-        if (part === undefined) parts.set(range.fromUs, (part = { range, rows: [] }))
-      }
-      part.rows.push(row)
-    }
-    return Array.from(parts.values(), ({ range, rows }) => ({
-      range,
-      batch: { ...batch, selection: Uint32Array.from(rows) },
-    }))
   }
 
   #timesOf({ columns }: Batch): Float64Array {
@@ -389,15 +288,12 @@ export class GroupKeeper {
 
   /** The cell; where it is not kept, of the version before. */
   async #cell(range: TimeRange, { before, inputBefore }: Work): Promise<Cell> {
-    const kept = this.#cells.get(range.fromUs)
-    if (kept !== undefined) {
-      this.#use(kept)
-      return kept
-    }
-    const made = await Cell.of(range, this.#aggregations, this.#memory, to =>
+    const kept = this.#cells.get(range)
+    if (kept !== undefined) return kept
+    const made = await Cell.of(range, this.#aggregations, this.#cells.memory, to =>
       addRows(to, inputBefore, range, before, this.#context),
     )
-    this.#keep(made)
+    this.#cells.add(made)
     return made
   }
 
@@ -409,70 +305,19 @@ export class GroupKeeper {
     }
   }
 
-  #keep(cell: Cell): void {
-    this.#cells.set(cell.range.fromUs, cell)
-    this.#use(cell)
-  }
-
-  #use(cell: Cell): void {
-    if (cell.usedIn === this.#turn) return
-    cell.begin(this.#turn)
-    this.#used.push(cell)
-    this.#cells.delete(cell.range.fromUs)
-    this.#cells.set(cell.range.fromUs, cell)
-  }
-
-  #drop(cell: Cell): void {
-    cell.release()
-    this.#cells.delete(cell.range.fromUs)
-    const index = this.#used.indexOf(cell)
-    if (index >= 0) this.#used.splice(index, 1)
-  }
-
-  #end(work: Work): GroupChanges {
-    const { changes, after, horizonsAfterUs } = work
-    for (const cell of this.#used) cell.takeChanges(changes)
+  #end({ changes, after, seenAfter }: Work): GroupChanges {
+    this.#cells.endStep(changes)
     const { rowsMax } = this.#context
     if (changes.length > rowsMax) throw tooManyRows(rowsMax)
-    const used = this.#used
-    this.#used = []
-    for (const cell of used) if (cell.isStale) this.#drop(cell)
-    if (!this.#grid.isWhole) this.#dropOldest(cellsMax)
-    this.#at = { lsn: after.version.lsn, nowUs: after.nowUs, horizonsUs: horizonsAfterUs }
+    this.#at = { lsn: after.version.lsn, nowUs: after.nowUs, seen: seenAfter }
     return changes
   }
-
-  #dropOldest(most: number): void {
-    for (const cell of this.#cells.values()) {
-      if (this.#cells.size <= most || cell.usedIn === this.#turn) return
-      this.#drop(cell)
-    }
-  }
-
-  /** Cells that the step has not used can be made again. */
-  #makeRoom(): void {
-    this.#dropOldest(0)
-  }
 }
-
-/**
- * Where the range of rows that are seen begins: with the range that is asked for, or what is not expired. Rollups may stand
- * for what is, and metrics have horizons of their own.
- */
-function lowOf(input: GroupInput, horizonsUs: readonly number[], step: Step): number {
-  const { fromUs } = input.range
-  return boundsByHorizon(input, step) ? Math.max(fromUs, horizonsUs[0]!) : fromUs
-}
-
-const boundsByHorizon = ({ sources }: GroupInput, { before, after }: Step): boolean =>
-  sources.length === 1 && [before, after].every(({ version }) => (version.rollupWidthsUs ?? []).length === 0)
 
 async function hasRows(stream: BatchStream): Promise<boolean> {
   for await (const _ of stream) return true
   return false
 }
-
-const areEqual = (a: readonly number[], b: readonly number[]): boolean => a.every((value, i) => value === b[i])
 
 /** Those that overlap as one. */
 function united(ranges: readonly TimeRange[]): TimeRange[] {
@@ -485,8 +330,6 @@ function united(ranges: readonly TimeRange[]): TimeRange[] {
   }
   return out
 }
-
-const overlap = (a: TimeRange, b: TimeRange): boolean => a.fromUs < b.toUs && b.fromUs < a.toUs
 
 const isWithin = (range: TimeRange, ranges: readonly TimeRange[]): boolean =>
   ranges.some(({ fromUs, toUs }) => range.fromUs >= fromUs && range.toUs <= toUs)
