@@ -22,6 +22,8 @@ export interface LiveEnvironment {
   prepare(text: string): Prepared
   /** What every id depends on: which database, and which history of commits. */
   historyId(): readonly unknown[]
+  /** The present, without waiting for the next tick. It never goes back. */
+  now(): number
   /** Asks for a round. */
   wake(): void
   /** What queries keep has changed by so many bytes. */

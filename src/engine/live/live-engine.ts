@@ -126,6 +126,7 @@ class Live implements LiveEngine {
       counts: { steps: 0, reruns: 0, rows: 0, lagged: 0 },
       prepare: text => statements.prepared(text),
       historyId: () => [databaseId, storage.catalog.incarnation, opening, this.#incarnation],
+      now: () => this.#advanceNow(),
       wake: () => this.#wakes.next(),
       kept: bytes => {
         this.#bytes += bytes

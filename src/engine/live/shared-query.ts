@@ -210,12 +210,19 @@ export class SharedQuery implements Holder {
       this.#startAgain(pin, nowUs)
       return
     }
-    const after = { version: pin.version, nowUs: this.#live.dependsOnNow ? Math.max(nowUs, this.#nowUs) : this.#nowUs }
+    const after = { version: pin.version, nowUs: this.#nowAt(pin, nowUs) }
     const to = this.#positionAt(pin, after.nowUs)
     this.#isTickDue = false
     const taken = this.#pending.splice(0)
     if (taken.length > 0 || this.#dirtyLsn > 0 || to.tick > this.position.tick) this.#step(pin, after, to, taken)
     else this.#moveTo(pin, this.#nowUs, to)
+  }
+
+  /** `now()` goes with ticks. What expired by the clock goes then, too: it is not of the moment of the last tick. */
+  #nowAt(pin: PinnedVersion, tickUs: number): number {
+    if (!this.#live.dependsOnNow) return this.#nowUs
+    const hasExpired = this.#horizonUs(pin) > this.#horizonUs(this.#pin)
+    return Math.max(hasExpired ? this.#environment.now() : tickUs, this.#nowUs)
   }
 
   /** Subscribers may be told how far it is. */

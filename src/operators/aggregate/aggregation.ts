@@ -72,7 +72,12 @@ export interface Aggregation {
   bucketStarts(batch: Batch): Float64Array
   /** Room for the groups of rows; the same with every call. */
   groupsRoom(length: number): Uint32Array
+  /** What it keeps for the next batch, about. */
+  readonly byteLength: number
 }
+
+/** A number and its mask, of each row. */
+const computedBytes = 9
 
 export function compileAggregation(
   node: AggregateNode,
@@ -101,6 +106,10 @@ export function compileAggregation(
   })
   const timeColumn = order.time === undefined ? -1 : columnIndex(input, order.time)
   const starts = reusableNumbers()
+  const groups = reusableCodes()
+  let capacity = 0
+  const computed = [...plain.map(key => key.expr), ...slots.flatMap(slot => [slot.argument, slot.secondArgument])]
+  const rowBytes = 12 + computedBytes * computed.filter(expr => expr?.kind === 'call' || expr?.kind === 'case').length
   return {
     node,
     input,
@@ -134,7 +143,13 @@ export function compileAggregation(
       }
       return out
     },
-    groupsRoom: reusableCodes(),
+    groupsRoom(length) {
+      capacity = Math.max(capacity, length)
+      return groups(length)
+    },
+    get byteLength() {
+      return capacity * rowBytes
+    },
   }
 }
 

@@ -41,7 +41,11 @@ export function restricted(plan: LogicalPlan, scope: Scope, catalog: CatalogRead
   return bottomUp(plan, node => (node.kind === 'scan' ? restrictedScan(node, scope, catalog) : node))
 }
 
-export function restrictedScan(scan: ScanNode, { metric, fromUs, toUs, series }: Scope, catalog: CatalogReader): ScanNode {
+export function restrictedScan(
+  scan: ScanNode,
+  { metric, fromUs, toUs, series }: Scope,
+  catalog: CatalogReader,
+): ScanNode {
   assert(scan.limit === undefined && scan.seriesLimit === undefined, 'a scan that counts rows cannot be restricted')
   if (scan.metric !== metric) return { ...scan, range: nothing }
   const range = intersection(scan.range, { fromUs, toUs })

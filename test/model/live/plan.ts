@@ -41,6 +41,8 @@ export type Step =
   | { readonly kind: 'later'; readonly at: number }
   | { readonly kind: 'snapshot' | 'check' }
   | { readonly kind: 'restore'; readonly pick: number }
+  /** The process ends, in order or not, and another begins. */
+  | { readonly kind: 'restart'; readonly how: 'close' | 'kill' | 'power' }
   | { readonly kind: 'subscribe'; readonly query: number; readonly manner: Manner }
   | { readonly kind: 'leave' | 'reconnect' | 'take'; readonly pick: number }
 
@@ -100,7 +102,7 @@ export function planOf(seed: number, commits: number): Plan {
   const choose = new Chooser(random, scale)
   const queries = queriesOf(seed, choose, values !== 'quarters')
   const rows = new PlannedRows(random, values)
-  const steps = new Steps(random, rows, queries.length).take(commits)
+  const steps = new Steps(random, rows, queries.length, settings.fsync === 'always').take(commits)
   return { settings, scale, queries, steps, looks: 6 }
 }
 
@@ -127,6 +129,7 @@ const weights: Readonly<Record<Exclude<Kind, 'rows' | 'insert' | 'delete'>, numb
   later: 0.7,
   snapshot: 0.7,
   restore: 0.4,
+  restart: 0.5,
   check: 3,
   subscribe: 4,
   leave: 3,
@@ -138,12 +141,15 @@ class Steps {
   readonly #random: SeededRandom
   readonly #rows: PlannedRows
   readonly #queries: number
+  readonly #isDurable: boolean
   readonly #others: readonly (readonly [keyof typeof weights, number])[]
 
-  constructor(random: SeededRandom, rows: PlannedRows, queries: number) {
+  /** `isDurable`: what is acknowledged survives the loss of power. */
+  constructor(random: SeededRandom, rows: PlannedRows, queries: number, isDurable: boolean) {
     this.#random = random
     this.#rows = rows
     this.#queries = queries
+    this.#isDurable = isDurable
     // Each seed has more of some and none of others ("swarm testing", Groce et al., ISSTA 2012).
     this.#others = Object.entries(weights).map(
       ([kind, weight]) => [kind as keyof typeof weights, kind === 'check' || !random.chance(0.2) ? weight : 0] as const,
@@ -199,6 +205,8 @@ class Steps {
         return { kind, at: this.#rows.present }
       case 'subscribe':
         return { kind, query: random.below(this.#queries), manner: this.#manner() }
+      case 'restart':
+        return { kind, how: (['close', 'kill', this.#isDurable ? 'power' : 'kill'] as const)[random.below(3)]! }
       case 'snapshot':
       case 'check':
         return { kind }

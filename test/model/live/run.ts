@@ -110,7 +110,25 @@ export class LiveRun {
     await this.#settled(this.#ingest(rows))
     await this.#settled(this.#insert({ ...rows[0]!, step: 1, fields: { n: 3 } }))
     this.#seriesId = [...this.#db.series('m')].find(({ printed }) => printed === 'm{dc="x",host="a"}')!.id
+    this.#watch()
+  }
+
+  #watch(): void {
     if (this.#isWatched) this.#db.committed$.subscribe(({ lsn }) => this.#seeCommit(lsn))
+  }
+
+  /** Who was there comes back, and says what it saw last. */
+  async #restart(how: Extract<Step, { kind: 'restart' }>['how']): Promise<void> {
+    await this.#settle()
+    await this.#compareLooks()
+    const present = this.#subscribers.splice(0)
+    for (const subscriber of present) this.#close(subscriber)
+    if (how === 'close') await this.#settled(this.#db.close())
+    else if (how === 'kill') this.#machine.kill()
+    else this.#machine.crash()
+    this.#db = (await openOn(this.#machine, this.#plan.settings)).db
+    this.#watch()
+    for (const subscriber of present) this.#subscribe(subscriber)
   }
 
   async #take(step: Step): Promise<void> {
@@ -144,10 +162,14 @@ export class LiveRun {
         const name = this.#snapshots[step.pick % this.#snapshots.length]
         if (name === undefined) return
         await this.#settle()
+        // an LSN will have two meanings
+        await this.#compareLooks()
         await this.#settled(db.restore(name))
         count(this.#tally, 'restored')
         return
       }
+      case 'restart':
+        return this.#restart(step.how)
       case 'check':
         return this.#check()
       case 'subscribe':
@@ -389,6 +411,11 @@ export class LiveRun {
       count(this.#tally, `compared: ${follower.strategy}`)
       count(this.#tally, `shape ${this.#plan.queries[query]!.shape}: ${follower.strategy}`)
     }
+    await this.#compareLooks()
+    if (this.#problem !== undefined) throw this.#problem
+  }
+
+  async #compareLooks(): Promise<void> {
     const looks = this.#looks
     this.#looks = []
     for (const { lsn, query, answer, seen } of looks)
@@ -397,7 +424,6 @@ export class LiveRun {
         this.#compare(subscriber, rows, await answer, `LSN ${lsn}, as it was asked in the commit`)
         count(this.#tally, `compared in the commit: ${follower.strategy}`)
       }
-    if (this.#problem !== undefined) throw this.#problem
   }
 
   #compare(subscriber: Subscriber, rows: readonly Row[], answer: Answer, when: string): void {

@@ -62,7 +62,8 @@ export class GroupKeeper {
   }
 
   get byteLength(): number {
-    return this.#cells.memory.bytes + this.#readers.byteLength
+    const { plain, counted } = this.#aggregations
+    return this.#cells.memory.bytes + this.#readers.byteLength + plain.byteLength + counted.byteLength
   }
 
   /** What the step changes, each group once. */
