@@ -45,8 +45,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'acknowledged-before-durable',
-    file: 'src/database.ts',
-    replace: "this.#settings.fsync === 'always' ? completes(() => wal.sync()) : EMPTY",
+    file: 'src/engine/writing/commit-ports.ts',
+    replace: 'syncsEach ? completes(() => wal.sync()) : EMPTY',
     by: 'EMPTY',
     means: 'rows are acknowledged when they are written, not when they are synced',
     foundBySeed: 5,
