@@ -10,15 +10,17 @@
  */
 import assert from 'node:assert/strict'
 import type { Subscription } from 'rxjs'
-import type { Database, LiveObservable, LiveReader, RowObject, Value } from '../../../src/types.ts'
+import type { Database, LiveObservable, LiveReader, Value } from '../../../src/types.ts'
 import { count, type Tally } from '../../crash/tally.ts'
 import { openOn, turn } from '../../database/support.ts'
 import { SimulatedMachine } from '../../simulated/machine.ts'
 import { SeededRandom } from '../../simulated/random.ts'
-import { BrokenPromise, Follower, type Reach } from './follower.ts'
-import type { Manner, Plan, PlannedDelete, PlannedQuery, Step } from './plan.ts'
+import { type Answer, Answers, answersDiffer, dependsOnNow } from './answers.ts'
+import { BrokenPromise, Follower } from './follower.ts'
+import type { Manner, Plan, Step } from './plan.ts'
 import type { Written } from './rows.ts'
-import { type Row, rowsDiffer, rowText } from './same-rows.ts'
+import type { Row } from './same-rows.ts'
+import { Writes } from './writes.ts'
 
 type ObjectRow = Record<string, Value>
 
@@ -29,20 +31,6 @@ export class Difference extends Error {
     super(message)
     this.query = query
   }
-}
-
-/** A query that was asked for in a commit, for those who have an event of just then. */
-interface Look {
-  readonly lsn: number
-  readonly query: number
-  readonly nowUs: number
-  readonly answer: Promise<Answer>
-  readonly seen: { readonly follower: Follower; readonly rows: readonly Row[] }[]
-}
-
-interface Answer {
-  readonly names: readonly string[]
-  readonly rows: readonly Row[]
 }
 
 interface Subscriber {
@@ -64,14 +52,13 @@ export class LiveRun {
   readonly #isWatched: boolean
   readonly #random: SeededRandom
   readonly #machine: SimulatedMachine
+  readonly #writes: Writes
   #db!: Database
-  #seriesId = ''
+  #answers!: Answers
   #subscribers: Subscriber[] = []
   #away: Subscriber[] = []
   #works: Promise<unknown>[] = []
-  #looks: Look[] = []
   #snapshots: string[] = []
-  readonly #magnitude = { sum: 0, squares: 0 }
   #problem: Error | undefined
 
   constructor(seed: number, plan: Plan, tally: Tally) {
@@ -82,6 +69,7 @@ export class LiveRun {
     this.#random = new SeededRandom(seed ^ 0x5eed)
     this.#machine = new SimulatedMachine(seed)
     this.#machine.nowUs = plan.scale.startUs
+    this.#writes = new Writes(plan.scale, tally)
   }
 
   /** `stepped` is called before each step. */
@@ -107,13 +95,13 @@ export class LiveRun {
       { metric: 'k.b', tags: { host: 'a' }, step: 0, fields: { v: 2 } },
       { metric: 'c', tags: { host: 'a' }, step: 0, fields: { value: 1 } },
     ]
-    await this.#settled(this.#ingest(rows))
-    await this.#settled(this.#insert({ ...rows[0]!, step: 1, fields: { n: 3 } }))
-    this.#seriesId = [...this.#db.series('m')].find(({ printed }) => printed === 'm{dc="x",host="a"}')!.id
+    await this.#settled(this.#writes.ingest(this.#db, rows))
+    await this.#settled(this.#writes.insert(this.#db, { ...rows[0]!, step: 1, fields: { n: 3 } }))
     this.#watch()
   }
 
   #watch(): void {
+    this.#answers = new Answers(this.#db, this.#machine, this.#plan)
     if (this.#isWatched) this.#db.committed$.subscribe(({ lsn }) => this.#seeCommit(lsn))
   }
 
@@ -137,10 +125,10 @@ export class LiveRun {
       case 'rows':
         return this.#write(step)
       case 'insert':
-        for (const row of step.rows) await this.#settled(this.#insert(row))
+        for (const row of step.rows) await this.#settled(this.#writes.insert(this.#db, row))
         return
       case 'delete':
-        return this.#work(this.#delete(step.deletion), step.wait)
+        return this.#work(this.#writes.delete(this.#db, step.deletion), step.wait)
       case 'flush':
         return this.#work(db.flush(), step.wait)
       case 'compact':
@@ -149,7 +137,7 @@ export class LiveRun {
         this.#machine.disk.releaseSyncs()
         return this.#machine.advance(step.ms)
       case 'later':
-        this.#machine.nowUs = Math.max(this.#machine.nowUs, this.#timeOf(step.at))
+        this.#machine.nowUs = Math.max(this.#machine.nowUs, this.#writes.timeOf(step.at))
         return
       case 'snapshot': {
         await this.#settle()
@@ -190,65 +178,19 @@ export class LiveRun {
 
   // ---- writing --------------------------------------------------------------------------------------------------
 
-  #timeOf(step: number): number {
-    const { startUs, stepUs } = this.#plan.scale
-    return startUs + step * stepUs
-  }
-
   async #write({ at, commits, pace }: Extract<Step, { kind: 'rows' }>): Promise<void> {
     const machine = this.#machine
-    const missingMs = (this.#timeOf(at) - machine.nowUs) / 1000
+    const missingMs = (this.#writes.timeOf(at) - machine.nowUs) / 1000
     if (missingMs > 0 && missingMs <= 5000) await machine.advance(missingMs)
-    machine.nowUs = Math.max(machine.nowUs, this.#timeOf(at))
+    machine.nowUs = Math.max(machine.nowUs, this.#writes.timeOf(at))
     if (pace === 'turns') machine.disk.holdSyncs()
     for (const commit of commits) {
-      const written = this.#ingest(commit)
+      const written = this.#writes.ingest(this.#db, commit)
       if (pace === 'done') await this.#settled(written)
       else this.#works.push(written)
       if (pace === 'turns') await turn()
     }
     machine.disk.releaseSyncs()
-  }
-
-  async #ingest(rows: readonly Written[]): Promise<void> {
-    const objects = rows.map(({ metric, tags, step, fields }): RowObject => {
-      this.#measure(fields)
-      return { series: metric, ts: this.#timeOf(step), tags, fields }
-    })
-    const { rejected, failure } = await this.#db.ingest(objects, { precision: 'us' })
-    if (failure !== undefined) throw failure
-    assert.equal(rejected, 0)
-    count(this.#tally, 'rows written', rows.length)
-  }
-
-  async #insert({ metric, tags, step, fields }: Written): Promise<void> {
-    this.#measure(fields)
-    const tagList = Object.entries(tags).map(([key, value]) => `${key} = '${value}'`)
-    const names = Object.keys(fields)
-    const values = names.map(name => (name === 'n' ? `${fields[name]}::integer` : `$${names.indexOf(name) + 1}`))
-    const used = names.filter(name => name !== 'n')
-    const placed = values.map(value =>
-      value.replace(/^\$(\d+)$/, (_, k) => `$${used.indexOf(names[Number(k) - 1]!) + 1}`),
-    )
-    const text = `insert into ${metric} (${tagList.join(', ')}) fields (${names.join(', ')}) values (${this.#timeOf(step)}, ${placed.join(', ')})`
-    const params = used.map(name =>
-      typeof fields[name] === 'string' && name !== 's' ? Number(fields[name]) : fields[name]!,
-    )
-    await this.#db.query(text, params).all()
-  }
-
-  async #delete({ metric, from, to, host }: PlannedDelete): Promise<void> {
-    const ofHost = host === undefined ? '' : ` and tag.host = '${host}'`
-    const range = `time >= ${this.#timeOf(from)} and time < ${this.#timeOf(to)}`
-    await this.#db.query(`delete from ${metric} where ${range}${ofHost}`).all()
-  }
-
-  #measure(fields: Written['fields']): void {
-    for (const value of Object.values(fields)) {
-      if (typeof value !== 'number') continue
-      this.#magnitude.sum += Math.abs(value)
-      this.#magnitude.squares += value * value
-    }
   }
 
   async #work(work: Promise<unknown>, wait: boolean): Promise<void> {
@@ -282,10 +224,6 @@ export class LiveRun {
 
   // ---- subscribers ----------------------------------------------------------------------------------------------
 
-  #textOf({ text }: PlannedQuery): string {
-    return text.replace('{id}', this.#seriesId)
-  }
-
   #subscribe(subscriber: Subscriber): void {
     const { query, manner, follower } = subscriber
     const planned = this.#plan.queries[query]
@@ -295,11 +233,15 @@ export class LiveRun {
     if (id !== undefined) follower.resume()
     follower.isRecent = manner === 'recent'
     follower.ticksAreHorizons = this.#plan.settings.retention !== undefined && !dependsOnNow(planned)
-    follower.onReach = reach => this.#reached(subscriber, reach)
-    const live: LiveObservable<ObjectRow> = this.#db.live<ObjectRow>(this.#textOf(planned), planned.params ?? [], {
-      ...(manner === 'recent' ? {} : { history: 'all' as const }),
-      ...(id === undefined ? {} : { resumeFrom: id }),
-    })
+    follower.onReach = reach => this.#answers.reached(query, follower, reach)
+    const live: LiveObservable<ObjectRow> = this.#db.live<ObjectRow>(
+      this.#answers.textOf(planned),
+      planned.params ?? [],
+      {
+        ...(manner === 'recent' ? {} : { history: 'all' as const }),
+        ...(id === undefined ? {} : { resumeFrom: id }),
+      },
+    )
     this.#subscribers.push(subscriber)
     if (manner === 'pull') {
       subscriber.open = { reader: live.reader() }
@@ -359,55 +301,21 @@ export class LiveRun {
 
   // ---- comparing ------------------------------------------------------------------------------------------------
 
-  /** In the commit, so that the version is the one of that LSN. */
+  /** Some of the queries that are subscribed to. */
   #seeCommit(lsn: number): void {
     if (lsn % looksEvery !== 0) return
     const open = [...new Set(this.#subscribers.map(({ query }) => query))]
-    for (let k = 0; k < this.#plan.looks && open.length > 0; k++) {
-      const [query] = open.splice(this.#random.below(open.length), 1)
-      const answer = this.#ask(query!)
-      answer.catch(() => {})
-      this.#looks.push({ lsn, query: query!, nowUs: this.#machine.nowUs, answer, seen: [] })
-    }
-  }
-
-  /** What ids say of the time: `now()`, or where retention begins, in ms. */
-  #tickAt(query: number, nowUs: number): number {
-    if (dependsOnNow(this.#plan.queries[query]!)) return nowUs / 1000
-    return (nowUs - (nowUs % 60e6)) / 1000 - (this.#plan.settings.retention?.['m'] ?? 0) * 86_400e3
-  }
-
-  #reached({ query, follower }: Subscriber, { lsn, tick }: Reach): void {
-    for (const look of this.#looks) {
-      if (look.query !== query || look.lsn !== lsn || (tick !== 0 && tick !== this.#tickAt(query, look.nowUs))) continue
-      if (look.seen.every(({ follower: other }) => other !== follower))
-        look.seen.push({ follower, rows: follower.rows() })
-    }
-  }
-
-  async #ask(query: number): Promise<Answer> {
-    const planned = this.#plan.queries[query]!
-    const { columns, rows } = await this.#db.query(this.#textOf(planned), planned.params ?? []).all()
-    const names = columns.map(({ name }) => name)
-    return { names, rows: rows.map(row => names.map(name => row[name] as Value)) }
+    for (let k = 0; k < this.#plan.looks && open.length > 0; k++)
+      this.#answers.look(lsn, open.splice(this.#random.below(open.length), 1)[0]!)
   }
 
   async #check(): Promise<void> {
     await this.#settle()
     await this.#caughtUp()
-    const machine = this.#machine
-    const presentUs = machine.nowUs
-    const answers = new Map<string, Promise<Answer>>()
+    const answerOf = this.#answers.present()
     for (const subscriber of this.#subscribers) {
       const { query, follower } = subscriber
-      const { tick } = follower.reach
-      const isOfThen = dependsOnNow(this.#plan.queries[query]!)
-      const key = `${query} ${isOfThen ? tick : 0}`
-      if (isOfThen) machine.nowUs = tick * 1000
-      if (!answers.has(key)) answers.set(key, this.#ask(query))
-      const answer = await answers.get(key)!
-      machine.nowUs = presentUs
-      this.#compare(subscriber, follower.rows(), answer, `LSN ${follower.reach.lsn}`)
+      this.#compare(subscriber, follower.rows(), await answerOf(query, follower.reach), `LSN ${follower.reach.lsn}`)
       count(this.#tally, `compared: ${follower.strategy}`)
       count(this.#tally, `shape ${this.#plan.queries[query]!.shape}: ${follower.strategy}`)
     }
@@ -416,24 +324,16 @@ export class LiveRun {
   }
 
   async #compareLooks(): Promise<void> {
-    const looks = this.#looks
-    this.#looks = []
-    for (const { lsn, query, answer, seen } of looks)
+    for (const { lsn, query, answer, seen } of this.#answers.takeLooks())
       for (const { follower, rows } of seen) {
-        const subscriber = { query, manner: 'push', follower, open: undefined } as const
+        const subscriber: Subscriber = { query, manner: 'push', follower, open: undefined }
         this.#compare(subscriber, rows, await answer, `LSN ${lsn}, as it was asked in the commit`)
         count(this.#tally, `compared in the commit: ${follower.strategy}`)
       }
   }
 
   #compare(subscriber: Subscriber, rows: readonly Row[], answer: Answer, when: string): void {
-    const { follower } = subscriber
-    const { names } = follower
-    const differ = follower.isPartial
-      ? unknownRows(rows, answer.rows)
-      : names.join() === answer.names.join()
-        ? rowsDiffer(rows, answer.rows, names, this.#magnitude)
-        : `columns ${names.join(', ')} instead of ${answer.names.join(', ')}`
+    const differ = answersDiffer(subscriber.follower, rows, answer, this.#writes.magnitude)
     if (differ !== undefined) this.#fail(subscriber, new BrokenPromise(`${when}: ${differ}`))
   }
 
@@ -480,18 +380,4 @@ export class LiveRun {
     )
     await this.#settled(this.#db.close())
   }
-}
-
-const dependsOnNow = ({ text }: PlannedQuery): boolean => text.includes('now()')
-
-/** Of a subscriber that does not know what was there before it: all that it knows must be there. */
-function unknownRows(found: readonly Row[], all: readonly Row[]): string | undefined {
-  const texts = new Map<string, number>()
-  for (const row of all) texts.set(rowText(row), (texts.get(rowText(row)) ?? 0) + 1)
-  const strange = found.find(row => {
-    const left = texts.get(rowText(row)) ?? 0
-    texts.set(rowText(row), left - 1)
-    return left === 0
-  })
-  return strange && `a row that is not there: [${rowText(strange)}]`
 }

@@ -201,6 +201,7 @@ export class Cell {
     const came = Uint32Array.from({ length: this.#table.size - sizeBefore }, (_, i) => sizeBefore + i)
     this.#touch(came, { length: came.length, columns: [], selection: undefined }, sizeBefore)
     const kept = Uint32Array.from(others)
+    this.#front.reserve()
     made.merge(this.#front, kept, kept)
     // Groups that nothing was taken from have rows: how many is not known, nor asked.
     if (made.slots.length > this.#front.slots.length) countOnce(made, kept)

@@ -34,7 +34,7 @@ import { type Grid, gridOf } from './grid.ts'
 import { addRows, type GroupInput, lastTimeUs, restrictedTo, rowsOf, within } from './input.ts'
 import { type LateSink, lookAtLate } from './late.ts'
 import { type SeriesGroups, seriesGroups } from './series-groups.ts'
-import { isQuiet, type Sight, sameSight, sightOf, type Work, workOf } from './work.ts'
+import { isQuiet, mayBeRolledUp, type Sight, sameSight, scopesOfExpiry, sightOf, type Work, workOf } from './work.ts'
 
 export class GroupKeeper {
   readonly #context: LiveContext
@@ -115,9 +115,9 @@ export class GroupKeeper {
     const goesBack = seenAfter.lowUs < seenBefore.lowUs || b.range.toUs < a.range.toUs
     const isOther = seenBefore.countsHorizons !== seenAfter.countsHorizons || !sameButRanges(a.aggregate, b.aggregate)
     if (goesBack || isOther) return this.#settle(everything, work)
+    for (const range of united(this.#rangesToSettle(work))) await this.#settle(range, work)
     if (seenAfter.lowUs > seenBefore.lowUs) await this.#leave(work)
     if (b.range.toUs > a.range.toUs) await this.#enter(work)
-    await this.#settleScopes(this.#scopesToSettle(work), work)
     const late = disjoint(scopesOfLate(work.rows, bound.isRead))
     work.scopes.push(...late)
     for (const scope of late) await this.#addLate(scope, work)
@@ -126,11 +126,11 @@ export class GroupKeeper {
     await this.#append(bound.appended(work, work.scopes), work)
   }
 
-  /** Rows before the lower bound go: of whole cells, and of the one that the bound is in. */
+  /** Rows before the lower bound go, of the cell that it is in. */
   async #leave(work: Work): Promise<void> {
     const { before, inputBefore, inputAfter, seenBefore, seenAfter } = work
     const range = this.#grid.cellOf(seenAfter.lowUs)
-    if (seenBefore.lowUs < range.fromUs) await this.#settle({ fromUs: -Infinity, toUs: range.fromUs }, work)
+    if (isWithin(range, work.settled)) return
     const gone = { fromUs: Math.max(seenBefore.lowUs, range.fromUs), toUs: seenAfter.lowUs }
     const reader = this.#leaveReader(work)
     const isSure = inputBefore.range.fromUs !== inputAfter.range.fromUs
@@ -147,28 +147,30 @@ export class GroupKeeper {
     for await (const batch of rowsOf(inputAfter, range, before, this.#context)) await this.#add(batch, work)
   }
 
-  /** Deletes; and what expired, where it is not the lower bound that says so. */
-  #scopesToSettle({ deletes, inputAfter, bound, seenBefore, seenAfter }: Work): Scope[] {
+  /** Cells that the lower bound has passed, that rows were deleted of, and where buckets of rollups stand for what expired. */
+  #rangesToSettle(work: Work): TimeRange[] {
+    const { deletes, inputAfter, bound, seenBefore, seenAfter } = work
+    const ranges: TimeRange[] = []
+    if (seenAfter.lowUs > seenBefore.lowUs) ranges.push(...this.#rangesPassed(seenBefore, seenAfter))
     const visible = { fromUs: seenAfter.lowUs, toUs: inputAfter.range.toUs }
     const scopes = scopesOfDeletes(deletes, bound.isRead)
-    if (!seenAfter.countsHorizons) {
-      inputAfter.sources.forEach(({ scan: { metric } }, i) => {
-        const [was, is] = [seenBefore.horizonsUs[i]!, seenAfter.horizonsUs[i]!]
-        if (was === is) return
-        // Buckets of rollups stand for what is expired, the one that the horizon cuts as well.
-        const fromUs = Math.max(was, inputAfter.range.fromUs) - coarsestWidthUs
-        scopes.push({ metric, fromUs, toUs: is + coarsestWidthUs, series: undefined })
-      })
+    if (!seenAfter.countsHorizons) scopes.push(...scopesOfExpiry(work, this.#context))
+    const seen = disjoint(scopes.map(scope => ({ ...scope, ...intersection(scope, visible) })))
+    if (this.#grid.isWhole && ranges.length === 0 && seen.every(({ series }) => series !== undefined)) {
+      for (const { series } of seen) for (const ordinal of series!) this.#change(everything, ordinal, work)
+      return []
     }
-    return disjoint(scopes.map(scope => ({ ...scope, ...intersection(scope, visible) })))
+    return [...ranges, ...seen.map(scope => this.#grid.around(scope))]
   }
 
-  async #settleScopes(scopes: readonly Scope[], work: Work): Promise<void> {
-    if (this.#grid.isWhole && scopes.every(scope => scope.series !== undefined)) {
-      for (const { series } of scopes) for (const ordinal of series!) this.#change(everything, ordinal, work)
-      return
+  #rangesPassed(before: Sight, { lowUs, ...after }: Sight): TimeRange[] {
+    // Buckets of rollups leave as a whole, and finer ones may stand for what is left of one.
+    if (mayBeRolledUp({ lowUs, ...after }, before.lowUs)) {
+      const around = { fromUs: before.lowUs - coarsestWidthUs, toUs: lowUs + coarsestWidthUs }
+      return [this.#grid.around(around)]
     }
-    for (const range of united(scopes.map(scope => this.#grid.around(scope)))) await this.#settle(range, work)
+    const { fromUs } = this.#grid.cellOf(lowUs)
+    return before.lowUs < fromUs ? [{ fromUs: -Infinity, toUs: fromUs }] : []
   }
 
   /** Tells what the step changes in whole cells by their rows before and after. */
