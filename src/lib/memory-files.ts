@@ -130,6 +130,7 @@ export function memoryFiles({ bytesMax = 2 ** 30 }: MemoryFilesOptions = {}): Fi
   }
 
   return {
+    preallocateBytes: 0,
     open(given: string, mode: OpenMode): FileHandle {
       const path = normalPath(given)
       if (directories.has(path)) throw fileSystemError('EISDIR', 'open', path)

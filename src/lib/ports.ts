@@ -39,6 +39,8 @@ export type OpenMode = 'read' | 'create' | 'open'
  * rejects with, a `FileSystemError`.
  */
 export interface FileSystem {
+  /** A log writes zeros ahead of itself in steps of this many bytes, for cheaper syncs; 0 where syncs cost nothing. */
+  readonly preallocateBytes: number
   open(path: string, mode: OpenMode): FileHandle
   /** Atomically replaces `to`. Durable after `syncDirectory` of its parent. */
   rename(from: string, to: string): void

@@ -201,6 +201,7 @@ export class SimulatedDisk {
 
   #fileSystem(): FileSystem {
     return {
+      preallocateBytes: 256 * 2 ** 10,
       open: (given, mode) => this.#open(normalPath(given), mode),
       rename: (givenFrom, givenTo) => {
         const from = normalPath(givenFrom)

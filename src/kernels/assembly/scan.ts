@@ -56,13 +56,18 @@ let tail: usize = 0;
 
 export function init(seed: u64): void {
   setSeed(seed);
-  clearTemplates();
+  noTemplates();
   clearRows();
 }
 
 export function clearTemplates(): void {
   memory.fill(table, 0, (<usize>tableSlots) << 4);
   memory.fill(sightings, 0, (<usize>sightingsMax) << 2);
+  noTemplates();
+}
+
+/** Leaves the tables alone: fresh memory holds zeros, and to touch all of it would be most of the time to open a database. */
+function noTemplates(): void {
   memory.fill(templates, 0xff, ((<usize>templatesMax) + 1) << 3);
   templateCount = 0;
   templateEnd = templateBytes;

@@ -17,6 +17,7 @@ const flags: Record<OpenMode, number> = {
 }
 
 export const nodeFiles: FileSystem = {
+  preallocateBytes: 4 * 2 ** 20,
   open: (path, mode) => openFile(path, mode),
   rename: (from, to) => fs.renameSync(from, to),
   remove: path => fs.unlinkSync(path),

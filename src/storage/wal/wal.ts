@@ -30,15 +30,14 @@ export const walFrameTypes = { rows: 1, delete: 2 } as const
 export interface WalSettings {
   /** A file that reaches this many bytes is followed by a new one. */
   readonly fileBytesMax: number
-  /** Zeros are written ahead of the frames in steps of this many bytes, for cheaper syncs; 0 for none. */
-  readonly preallocateBytes: number
+  /** Zeros are written ahead of the frames in steps of this many bytes, 0 for none. Default: what suits the file system. */
+  readonly preallocateBytes?: number
   /** The largest frame `append` takes, header included. */
   readonly frameBytesMax: number
 }
 
 export const walDefaults: WalSettings = {
   fileBytesMax: 64 * 2 ** 20,
-  preallocateBytes: 4 * 2 ** 20,
   frameBytesMax: 64 * 2 ** 20,
 }
 
@@ -154,6 +153,7 @@ export class Wal {
   readonly #ports: Ports
   readonly #directory: string
   readonly #settings: WalSettings
+  readonly #preallocateBytes: number
   readonly #rotated: OpenFile[]
   #active: OpenFile
   #lastLsn: Lsn
@@ -172,6 +172,7 @@ export class Wal {
     this.#ports = ports
     this.#directory = directory
     this.#settings = settings
+    this.#preallocateBytes = settings.preallocateBytes ?? ports.files.preallocateBytes
     this.#lastLsn = lastLsn
     this.#durableLsn = lastLsn
     const last = files.at(-1)
@@ -351,7 +352,8 @@ export class Wal {
   /** Zeros ahead of the frames: a file whose size does not change syncs in half the time. */
   #preallocate(bytes: number): void {
     const active = this.#active
-    const { preallocateBytes, fileBytesMax } = this.#settings
+    const { fileBytesMax } = this.#settings
+    const preallocateBytes = this.#preallocateBytes
     if (!active.preallocates || active.end + bytes <= active.allocated) return
     if (bytes > preallocateBytes * preallocatedFrameShare) return
     const from = active.allocated
@@ -437,6 +439,6 @@ export class Wal {
 
   #opened(file: LogFile, handle: FileHandle | undefined): OpenFile {
     const rotatedMs = this.#ports.clock.monotonicMs()
-    return { ...file, handle, allocated: file.end, preallocates: this.#settings.preallocateBytes > 0, rotatedMs }
+    return { ...file, handle, allocated: file.end, preallocates: this.#preallocateBytes > 0, rotatedMs }
   }
 }
