@@ -8,7 +8,7 @@ import { shortest } from './shrink.ts'
 import { type Tally, tallyText } from './tally.ts'
 
 const firstSeed = Number(process.env['SYDRADB_CRASH_SEED'] ?? 1)
-const runs = Number(process.env['SYDRADB_CRASH_RUNS'] ?? (process.env['SYDRADB_CRASH_SEED'] === undefined ? 15 : 1))
+const runs = Number(process.env['SYDRADB_CRASH_RUNS'] ?? (process.env['SYDRADB_CRASH_SEED'] === undefined ? 10 : 1))
 const timeout = 3_600_000
 
 const print = (tally: Tally): void => {

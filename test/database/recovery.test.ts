@@ -281,7 +281,7 @@ describe('the catalog', () => {
   })
 
   test('is rebuilt whole, whenever the rebuilding is interrupted', async () => {
-    for (let call = 1, interrupted = true; interrupted; call += 7) {
+    for (let call = 1, interrupted = true; interrupted; call += 17) {
       const machine = await flushedMachine()
       machine.disk.damage('data/catalog.log', 30)
       const { disk } = machine

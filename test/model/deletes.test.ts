@@ -155,7 +155,7 @@ async function check(db: Database, model: Model): Promise<void> {
   }
 }
 
-const runs = Number(process.env['SYDRADB_MODEL_RUNS'] ?? 15)
+const runs = Number(process.env['SYDRADB_MODEL_RUNS'] ?? 10)
 
 describe('random steps', () => {
   test('leave what the model says', { timeout: 60_000 + runs * 4000 }, async () => {

@@ -10,7 +10,7 @@ import { rowsDiffer } from './live/same-rows.ts'
 
 const onlySeed = process.env['SYDRADB_LIVE_SEED']
 const firstSeed = Number(onlySeed ?? 1)
-const runs = Number(process.env['SYDRADB_LIVE_RUNS'] ?? (onlySeed === undefined ? 10 : 1))
+const runs = Number(process.env['SYDRADB_LIVE_RUNS'] ?? (onlySeed === undefined ? 8 : 1))
 const commits = Number(process.env['SYDRADB_LIVE_COMMITS'] ?? 30)
 
 test(`${runs} runs of ${commits} commits: every subscriber has the rows there are`, {

@@ -17,7 +17,7 @@ import { Generator } from './expressions.ts'
 import { groupedQuestion, rawQuestion } from './queries.ts'
 
 const onlySeed = process.env['SYDRADB_QUERIES_SEED']
-const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 45 : 1))
+const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 30 : 1))
 const questionsPerDatabase = 25
 
 function isSame(found: Scalar | undefined, { value, tolerance }: Cell): boolean {

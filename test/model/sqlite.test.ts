@@ -10,7 +10,7 @@ import { ask } from './ask.ts'
 import { type ModelDatabase, randomDatabase } from './database.ts'
 
 const onlySeed = process.env['SYDRADB_QUERIES_SEED']
-const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 40 : 1))
+const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 25 : 1))
 const questionsPerDatabase = 25
 
 /** A piece of a query in both languages. */

@@ -177,7 +177,7 @@ test('the model, the rule on and the rule off agree, whatever other rules there 
         }
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 250 },
   )
   for (const name of [rule, 'bucket-runs', 'series-groups', 'statistics-answer', 'last-point'])
     expect(fired.get(name) ?? 0, name).toBeGreaterThan(5)

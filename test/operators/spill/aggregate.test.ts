@@ -135,7 +135,7 @@ describe('a group-by', () => {
           expect([left(), spill.heldBytes, execution.memory.held]).toEqual([[], 0, 0])
         },
       ),
-      { numRuns: 100, seed: 1, endOnFailure: true },
+      { numRuns: 70, seed: 1, endOnFailure: true },
     )
     expect(spilled).toBeGreaterThan(30)
   })

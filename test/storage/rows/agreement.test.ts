@@ -256,7 +256,7 @@ describe('wasm, its twin and JSON.parse agree', () => {
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 250 },
     )
     expect(taken.wasm).toBeGreaterThan(1000)
     expect(taken.reference).toBeGreaterThan(1000)
