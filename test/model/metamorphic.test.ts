@@ -11,7 +11,7 @@ import { type ModelDatabase, randomDatabase } from './database.ts'
 import { compare, Generator } from './expressions.ts'
 
 const onlySeed = process.env['SYDRADB_QUERIES_SEED']
-const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 20 : 1))
+const databases = Number(process.env['SYDRADB_QUERIES_DATABASES'] ?? (onlySeed === undefined ? 15 : 1))
 const roundsPerDatabase = 8
 
 type Rows = readonly (readonly Scalar[])[]
