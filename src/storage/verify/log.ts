@@ -8,7 +8,7 @@ import { readWhole } from '../../lib/read-whole.ts'
 import type { TablesReader } from '../catalog/reader.ts'
 import { namesIn } from '../data-files.ts'
 import type { Lsn } from '../types.ts'
-import { decodeFileHeader, framesStart, isWalName } from '../wal/format.ts'
+import { framesStart, hasBothHeaders, isWalName } from '../wal/format.ts'
 import { FrameReader } from '../wal/frame-reader.ts'
 import type { FoundFile } from '../wal/log-files.ts'
 import { type WalEvent, type WalFrame, WalScan } from '../wal/scan.ts'
@@ -160,10 +160,7 @@ function headerProblems(ports: Ports, path: string, readable: boolean, used: num
       ? [damage('its header cannot be read', lostAdvice, 0)]
       : [note('it is empty', 'opening removes it')]
   const header = readWhole(ports.files, path, framesStart)
-  const half = framesStart / 2
-  const copies = [header.subarray(0, half), header.subarray(half)]
-  const good = copies.filter(copy => decodeFileHeader(copy, ports.checksums) !== undefined)
-  return good.length === 2
+  return hasBothHeaders(header, ports.checksums)
     ? []
-    : [note('one of the two copies of its header is damaged', 'nothing to do: either is enough')]
+    : [note('one of the two copies of its header is damaged', 'either is enough; opening writes both again')]
 }

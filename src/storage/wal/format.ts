@@ -77,6 +77,12 @@ export function decodeFileHeader(
   return undefined
 }
 
+/** Whether each of the two copies can be read. */
+export function hasBothHeaders(bytes: Uint8Array, checksums: Checksums): boolean {
+  const copies = [bytes.subarray(0, fileHeaderBytes), bytes.subarray(fileHeaderBytes, framesStart)]
+  return copies.every(copy => decodeFileHeader(copy, checksums) !== undefined)
+}
+
 /** Writes header and padding around a payload that already stands at `bytes[frameHeaderBytes…]`; `bytes` is the frame. */
 export function sealFrame(
   bytes: Uint8Array,

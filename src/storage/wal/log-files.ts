@@ -9,7 +9,7 @@ import { fileError } from '../../lib/file-errors.ts'
 import type { FileSystem, Ports } from '../../lib/ports.ts'
 import { readWhole } from '../../lib/read-whole.ts'
 import type { Lsn } from '../types.ts'
-import { currentName, decodeFileHeader, framesStart, isWalName, rotatedName, walVersion } from './format.ts'
+import { currentName, decodeFileHeader, framesStart, hasBothHeaders, isWalName, rotatedName, walVersion } from './format.ts'
 
 /** A log file as recovery found it and as the writer goes on with it. */
 export interface LogFile {
@@ -25,6 +25,8 @@ export interface LogFile {
 export interface FoundFile extends LogFile {
   /** False: neither copy of the header can be read, so no frame in it can be told from noise. */
   readonly readable: boolean
+  /** Both copies of the header are there. */
+  readonly isHeaderWhole: boolean
 }
 
 export const currentPath = (directory: string): string => `${directory}/${currentName}`
@@ -51,7 +53,8 @@ export function findLogFiles(ports: Ports, directory: string): FoundFile[] {
 
 function readHeader(ports: Ports, directory: string, name: string): FoundFile {
   const path = `${directory}/${name}`
-  const header = decodeFileHeader(readWhole(ports.files, path, framesStart), ports.checksums)
+  const bytes = readWhole(ports.files, path, framesStart)
+  const header = decodeFileHeader(bytes, ports.checksums)
   if (header !== undefined && header.version !== walVersion) {
     throw new SydraError('corrupt_wal', `${path} has format version ${header.version}`, {
       hint: `this version of SydraDB reads version ${walVersion}: open the directory with the version that wrote it`,
@@ -66,5 +69,6 @@ function readHeader(ports: Ports, directory: string, name: string): FoundFile {
     lastLsn: firstLsn - 1,
     end: framesStart,
     readable: header !== undefined,
+    isHeaderWhole: header !== undefined && hasBothHeaders(bytes, ports.checksums),
   }
 }

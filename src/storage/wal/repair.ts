@@ -7,14 +7,15 @@
  * 3. What may not have reached the device is written again before it is synced: a system that failed an fdatasync takes
  *    its pages for clean and will not write them by itself (Rebello et al., "Can Applications Recover from fsync
  *    Failures?", USENIX ATC 2020).
- * 4. Bytes that may be someone's frames, but cannot be read, are set aside as `<name>.damaged`, not deleted.
+ * 4. Each file has both copies of its header: the next damage to one of them is the first.
+ * 5. Bytes that may be someone's frames, but cannot be read, are set aside as `<name>.damaged`, not deleted.
  */
 import { fileError } from '../../lib/file-errors.ts'
 import { directoryOf } from '../../lib/paths.ts'
 import type { FileHandle, Ports } from '../../lib/ports.ts'
 import { setAside } from '../set-aside.ts'
 import type { Lsn } from '../types.ts'
-import { frameBytes, framesStart } from './format.ts'
+import { encodeFileHeader, frameBytes, framesStart } from './format.ts'
 import { FrameReader } from './frame-reader.ts'
 import { currentPath, type FoundFile, freeRotatedPath, type LogFile } from './log-files.ts'
 import type { WalEvent, WalScan } from './scan.ts'
@@ -76,10 +77,12 @@ async function settleFile(
   if (used > file.end) {
     onEvent({ kind: 'wal-truncated', path: file.path, offset: file.end, bytes: used - file.end })
   }
-  if (!cut && doubtful === file.end) return
+  if (!cut && doubtful === file.end && file.isHeaderWhole) return
   const handle = ports.files.open(file.path, 'open')
   try {
     if (cut) handle.truncate(file.end)
+    // The good copy is written over with what it holds: wherever this is torn, one of them stays.
+    if (!file.isHeaderWhole) handle.write(encodeFileHeader(file, ports.checksums), 0)
     writeAgain(handle, doubtful, file.end)
     await handle.dataSync()
   } finally {

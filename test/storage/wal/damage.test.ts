@@ -72,13 +72,16 @@ describe('a damaged byte', () => {
     )
   })
 
-  test('in a file header costs nothing: there are two', async () => {
+  test('in a file header costs nothing: there are two, and both are there again afterwards', async () => {
     for (let byte = 0; byte < headerBytes; byte++) {
       const machine = await machineWith(3, 1)
+      const whole = machine.disk.contents(current).slice(0, headerBytes)
       machine.disk.damage(current, byte)
       const { lsns, events } = await recovered(machine.ports)
       expect(lsns).toEqual([1, 2, 3])
       expect(events).toEqual([])
+      machine.crash(byte)
+      expect(machine.disk.contents(current).slice(0, headerBytes)).toEqual(whole)
     }
   })
 
