@@ -9,7 +9,15 @@ import { fileError } from '../../lib/file-errors.ts'
 import type { FileSystem, Ports } from '../../lib/ports.ts'
 import { readWhole } from '../../lib/read-whole.ts'
 import type { Lsn } from '../types.ts'
-import { currentName, decodeFileHeader, framesStart, hasBothHeaders, isWalName, rotatedName, walVersion } from './format.ts'
+import {
+  currentName,
+  decodeFileHeader,
+  framesStart,
+  hasBothHeaders,
+  isWalName,
+  rotatedName,
+  walVersion,
+} from './format.ts'
 
 /** A log file as recovery found it and as the writer goes on with it. */
 export interface LogFile {
