@@ -15,6 +15,7 @@ import { cpuDataset } from './dataset.ts'
 import { duckdbAvailable } from './duckdb.ts'
 import { machine, print, type Result } from './harness.ts'
 import { ingestBench } from './ingest.ts'
+import { liveBench } from './live.ts'
 import { queriesBench } from './queries.ts'
 import { recoveryBench } from './recovery.ts'
 import { rollupsBench } from './rollups.ts'
@@ -36,6 +37,7 @@ const benches: Readonly<Record<string, () => Promise<Result[]>>> = {
   recovery: () => recoveryBench(),
   compaction: () => liveCompactionBench(Number(options.points), 'normal'),
   rollups: () => rollupsBench(Number(options.points)),
+  live: () => liveBench([1_000_000, 10_000_000]),
 }
 const chosen = options.only === undefined ? Object.keys(benches) : [options.only]
 
