@@ -8,7 +8,7 @@ import type { Database, Value } from '../../../src/types.ts'
 import type { SimulatedMachine } from '../../simulated/machine.ts'
 import type { Follower, Reach } from './follower.ts'
 import type { Plan, PlannedQuery } from './plan.ts'
-import { type Magnitude, type Row, rowsDiffer, rowText } from './same-rows.ts'
+import { type Magnitude, type Row, rowsDiffer, strangeRow } from './same-rows.ts'
 
 export interface Answer {
   readonly names: readonly string[]
@@ -111,17 +111,6 @@ export function answersDiffer(
 ): string | undefined {
   const { names } = follower
   if (names.join() !== answer.names.join()) return `columns ${names.join(', ')} instead of ${answer.names.join(', ')}`
-  return follower.isPartial ? strangeRow(rows, answer.rows) : rowsDiffer(rows, answer.rows, names, magnitude)
-}
-
-/** Of a subscriber that does not know what was there before it: all that it knows must be there. */
-function strangeRow(found: readonly Row[], all: readonly Row[]): string | undefined {
-  const left = new Map<string, number>()
-  for (const row of all) left.set(rowText(row), (left.get(rowText(row)) ?? 0) + 1)
-  const strange = found.find(row => {
-    const times = left.get(rowText(row)) ?? 0
-    left.set(rowText(row), times - 1)
-    return times === 0
-  })
-  return strange && `a row that is not there: [${rowText(strange)}]`
+  // Who does not know what was there before him: all that he knows must be there.
+  return (follower.isPartial ? strangeRow : rowsDiffer)(rows, answer.rows, names, magnitude)
 }

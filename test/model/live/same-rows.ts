@@ -50,6 +50,28 @@ export function rowsDiffer(
   return `${found.length} rows instead of ${wanted.length} (${names.join(', ')})\n  ${problems.slice(0, 5).join('\n  ')}${more}`
 }
 
+/** undefined: each row found is one of those; else the first that is none. */
+export function strangeRow(
+  found: readonly Row[],
+  all: readonly Row[],
+  names: readonly string[],
+  magnitude: Magnitude,
+): string | undefined {
+  const exactness = names.map(exactnessOf)
+  const exactText = (row: Row): string => rowText(row.filter((_, column) => exactness[column] === 'exact'))
+  const left = Map.groupBy(all, exactText)
+  for (const row of found) {
+    const candidates = left.get(exactText(row)) ?? []
+    const place = candidates.findIndex(candidate =>
+      exactness.every((kind, column) => isClose(row[column]!, candidate[column]!, kind, magnitude)),
+    )
+    if (place < 0)
+      return `a row that is not there: ${shown(row)}; there are ${candidates.map(shown).join(', ') || 'none'}`
+    candidates.splice(place, 1)
+  }
+  return undefined
+}
+
 const shown = (row: Row | undefined): string => (row === undefined ? 'nothing' : `[${row.map(valueText).join(', ')}]`)
 
 /** Equal where rows are, as the language compares values. */
