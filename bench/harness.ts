@@ -1,7 +1,7 @@
 /** What the benchmarks share: processes measured from outside, medians, the machine's description, the result table. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -84,9 +84,23 @@ async function listening(child: ChildProcess): Promise<string> {
   throw new Error('the server ended before it listened')
 }
 
-export function temporaryDirectory(name: string): { readonly path: string; remove(): void } {
+export interface TemporaryDirectory {
+  readonly path: string
+  /** A directory in it. */
+  make(name: string): string
+  remove(): void
+}
+
+export function temporaryDirectory(name: string): TemporaryDirectory {
   const path = mkdtempSync(join(tmpdir(), `sydradb-bench-${name}-`))
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+  return {
+    path,
+    make(inner) {
+      mkdirSync(join(path, inner))
+      return join(path, inner)
+    },
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  }
 }
 
 export function machine(): string {

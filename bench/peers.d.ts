@@ -10,3 +10,20 @@ declare module '@duckdb/node-api' {
   }
   export function version(): string
 }
+
+declare module 'better-sqlite3' {
+  interface Statement {
+    run(values: object): unknown
+    raw(): Statement
+    get(): unknown
+    all(): unknown[][]
+    iterate(): IterableIterator<unknown[]>
+  }
+  export default class Database {
+    constructor(path: string)
+    pragma(text: string): unknown
+    exec(sql: string): void
+    prepare(sql: string): Statement
+    close(): void
+  }
+}

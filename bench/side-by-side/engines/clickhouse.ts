@@ -1,0 +1,104 @@
+/** ClickHouse as a server (Debian: `clickhouse-server`), over its HTTP interface. */
+import { createReadStream, mkdirSync, writeFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import { fields, fileOf, tagNames } from '../data.ts'
+import { type Cell, type OpenEngine, summing } from '../engine.ts'
+import { sizeOf } from '../files.ts'
+import type { Question, SqlWords } from '../questions.ts'
+import { freePort, programNamed, startProgram } from './server.ts'
+
+const words: SqlWords = {
+  bucket: seconds => `toUInt64(intDiv(toUInt32(time), ${seconds})) * ${seconds * 1000}`,
+  timeMs: 'toUInt64(toUInt32(time)) * 1000',
+  moment: ms => `toDateTime(${ms / 1000})`,
+  newest: column => `argMax(${column}, time)`,
+  // quantileExactInclusive came after 18.16
+  percentile: () => undefined,
+}
+
+const configOf = (directory: string, port: number): string => `<yandex>
+  <logger><level>error</level><log>${directory}/server.log</log><errorlog>${directory}/errors.log</errorlog></logger>
+  <http_port>${port}</http_port>
+  <listen_host>127.0.0.1</listen_host>
+  <path>${directory}/data/</path>
+  <tmp_path>${directory}/tmp/</tmp_path>
+  <users_config>${directory}/users.xml</users_config>
+  <default_profile>default</default_profile>
+  <default_database>default</default_database>
+  <mark_cache_size>268435456</mark_cache_size>
+  <timezone>UTC</timezone>
+</yandex>
+`
+const users = `<yandex>
+  <profiles><default><max_memory_usage>4000000000</max_memory_usage></default></profiles>
+  <users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users>
+  <quotas><default></default></quotas>
+</yandex>
+`
+
+export const openClickhouse: OpenEngine = async directory => {
+  const program = programNamed('clickhouse-server')
+  const port = await freePort()
+  mkdirSync(`${directory}/data`)
+  writeFileSync(`${directory}/users.xml`, users)
+  writeFileSync(`${directory}/config.xml`, configOf(directory, port))
+  const url = `http://127.0.0.1:${port}/`
+  const server = await startProgram(program, [`--config-file=${directory}/config.xml`], url)
+  const ask = async (sql: string, body?: Readable): Promise<Response> => {
+    const target = body === undefined ? url : `${url}?query=${encodeURIComponent(sql)}`
+    const answer = await fetch(target, {
+      method: 'POST',
+      body: body === undefined ? sql : Readable.toWeb(body),
+      duplex: 'half',
+    } as RequestInit)
+    if (!answer.ok) throw new Error(`${sql}: ${await answer.text()}`)
+    return answer
+  }
+  const version = (await (await ask('select version()')).text()).trim()
+  const sqlOf = ({ sql }: Question): string | undefined => sql?.(words) || undefined
+  return {
+    version: `ClickHouse ${version}`,
+    pid: server.pid,
+    async load(data) {
+      const type = data.values === 'integer' ? 'Int64' : 'Float64'
+      const columns = [
+        'time DateTime',
+        ...tagNames.map(name => `${name} String`),
+        ...fields.map(name => `${name} ${type}`),
+      ]
+      await ask(
+        `create table cpu (${columns.join(', ')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`,
+      )
+      const started = performance.now()
+      await (await ask('insert into cpu format JSONEachRow', createReadStream(fileOf(data, 'flat').path))).text()
+      const seconds = (performance.now() - started) / 1000
+      await ask('optimize table cpu final')
+      return seconds
+    },
+    ask(question) {
+      const sql = sqlOf(question)
+      if (sql === undefined) return undefined
+      const read = async (): Promise<number> => {
+        let bytes = 0
+        for await (const chunk of (await ask(`${sql} format TSV`)).body!) bytes += chunk.length
+        return bytes
+      }
+      return read()
+    },
+    async rows(question) {
+      const text = await (await ask(`${sqlOf(question)} format TSV`)).text()
+      const rows = text
+        .split('\n')
+        .slice(0, -1)
+        .map(line =>
+          line.split('\t').map((cell): Cell => (cell === '\\N' ? null : /^-?[\d.]/.test(cell) ? Number(cell) : cell)),
+        )
+      if (question.isExport !== true) return rows
+      const sum = summing()
+      for (const row of rows) sum.add(row)
+      return sum.sums()
+    },
+    bytes: async () => sizeOf(`${directory}/data`),
+    close: () => server.stop(),
+  }
+}
