@@ -35,6 +35,7 @@ interface Running {
 export interface ComparedResult {
   readonly name: string
   readonly unit: string
+  readonly better: 'more' | 'less'
   readonly ours: number
   readonly peers: Readonly<Record<string, number>>
   /** Above 1 where ours is better, whatever the unit; undefined: there is no peer, or it is too little to be judged. */
@@ -45,20 +46,21 @@ const result = (
   name: string,
   unit: string,
   figures: ReadonlyMap<string, number>,
-  isMoreBetter: boolean,
+  better: 'more' | 'less',
   judgedFrom = 0,
 ): ComparedResult => {
   const own = figures.get(ours)!
   const peers = Object.fromEntries([...figures].filter(([engine]) => engine !== ours))
   const others = [...figures].filter(([engine]) => engine !== ours && engine !== overHttp).map(([, value]) => value)
-  const best = isMoreBetter ? Math.max(...others) : Math.min(...others)
+  const best = better === 'more' ? Math.max(...others) : Math.min(...others)
   const isJudged = others.length > 0 && (own >= judgedFrom || best >= judgedFrom)
   return {
     name,
     unit,
+    better,
     ours: own,
     peers,
-    ratio_to_best: isJudged ? (isMoreBetter ? own / best : best / own) : undefined,
+    ratio_to_best: isJudged ? (better === 'more' ? own / best : best / own) : undefined,
   }
 }
 
@@ -93,31 +95,31 @@ async function loadAll(running: readonly Running[], { points, values }: Data): P
       'ingest, ten fields a line',
       'M points/s',
       by(({ seconds }) => millions / seconds),
-      true,
+      'more',
     ),
     result(
       '… its CPU',
       's per M points',
       by(({ cpuSeconds }) => cpuSeconds / millions),
-      false,
+      'less',
     ),
     result(
       `bytes per value, ${values}`,
       'bytes',
       by(({ bytes }) => bytes.settled / points),
-      false,
+      'less',
     ),
     result(
       '… all files, with a log that is kept',
       'bytes',
       by(({ bytes }) => bytes.all / points),
-      false,
+      'less',
     ),
     result(
       'peak RSS, ingest',
       'MB',
       by(({ peakRssBytes }) => peakRssBytes / 1e6),
-      false,
+      'less',
     ),
   ]
 }
@@ -143,14 +145,14 @@ async function askAll(running: readonly Running[], questions: readonly Question[
         if (run >= 0) times.get(engine.name)!.push(ms)
       }
     const medians = new Map([...times].map(([name, each]) => [name, median(each)]))
-    results.push(result(`${id} ${about}`, 'ms', medians, false, judgedMs))
+    results.push(result(`${id} ${about}`, 'ms', medians, 'less', judgedMs))
   }
   const peaks = new Map<string, number>()
   for (const engine of running) {
     const { peakRssBytes } = (await engine.request({ do: 'usage' })) as { readonly peakRssBytes: number }
     peaks.set(engine.name, peakRssBytes / 1e6)
   }
-  return [...results, result('peak RSS, ingest and queries', 'MB', peaks, false)]
+  return [...results, result('peak RSS, ingest and queries', 'MB', peaks, 'less')]
 }
 
 /** undefined: it is not installed. */
