@@ -19,6 +19,7 @@
 import { SydraError } from '../lib/errors.ts'
 import { fileError } from '../lib/file-errors.ts'
 import { isFileSystemError, type Ports } from '../lib/ports.ts'
+import { toHex } from '../lib/text.ts'
 
 export interface Lock {
   /** Lets the directory go. Calling it again is allowed. */
@@ -191,7 +192,7 @@ function isOurs(ports: Ports, path: string, holder: Holder): boolean {
 const lives = ({ process }: Ports, { pid, startToken }: Holder): boolean => process.startToken(pid) === startToken
 
 function thisProcess({ process, random }: Ports): Holder {
-  const nonce = Array.from(random.bytes(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
+  const nonce = toHex(random.bytes(new Uint8Array(16)))
   return { pid: process.pid, startToken: process.startToken(process.pid) ?? '', nonce }
 }
 

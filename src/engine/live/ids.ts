@@ -9,6 +9,7 @@
  * 2. The tick is `now()` in ms where the query depends on it, else 0. Neither number ever goes back within an incarnation.
  */
 import type { Blake3 } from '../../lib/ports.ts'
+import { toHex } from '../../lib/text.ts'
 import type { Lsn } from '../../storage/types.ts'
 
 /** How far a result goes. */
@@ -26,8 +27,7 @@ const incarnationBytes = 8
 export function incarnationOf(blake3: Blake3, parts: readonly unknown[]): string {
   const hash = blake3.hash()
   hash.update(new TextEncoder().encode(JSON.stringify(parts)))
-  const bytes = hash.digest().subarray(0, incarnationBytes)
-  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  return toHex(hash.digest().subarray(0, incarnationBytes))
 }
 
 export const eventId = (incarnation: string, { lsn, tick }: Position): string => `${incarnation}.${lsn}.${tick}`

@@ -12,6 +12,7 @@ import { type Batch, rowCount, type Schema } from '../../columnar/batch.ts'
 import { cancellation } from '../../lib/cancel.ts'
 import { SydraError, toSydraError } from '../../lib/errors.ts'
 import type { Ports } from '../../lib/ports.ts'
+import { toHex } from '../../lib/text.ts'
 import type { BatchStream, OperatorStatistics } from '../../operators/operator.ts'
 import { rollupWidthName } from '../../storage/rollup/widths.ts'
 import type { ReadStatistics } from '../../storage/types.ts'
@@ -66,7 +67,7 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
   const begin = (work: Work, options: BeginOptions): QueryRun => {
     const { abort, signal, timeoutMs, startedMs, elapsedMs } = options
     const { read, operators } = work
-    const traceId = hex(random.bytes(new Uint8Array(8)))
+    let traceId: string | undefined
     let firstRowMs = 0
     let totalMs: number | undefined
     let rowsEmitted = 0
@@ -89,7 +90,7 @@ export function createRuns({ clock, timers, random }: Ports): Runs {
         first_row: round(firstRowMs),
         total: round(totalMs ?? clock.monotonicMs() - startedMs),
       },
-      trace_id: traceId,
+      trace_id: (traceId ??= toHex(random.bytes(new Uint8Array(8)))),
       operators: operators.map(operator => ({
         name: operator.name,
         rows_out: operator.rowsOut,
@@ -196,4 +197,3 @@ function rollupWidths({ rollups = new Map<number, number>() }: ReadStatistics): 
 }
 
 export const round = (ms: number): number => Math.round(ms * 1000) / 1000
-const hex = (bytes: Uint8Array): string => Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')

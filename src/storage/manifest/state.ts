@@ -10,6 +10,7 @@
  * 4. `nextSegment` is above the number of every segment ever named, and `incarnation` never decreases.
  */
 import { assert } from '../../lib/assert.ts'
+import { toHex } from '../../lib/text.ts'
 import type { TombstoneEntry } from '../tombstones/entry.ts'
 import type { Lsn, SegmentMeta } from '../types.ts'
 
@@ -54,7 +55,7 @@ export interface ManifestEdit {
 /** @param id 16 random bytes. */
 export function newManifestState(id: Uint8Array, duplicates: Duplicates): ManifestState {
   return {
-    databaseId: Array.from(id, byte => byte.toString(16).padStart(2, '0')).join(''),
+    databaseId: toHex(id),
     incarnation: 1,
     duplicates,
     flushedLsn: 0,
