@@ -60,16 +60,20 @@ export function strangeRow(
   const exactness = names.map(exactnessOf)
   const exactText = (row: Row): string => rowText(row.filter((_, column) => exactness[column] === 'exact'))
   const left = Map.groupBy(all, exactText)
-  for (const row of found) {
+  const take = (row: Row, isIt: (candidate: Row) => boolean): boolean => {
     const candidates = left.get(exactText(row)) ?? []
-    const place = candidates.findIndex(candidate =>
-      exactness.every((kind, column) => isClose(row[column]!, candidate[column]!, kind, magnitude)),
-    )
-    if (place < 0)
-      return `a row that is not there: ${shown(row)}; there are ${candidates.map(shown).join(', ') || 'none'}`
-    candidates.splice(place, 1)
+    const place = candidates.findIndex(isIt)
+    if (place >= 0) candidates.splice(place, 1)
+    return place >= 0
   }
-  return undefined
+  // Those that are the same to the bit find each other first: rounding may reach over several rows.
+  const inexact = found.filter(row => !take(row, candidate => rowText(candidate) === rowText(row)))
+  const isNear = (a: Row, b: Row): boolean =>
+    exactness.every((kind, column) => isClose(a[column]!, b[column]!, kind, magnitude))
+  const strange = inexact.find(row => !take(row, candidate => isNear(row, candidate)))
+  if (strange === undefined) return undefined
+  const others = left.get(exactText(strange)) ?? []
+  return `a row that is not there: ${shown(strange)}; there are ${others.map(shown).join(', ') || 'none'}`
 }
 
 const shown = (row: Row | undefined): string => (row === undefined ? 'nothing' : `[${row.map(valueText).join(', ')}]`)
