@@ -62,7 +62,8 @@ export class Writes {
 
   #measure(fields: Written['fields']): void {
     for (const value of Object.values(fields)) {
-      if (typeof value !== 'number') continue
+      // What an infinity adds up to is not rounded.
+      if (typeof value !== 'number' || !Number.isFinite(value)) continue
       this.#magnitude.sum += Math.abs(value)
       this.#magnitude.squares += value * value
     }
