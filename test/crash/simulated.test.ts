@@ -38,7 +38,7 @@ test(`${runs} seeds of work, faults and crashes lose, double and invent nothing`
     if (failure !== undefined) throw new Error(failureText(await shrunk(failure)))
   }
   print(tally)
-  if (runs < 15) return
+  if (runs < 10) return
   for (const what of [
     'power loss',
     'kill',

@@ -27,13 +27,14 @@ export interface PlanInTime {
   readonly after: LogicalPlan
 }
 
-/** Adds what has changed in the scopes. Throws `too_many_points` beyond `rowsMax` changes. */
+/** Adds what has changed in the scopes; `areNewTold`: rows that were not there are told already. Throws `too_many_points` beyond `rowsMax` changes. */
 export async function lookAgain(
   changes: Changes,
   scopes: readonly Scope[],
   step: Step,
   { columns, context }: Pick<LiveParts, 'columns' | 'context'>,
   planOf: (metric: string) => PlanInTime,
+  areNewTold = false,
 ): Promise<LiveDelta> {
   const { catalog, rowsMax } = context
   for (const scope of scopes) {
@@ -43,8 +44,9 @@ export async function lookAgain(
     const compare = comparison(columns, scope.metric, catalog)
     await merge(open(before, step.before), open(after, step.after), compare, (a, b) => {
       if (b === undefined) changes.removed.push(keyRow(a!, columns))
-      else if (a === undefined) changes.added.push(b)
-      else if (!sameRow(a, b)) changes.changed.push(b)
+      else if (a === undefined) {
+        if (!areNewTold) changes.added.push(b)
+      } else if (!sameRow(a, b)) changes.changed.push(b)
       if (changes.added.length + changes.changed.length + changes.removed.length > rowsMax) throw tooManyRows(rowsMax)
     })
   }

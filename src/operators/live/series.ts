@@ -16,7 +16,7 @@ import { inputsOf, withInput } from '../../sydraql/rules/rule.ts'
 import { appendRows, tooManyRows } from './difference.ts'
 import { type Expiry, expiryOf } from './expiry.ts'
 import { withKeys } from './keys.ts'
-import { type Changes, lookAgain } from './look-again.ts'
+import { type Changes, lookAgain, type PlanInTime } from './look-again.ts'
 import { historyOf } from './lookback.ts'
 import type { LiveParts } from './parts.ts'
 import { type BoundReaders, branchesByMetric, createReaders } from './readers.ts'
@@ -110,13 +110,15 @@ export function planSeries(parts: LiveParts): LiveQuery | undefined {
       const isTooMuch = states.byteLength > bytesMax
       if (isTooMuch && begunEmpty) throw tooMuchKept(bytesMax)
       if (isTooMuch || states.isWorn) states = newStates()
-      const scopes = [...near, ...whole]
-      if (scopes.length === 0) return added.length === 0 ? noChange : { ...noChange, added }
+      if (near.length + whole.length === 0) return added.length === 0 ? noChange : { ...noChange, added }
       const changes: Changes = { added, changed: [], removed: [] }
-      return lookAgain(changes, scopes, step, parts, metric => {
+      const plansOf = (metric: string): PlanInTime => {
         const rows = planOf(metric, bound)
         return { before: rows, after: rows }
-      })
+      }
+      // Nothing comes by expiry: what does in such a scope is at the end of a series that others reach beyond.
+      await lookAgain(changes, near, step, parts, plansOf, true)
+      return lookAgain(changes, whole, step, parts, plansOf)
     },
     get byteLength() {
       return readers.byteLength + states.byteLength

@@ -35,6 +35,11 @@ export interface CatalogLog {
   readonly usable: boolean
   /** Resolves when the batch is durable. */
   append(batch: Uint8Array): Promise<void>
+  /**
+   * Resolves when what was read at opening is durable: a process that ended before its sync may have left it in the page cache
+   * alone. It is written again, as a system that failed the sync takes its pages for clean (see `wal/repair.ts`).
+   */
+  settle(): Promise<void>
   close(): void
 }
 
@@ -224,6 +229,11 @@ function openedLog(ports: LogPorts, file: FileHandle, incarnation: string, salt:
       }
       usable = true
       bytes += frame.length
+    },
+    async settle() {
+      const read = new Uint8Array(bytes)
+      file.write(read.subarray(0, file.read(read, 0)), 0)
+      await file.dataSync()
     },
     close: () => file.close(),
   }

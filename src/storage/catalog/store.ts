@@ -90,6 +90,15 @@ export async function openCatalog(options: CatalogStoreOptions): Promise<Catalog
     log.close()
     throw corrupt(`${directory}/${logName}`, 12, 'the log belongs to another catalog than the checkpoint')
   }
+  const { records: recordsDurable = 0, incarnation } = options.extent ?? {}
+  try {
+    // Whatever builds on these records, a manifest that counts them above all, must find them after a power loss.
+    if (catalog.sequence > recordsDurable || incarnation !== catalog.incarnation) await log.settle()
+    await files.syncDirectory(directory)
+  } catch (error) {
+    log.close()
+    throw fileError(error, directory)
+  }
   catalog.markLogged(catalog.sequence)
   return new FileCatalogStore(options, catalog, log, checkpoint?.bytes ?? 0)
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Ports } from '../../../src/lib/ports.ts'
 import { type CatalogStore, openCatalog, rebuildFrom } from '../../../src/storage/catalog/store.ts'
+import { turn } from '../../database/support.ts'
 import { SimulatedMachine } from '../../simulated/machine.ts'
 
 const directory = '/data/catalog'
@@ -52,6 +53,25 @@ const sizeOf = (machine: SimulatedMachine, name: string): number => {
 }
 
 describe('catalog store', () => {
+  test('what a killed process left unsynced is durable once another has opened it', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const machine = await newMachine(seed)
+      const first = await open(machine.ports)
+      fill(first, 0, 5)
+      await first.appendLog()
+      machine.disk.holdSyncs()
+      fill(first, 5, 10)
+      first.appendLog().catch(() => {})
+      await turn()
+      const second = await open(machine.kill())
+      expect(second.catalog.sequence).toBe(first.catalog.sequence)
+      const found = dump(second)
+      const third = await open(machine.crash(seed))
+      expect(dump(third), `seed ${seed}`).toEqual(found)
+      await third.close()
+    }
+  })
+
   test('opens what was logged and checkpointed', async () => {
     const machine = await newMachine()
     let store = await open(machine.ports)
