@@ -201,6 +201,23 @@ describe('series', () => {
   ])('with retention: %s', async text => {
     await property(series(text), { keptUs: 30 * secondUs }, 40)
   })
+
+  test('a row that comes to one series within the reach of another that expires', async () => {
+    const both: FakeSeries[] = ['a', 'b'].map(host => ({ metric: 'cpu', tags: { host } }))
+    const world = new World(
+      { catalog: fakeCatalog({ cpu: { usage: 'float' } }, both), series: both },
+      { keptUs: 30 * secondUs },
+    )
+    world.nowUs = 1000 * secondUs
+    const row = (series: number, at: number) => ({ series, timeUs: at * secondUs, values: [at] })
+    world.happens({ kind: 'rows', metric: 'cpu', rows: [row(0, 970), row(0, 975), row(1, 970), row(1, 972)] })
+    const kept = new Maintained(series('select time, difference(usage) from cpu')(world), world.context())
+    await kept.begin(world.step(kept.query.metrics).after)
+    world.happens({ kind: 'rows', metric: 'cpu', rows: [row(1, 974)] })
+    world.nowUs += secondUs
+    const { added } = await kept.take(world.step(kept.query.metrics))
+    expect(added).toHaveLength(1)
+  })
 })
 
 describe('rerun', () => {
