@@ -769,6 +769,8 @@ export declare interface FileProblem {
  * rejects with, a `FileSystemError`.
  */
 export declare interface FileSystem {
+  /** A log writes zeros ahead of itself in steps of this many bytes, for cheaper syncs; 0 where syncs cost nothing. */
+  readonly preallocateBytes: number
   open(path: string, mode: OpenMode): FileHandle
   /** Atomically replaces `to`. Durable after `syncDirectory` of its parent. */
   rename(from: string, to: string): void
