@@ -47,7 +47,8 @@ function pack(work: string): { readonly tarball: string; readonly manifest: { re
   const said = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work])
   const [packed] = JSON.parse(said) as readonly Packed[]
   const paths = packed!.files.map(({ path }) => path)
-  const expected = /^(dist\/.*\.js|dist\/index\.d\.ts|docs\/.*|examples\/.*\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
+  const expected =
+    /^(dist\/.*\.js|dist\/index\.d\.ts|docs\/.*|examples\/.*\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
   const alien = paths.filter(path => !expected.test(path))
   check('holds what it should and nothing else', alien.length === 0 && paths.includes('dist/index.d.ts'), alien)
   check(`is small (${packed!.unpackedSize} bytes)`, packed!.unpackedSize < unpackedBytesMax, packed!.unpackedSize)

@@ -10,7 +10,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -44,9 +43,7 @@ try {
 }
 
 async function record(): Promise<void> {
-  const port = await freePort()
-  const address = `http://127.0.0.1:${port}`
-  const first = await server(port)
+  const { server: first, address } = await serve('0')
   const before = startTelemetry(address)
   await pause(2000)
 
@@ -57,7 +54,7 @@ async function record(): Promise<void> {
   first.kill('SIGKILL')
   await before.stop()
   await pause(4000)
-  const second = await server(port)
+  const { server: second } = await serve(new URL(address).port)
   const restartedAtMs = nowMs()
   const after = startTelemetry(address)
   await pause(500)
@@ -87,10 +84,10 @@ async function record(): Promise<void> {
 }
 
 /** `sydradb serve`, when it listens. */
-async function server(port: number): Promise<ChildProcess> {
-  const child = started(process.execPath, [main, 'serve', '--data-dir', dataDir, '--http-port', String(port)])
-  await new Promise(resolve => child.stdout!.once('data', resolve))
-  return child
+async function serve(port: string): Promise<{ readonly server: ChildProcess; readonly address: string }> {
+  const server = started(process.execPath, [main, 'serve', '--data-dir', dataDir, '--http-port', port])
+  const line = await new Promise<string>(resolve => server.stdout!.setEncoding('utf8').once('data', resolve))
+  return { server, address: /http:\/\/\S+/.exec(line)![0] }
 }
 
 /** What curl prints, as it comes. */
@@ -147,13 +144,4 @@ async function assertNothingMissed(address: string, runs: readonly Piece[][]): P
   console.log(
     `${held.length} rows in the database; curl was told ${visible.length} of them, the last, each once, in order`,
   )
-}
-
-async function freePort(): Promise<number> {
-  const holder = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => holder.once('listening', resolve))
-  const address = holder.address()
-  assert.ok(typeof address === 'object' && address !== null)
-  await new Promise(resolve => holder.close(resolve))
-  return address.port
 }
