@@ -12,6 +12,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { randomWalk } from '../dataset.ts'
 
 export const fields = [
   'usage_user',
@@ -90,7 +91,7 @@ export interface DataRow {
 
 /** The points as rows of ten fields, by time, then host. */
 export function* rowsOf({ values, steps }: Data): Generator<DataRow> {
-  const random = xorshift(20_240_101)
+  const random = randomWalk(20_240_101)
   const walks = Array.from({ length: hosts }, () => Float64Array.from(fields, () => random()))
   const scale = { decimal: 10_000, integer: 1000, double: 1 }[values]
   const shown = new Float64Array(fields.length)
@@ -109,17 +110,6 @@ export function* rowsOf({ values, steps }: Data): Generator<DataRow> {
       }
       yield { timeMs: startMs + step * stepSeconds * 1000, host, values: shown }
     }
-  }
-}
-
-/** xorshift32 (G. Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8, 2003): seeded, good enough for walks. */
-function xorshift(seed: number): () => number {
-  let state = seed | 1
-  return () => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) / 2 ** 32
   }
 }
 

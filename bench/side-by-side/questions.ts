@@ -13,8 +13,9 @@ export interface Question {
   readonly about: string
   /** sydraQL. */
   readonly ours: string
+  /** undefined: the engine's SQL cannot say it. */
+  sql(words: SqlWords): string | undefined
   /** undefined: the language cannot say it. */
-  readonly sql: ((words: SqlWords) => string) | undefined
   readonly metricsql: MetricsQl | undefined
   /** Rows that are read out, not worked out: `rows` counts them. */
   readonly isExport?: true
@@ -203,7 +204,7 @@ export function questionsOf(data: Data): readonly Question[] {
       sql: words => {
         const percentile = words.percentile('usage_user', 0.99)
         return percentile === undefined
-          ? ''
+          ? undefined
           : `select ${words.bucket(300)} as t, ${percentile} from cpu where ${within(startMs, dayMs, words)} group by t`
       },
       metricsql: undefined,

@@ -55,7 +55,7 @@ export const openClickhouse: OpenEngine = async directory => {
     return answer
   }
   const version = (await (await ask('select version()')).text()).trim()
-  const sqlOf = ({ sql }: Question): string | undefined => sql?.(words) || undefined
+  const sqlOf = ({ sql }: Question): string | undefined => sql(words)
   return {
     version: `ClickHouse ${version}`,
     pid: server.pid,

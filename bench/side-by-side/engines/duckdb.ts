@@ -37,9 +37,12 @@ export const openDuckdb: OpenEngine = async directory => {
       await connection.run('checkpoint')
       return (performance.now() - started) / 1000
     },
-    ask: ({ sql }) => (sql === undefined ? undefined : connection.runAndReadAll(sql(words))),
+    ask(question) {
+      const sql = question.sql(words)
+      return sql === undefined ? undefined : connection.runAndReadAll(sql)
+    },
     async rows({ sql, isExport }) {
-      const rows = await rowsOf(sql!(words))
+      const rows = await rowsOf(sql(words)!)
       if (isExport !== true) return rows
       const sum = summing()
       for (const row of rows) sum.add(row)

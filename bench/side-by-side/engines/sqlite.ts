@@ -22,7 +22,7 @@ export const openSqlite: OpenEngine = async directory => {
   const db = new Database(`${directory}/sqlite.db`)
   db.pragma('journal_mode = wal')
   db.pragma('synchronous = full')
-  const sqlOf = ({ sql }: Question): string | undefined => sql?.(words) || undefined
+  const sqlOf = ({ sql }: Question): string | undefined => sql(words)
   return {
     version: `SQLite ${db.prepare('select sqlite_version()').raw().get()}`,
     pid: process.pid,
