@@ -2,8 +2,9 @@
  * The data that all engines are given: the shape of TSBS's cpu-only use case (https://github.com/timescale/tsbs).
  *
  *   100 hosts × 10 fields every 10 s = 8.64 M points a day; 8 tags; each field of each host a seeded random walk
+ *   from 0 to 100 whose steps are normal, of mean 0 and deviation 1
  *
- *   values   decimal   two decimals, 0 to 100          integer   0 to 1000          double   17 digits
+ *   values   decimal   of two decimals          integer   rounded          double   all 17 digits
  *   forms    wide      NDJSON, ten fields a line        narrow    NDJSON, one point a line, a metric for each field
  *            flat      NDJSON, a column each: what other engines read as it is
  *
@@ -61,7 +62,7 @@ const chunkChars = 1 << 20
 export function fileOf(data: Data, form: Form): DataFile {
   const directory = join(tmpdir(), 'sydradb-bench')
   mkdirSync(directory, { recursive: true })
-  const path = join(directory, `cpu-only-${data.values}-${data.steps}-${form}.ndjson`)
+  const path = join(directory, `cpu-only-normal-${data.values}-${data.steps}-${form}.ndjson`)
   if (!existsSync(path)) write(data, form, path)
   return { path, bytes: statSync(path).size }
 }
@@ -92,24 +93,40 @@ export interface DataRow {
 /** The points as rows of ten fields, by time, then host. */
 export function* rowsOf({ values, steps }: Data): Generator<DataRow> {
   const random = randomWalk(20_240_101)
-  const walks = Array.from({ length: hosts }, () => Float64Array.from(fields, () => random()))
-  const scale = { decimal: 10_000, integer: 1000, double: 1 }[values]
+  const normal = normalOf(random)
+  const walks = Array.from({ length: hosts }, () => Float64Array.from(fields, () => random() * 100))
+  const shownOf = {
+    decimal: (value: number): number => Math.round(value * 100) / 100,
+    integer: Math.round,
+    double: (value: number): number => value,
+  }[values]
   const shown = new Float64Array(fields.length)
   for (let step = 0; step < steps; step++) {
     for (let host = 0; host < hosts; host++) {
       const walk = walks[host]!
       for (let field = 0; field < walk.length; field++) {
-        const moved = Math.min(1, Math.max(0, walk[field]! + (random() - 0.5) / 50))
+        const moved = Math.min(100, Math.max(0, walk[field]! + normal()))
         walk[field] = moved
-        shown[field] =
-          values === 'double'
-            ? moved * 100
-            : values === 'integer'
-              ? Math.round(moved * scale)
-              : Math.round(moved * scale) / 100
+        shown[field] = shownOf(moved)
       }
       yield { timeMs: startMs + step * stepSeconds * 1000, host, values: shown }
     }
+  }
+}
+
+/** Of mean 0 and deviation 1 (G. E. P. Box, M. E. Muller, 1958: two at a time). */
+function normalOf(random: () => number): () => number {
+  let second: number | undefined
+  return () => {
+    if (second !== undefined) {
+      const value = second
+      second = undefined
+      return value
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - random()))
+    const angle = 2 * Math.PI * random()
+    second = radius * Math.sin(angle)
+    return radius * Math.cos(angle)
   }
 }
 
