@@ -18,8 +18,8 @@ import { openDatabase } from '../src/database.ts'
 import { nodePorts } from '../src/lib/node/ports.ts'
 import { parseSettings } from '../src/lib/settings.ts'
 import type { Database } from '../src/types.ts'
-import { randomWalk } from './dataset.ts'
 import { machine, temporaryDirectory } from './harness.ts'
+import { uniform } from './random.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -59,7 +59,7 @@ interface Measured {
   readonly rssMB: { readonly mean: number; readonly min: number; readonly max: number }
 }
 
-const random = randomWalk(7)
+const random = uniform(7)
 
 const metricOf = (operation: number): string =>
   operation % 3 === 0 ? 'churn.large' : `churn.small_${operation % smallMetrics}`

@@ -21,9 +21,10 @@ import { rowCount } from '../src/columnar/batch.ts'
 import { open } from '../src/index.ts'
 import type { SegmentMeta } from '../src/storage/types.ts'
 import type { Database } from '../src/types.ts'
-import { randomWalk } from './dataset.ts'
-import { print, type Result, temporaryDirectory, usage } from './harness.ts'
+import { temporaryDirectory, usage } from './harness.ts'
 import { type History, historyStartMs, historyStepMs, hostName, type Steps, writeHistory } from './history.ts'
+import { uniform } from './random.ts'
+import { print, type Result } from './result.ts'
 
 const hosts = 1000
 const flushRows = 1_000_000
@@ -79,7 +80,7 @@ interface Load {
 async function underLoad(db: Database, endMs: number, task: Promise<unknown>): Promise<Load> {
   const times = new Map<string, number[]>([commitName, ...questions.map(({ name }) => name)].map(name => [name, []]))
   const encoder = new TextEncoder()
-  const random = randomWalk(7)
+  const random = uniform(7)
   let isOver = false
   const timed = async (name: string, work: () => Promise<unknown>): Promise<void> => {
     const from = performance.now()

@@ -17,9 +17,9 @@ import { RowBuffer } from '../src/storage/row-buffer.ts'
 import { SegmentWriter } from '../src/storage/segment/encode.ts'
 import { segmentPath } from '../src/storage/segment/publish.ts'
 import type { FieldInfo, MetricInfo, SegmentMeta } from '../src/storage/types.ts'
-import { randomWalk } from './dataset.ts'
 import { temporaryDirectory, usage } from './harness.ts'
 import { type Steps, stepsOf } from './history.ts'
+import { uniform } from './random.ts'
 
 const points = Number(process.argv[2] ?? 10) * 1e6
 const inThread = process.argv[3] === 'thread'
@@ -74,7 +74,7 @@ function writeInputs(directory: string, shape: Shape, rowsPerSeries: number): st
     const writer = new SegmentWriter(head, kernels, ports.checksums, ports.zstd, sink)
     return { path, file, writer, rows: new RowBuffer(fields, 2 ** 16) }
   })
-  const step = stepsOf(shape.steps ?? 'normal', randomWalk(1))
+  const step = stepsOf(shape.steps ?? 'normal', uniform(1))
   const flush = ({ writer, rows }: (typeof inputs)[0]): void => {
     for (const { valid } of rows.fields) valid.fill(1, 0, rows.length)
     writer.rows(metric, rows, undefined)

@@ -12,7 +12,8 @@ import { loadSeriesHasher } from '../src/storage/catalog/identity.ts'
 import { ChunkMemory, ChunkPool } from '../src/storage/memtable/chunk-memory.ts'
 import { Memtable } from '../src/storage/memtable/memtable.ts'
 import { SegmentWriter } from '../src/storage/segment/encode.ts'
-import { hostTags, randomWalk } from './dataset.ts'
+import { uniform } from './random.ts'
+import { tagNames, tagsOf } from './side-by-side/data.ts'
 
 const hosts = 1000
 const batchRows = 5000
@@ -26,13 +27,13 @@ const catalog = new Catalog({ incarnation, hash: await loadSeriesHasher(), serie
 const metric = catalog.useMetric('cpu')
 const field = catalog.useField(metric, 'value', 'float')
 const series = Uint32Array.from({ length: hosts }, (_, host) => {
-  const tags = Object.entries(JSON.parse(hostTags(host)) as Record<string, string>)
+  const tags = tagsOf(host).map((value, i): [string, string] => [tagNames[i]!, value])
   return catalog.useSeries(
     metric,
     tags.sort(([a], [b]) => (a < b ? -1 : 1)),
   )
 })
-const random = randomWalk(1)
+const random = uniform(1)
 const walks = Float64Array.from({ length: hosts }, () => Math.floor(random() * 10_000))
 const startUs = Date.UTC(2024, 0, 1) * 1000
 

@@ -1,19 +1,10 @@
-/** What the benchmarks share: processes measured from outside, medians, the machine's description, the result table. */
+/** What the benchmarks share: processes measured from outside, medians, the machine's description. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-
-export interface Result {
-  readonly name: string
-  readonly unit: string
-  readonly ours: number
-  readonly peers: Readonly<Record<string, number>>
-  /** What must hold, as text for people; undefined when only reported. */
-  readonly target?: string
-}
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b)
@@ -88,6 +79,8 @@ export interface TemporaryDirectory {
   readonly path: string
   /** A directory in it. */
   make(name: string): string
+  /** What `make` gave is no longer needed. */
+  empty(path: string): void
   remove(): void
 }
 
@@ -99,6 +92,7 @@ export function temporaryDirectory(name: string): TemporaryDirectory {
       mkdirSync(join(path, inner))
       return join(path, inner)
     },
+    empty: made => rmSync(made, { recursive: true, force: true }),
     remove: () => rmSync(path, { recursive: true, force: true }),
   }
 }
@@ -110,19 +104,4 @@ export function machine(): string {
     ? readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()
     : process.platform
   return `${cpu.length} × ${cpu[0]?.model ?? 'unknown CPU'}, ${memory} GiB, ${container}, Node ${process.versions.node}, load ${loadavg()[0]!.toFixed(2)}`
-}
-
-const round = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
-
-export function print(results: readonly Result[]): void {
-  const peers = [...new Set(results.flatMap(result => Object.keys(result.peers)))]
-  const head = ['', 'ours', ...peers, 'target']
-  const rows = results.map(result => [
-    `${result.name}, ${result.unit}`,
-    round(result.ours),
-    ...peers.map(peer => (result.peers[peer] === undefined ? '–' : round(result.peers[peer]!))),
-    result.target ?? '',
-  ])
-  process.stdout.write(`| ${head.join(' | ')} |\n|${head.map(() => '---').join('|')}|\n`)
-  for (const row of rows) process.stdout.write(`| ${row.join(' | ')} |\n`)
 }

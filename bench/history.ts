@@ -15,27 +15,16 @@ import { HourSizes, planWindows } from '../src/storage/segment/partition.ts'
 import { createSegment, publishAll, segmentPath } from '../src/storage/segment/publish.ts'
 import { metaOf } from '../src/storage/segment/recover.ts'
 import type { SegmentMeta } from '../src/storage/types.ts'
-import { randomWalk } from './dataset.ts'
+import { normal, uniform } from './random.ts'
 
-/** `uniform`: each hundredth from -1 to 1 as likely, as in `dataset.ts`; `normal`: standard deviation 1, as TSBS has it. */
+/** `uniform`: each hundredth from -1 to 1 as likely; `normal`: standard deviation 1, as TSBS has it. */
 export type Steps = 'uniform' | 'normal'
 
 /** A step of a walk, in hundredths. */
 export function stepsOf(steps: Steps, random: () => number): () => number {
   if (steps === 'uniform') return () => Math.round((random() - 0.5) * 200)
-  // Box and Muller, both numbers used.
-  let other: number | undefined
-  return () => {
-    if (other !== undefined) {
-      const step = other
-      other = undefined
-      return step
-    }
-    const radius = 100 * Math.sqrt(-2 * Math.log(1 - random()))
-    const angle = 2 * Math.PI * random()
-    other = Math.round(radius * Math.sin(angle))
-    return Math.round(radius * Math.cos(angle))
-  }
+  const step = normal(random)
+  return () => Math.round(step() * 100)
 }
 
 export interface History {
@@ -64,7 +53,7 @@ export async function writeHistory({ dataDir, hosts, points, flushRows, steps }:
   const metric = catalog.useMetric('cpu')
   const field = catalog.useField(metric, 'value', 'float')
   const ordinals = Array.from({ length: hosts }, (_, host) => catalog.useSeries(metric, [['hostname', hostName(host)]]))
-  const step = stepsOf(steps, randomWalk(20_240_101))
+  const step = stepsOf(steps, uniform(20_240_101))
   const hundredths = Array.from({ length: hosts }, () => 5000)
   const rowsPerHost = Math.ceil(points / hosts)
   const rowsPerFlush = Math.max(1, Math.floor(flushRows / hosts))

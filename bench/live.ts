@@ -19,9 +19,10 @@ import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { open } from '../src/index.ts'
 import type { Database } from '../src/types.ts'
-import { randomWalk } from './dataset.ts'
-import { machine, print, type Result, temporaryDirectory } from './harness.ts'
+import { machine, temporaryDirectory } from './harness.ts'
 import { historyStartMs, historyStepMs, hostName, writeHistory } from './history.ts'
+import { uniform } from './random.ts'
+import { print, type Result } from './result.ts'
 
 const hosts = 1000
 const rowsPerCommit = 4000
@@ -57,7 +58,7 @@ const quantile = (values: number[], q: number): number => {
 
 /** Answers each message with the bytes of the next commit. */
 function makeRows(): void {
-  const random = randomWalk(5)
+  const random = uniform(5)
   const encoder = new TextEncoder()
   const values = Array.from({ length: hosts }, () => 50)
   let row = 0

@@ -20,7 +20,8 @@ import { SegmentWriter } from '../src/storage/segment/encode.ts'
 import { createSegment, publishAll, segmentPath } from '../src/storage/segment/publish.ts'
 import { metaOf } from '../src/storage/segment/recover.ts'
 import type { SegmentMeta } from '../src/storage/types.ts'
-import { median, type Result, temporaryDirectory } from './harness.ts'
+import { median, temporaryDirectory } from './harness.ts'
+import { print, type Result } from './result.ts'
 
 const hourUs = 3_600_000_000
 const weekHours = 168
@@ -175,7 +176,6 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   if (values.task === 'open') await openOnce(values.dir!)
   else if (values.task === 'fill') await fillWal(values.dir!, 63 * 2 ** 20)
   else {
-    const { print } = await import('./harness.ts')
     print(await recoveryBench(Number(values.series)))
   }
 }

@@ -11,8 +11,9 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { open } from '../src/index.ts'
 import type { Value } from '../src/types.ts'
-import { medianMs, print, type Result, temporaryDirectory } from './harness.ts'
+import { medianMs, temporaryDirectory } from './harness.ts'
 import { type History, historyStartMs, writeHistory } from './history.ts'
+import { print, type Result } from './result.ts'
 
 const hosts = 1000
 const runs = 7

@@ -6,8 +6,10 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { open } from '../src/index.ts'
-import { hostTags, randomWalk } from './dataset.ts'
-import { type Result, startServer, temporaryDirectory, usage } from './harness.ts'
+import { startServer, temporaryDirectory, usage } from './harness.ts'
+import { uniform } from './random.ts'
+import type { Result } from './result.ts'
+import { tagsJson } from './side-by-side/data.ts'
 
 const hosts = 100
 const startMs = Date.UTC(2024, 0, 1)
@@ -51,14 +53,13 @@ export async function streamingBench(rows: number): Promise<Result[]> {
 
 async function fill(dataDir: string, rows: number): Promise<void> {
   const db = await open({ dataDir, fsync: 'none' })
-  const random = randomWalk(7)
-  const tags = Array.from({ length: hosts }, (_, host) => hostTags(host))
+  const random = uniform(7)
   const stream = db.ingestStream({ precision: 'ms' })
   const encoder = new TextEncoder()
   let text = ''
   for (let row = 0; row < rows; row++) {
     const ts = startMs + Math.floor(row / hosts) * 1000
-    text += `{"series":"m","ts":${ts},"value":${Math.round(random() * 10_000) / 100},"tags":${tags[row % hosts]}}\n`
+    text += `{"series":"m","ts":${ts},"value":${Math.round(random() * 10_000) / 100},"tags":${tagsJson[row % hosts]}}\n`
     if (text.length > 1 << 20) {
       await stream.write(encoder.encode(text))
       text = ''

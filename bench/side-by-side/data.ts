@@ -13,7 +13,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { randomWalk } from '../dataset.ts'
+import { normal, uniform } from '../random.ts'
 
 export const fields = [
   'usage_user',
@@ -92,8 +92,8 @@ export interface DataRow {
 
 /** The points as rows of ten fields, by time, then host. */
 export function* rowsOf({ values, steps }: Data): Generator<DataRow> {
-  const random = randomWalk(20_240_101)
-  const normal = normalOf(random)
+  const random = uniform(20_240_101)
+  const move = normal(random)
   const walks = Array.from({ length: hosts }, () => Float64Array.from(fields, () => random() * 100))
   const shownOf = {
     decimal: (value: number): number => Math.round(value * 100) / 100,
@@ -105,28 +105,12 @@ export function* rowsOf({ values, steps }: Data): Generator<DataRow> {
     for (let host = 0; host < hosts; host++) {
       const walk = walks[host]!
       for (let field = 0; field < walk.length; field++) {
-        const moved = Math.min(100, Math.max(0, walk[field]! + normal()))
+        const moved = Math.min(100, Math.max(0, walk[field]! + move()))
         walk[field] = moved
         shown[field] = shownOf(moved)
       }
       yield { timeMs: startMs + step * stepSeconds * 1000, host, values: shown }
     }
-  }
-}
-
-/** Of mean 0 and deviation 1 (G. E. P. Box, M. E. Muller, 1958: two at a time). */
-function normalOf(random: () => number): () => number {
-  let second: number | undefined
-  return () => {
-    if (second !== undefined) {
-      const value = second
-      second = undefined
-      return value
-    }
-    const radius = Math.sqrt(-2 * Math.log(1 - random()))
-    const angle = 2 * Math.PI * random()
-    second = radius * Math.sin(angle)
-    return radius * Math.cos(angle)
   }
 }
 
@@ -147,7 +131,8 @@ export const tagsOf = (host: number): readonly string[] => {
 }
 export const hostName = (host: number): string => `host_${host}`
 
-const tagsJson = Array.from({ length: hosts }, (_, host) =>
+/** Of each host, as an object's text. */
+export const tagsJson: readonly string[] = Array.from({ length: hosts }, (_, host) =>
   JSON.stringify(Object.fromEntries(tagsOf(host).map((value, i) => [tagNames[i]!, value]))),
 )
 const pairsOf = (values: Float64Array): string => fields.map((field, i) => `"${field}":${values[i]}`).join(',')

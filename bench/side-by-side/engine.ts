@@ -1,4 +1,8 @@
-/** What is measured, ours and each peer alike: one engine in one process, on a directory of its own. */
+/**
+ * What is measured, ours and each peer alike: one engine in one process, on a directory of its own.
+ *
+ *   program (what is loaded)  ->  open (a directory)  ->  Engine
+ */
 import type { Data } from './data.ts'
 import type { Question } from './questions.ts'
 
@@ -18,23 +22,36 @@ export interface DiskBytes {
   readonly settled: number
 }
 
+/** Ways in: narrow is one point a line, wide ten fields. */
+export const ways = ['http narrow', 'http wide', 'file narrow', 'file wide', 'rows', 'columns'] as const
+export type Way = (typeof ways)[number]
+/** What is timed of a way in: from the first byte or row given until all are acknowledged. */
+export type Timed = (work: () => Promise<unknown>) => Promise<void>
+export type Ingest = (data: Data, timed: Timed) => Promise<void>
+
 export interface Engine {
   readonly version: string
   /** The process whose CPU and memory count: its own, or the server's that it started. */
   readonly pid: number
-  /** Durable and settled when it resolves. Gives the seconds until the rows were durable. */
-  load(data: Data): Promise<number>
+  /** What an acknowledgement means. */
+  readonly durability: 'synced' | 'written' | 'in memory'
+  /** The first is how its store for the questions comes about. */
+  readonly ways: Readonly<Partial<Record<Way, Ingest>>>
+  /** Until files are as they will stay. */
+  settle(): Promise<unknown>
   /** Asks as a client would, until the last of the answer is there in the client's natural form. undefined: it cannot. */
   ask(question: Question): Promise<unknown> | undefined
   /** The same as rows; times in ms. */
   rows(question: Question): Promise<Rows | Sums>
-  /** What its files take when everything is settled. */
-  bytes(): Promise<DiskBytes>
+  /** What its files take. */
+  bytes(): DiskBytes
   close(): Promise<void>
 }
 
-/** Opens the engine on an empty directory; rejects where it is not installed. */
+/** Resolves when questions are answered; the directory may be empty. */
 export type OpenEngine = (directory: string) => Promise<Engine>
+/** Loads what the engine needs; rejects where it is not installed. */
+export type Program = () => Promise<OpenEngine>
 
 /** Adds up rows as they come. */
 export function summing(): { add(row: readonly unknown[]): void; sums(): Sums } {

@@ -29,8 +29,10 @@ export interface SqlWords {
   readonly timeMs: string
   /** A moment, to be compared with the time column. */
   moment(ms: number): string
-  /** The value of a column in the newest row of each group. */
-  newest(column: string): string
+  /** All of it: hosts, and a column of the newest row of each. */
+  lastOfHosts(column: string): string
+  /** All of it: columns of the newest rows of each host. */
+  newestOfHosts(columns: string, count: number): string
   /** Percentile, interpolated; undefined: it has none. */
   percentile(column: string, share: number): string | undefined
 }
@@ -158,7 +160,7 @@ export function questionsOf(data: Data): readonly Question[] {
       id: 'Q8',
       about: 'last value per host',
       ours: 'select tag.hostname, last(usage_user) from cpu group by tag.hostname',
-      sql: ({ newest }) => `select hostname, ${newest('usage_user')} from cpu group by hostname`,
+      sql: words => words.lastOfHosts('usage_user'),
       metricsql: {
         text: `last_over_time(cpu_usage_user[${(data.endMs - startMs) / 1000}s])`,
         ...all,
@@ -207,6 +209,20 @@ export function questionsOf(data: Data): readonly Question[] {
           ? undefined
           : `select ${words.bucket(300)} as t, ${percentile} from cpu where ${within(startMs, dayMs, words)} group by t`
       },
+      metricsql: undefined,
+    },
+    {
+      id: 'Q13',
+      about: 'newest three rows of each host',
+      ours: 'select time, tag.hostname, usage_user from cpu order by time desc limit 3 per series',
+      sql: words => words.newestOfHosts(`${words.timeMs}, hostname, usage_user`, 3),
+      metricsql: undefined,
+    },
+    {
+      id: 'Q14',
+      about: 'the ten newest rows',
+      ours: 'select time, tag.hostname, usage_user from cpu order by time desc, tag.hostname limit 10',
+      sql: ({ timeMs }) => `select ${timeMs}, hostname, usage_user from cpu order by time desc, hostname limit 10`,
       metricsql: undefined,
     },
   ]

@@ -2,7 +2,7 @@
 import { createReadStream, mkdirSync, writeFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { fields, fileOf, tagNames } from '../data.ts'
-import { type Cell, type OpenEngine, summing } from '../engine.ts'
+import { type Cell, type Program, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question, SqlWords } from '../questions.ts'
 import { freePort, programNamed, startProgram } from './server.ts'
@@ -11,7 +11,8 @@ const words: SqlWords = {
   bucket: seconds => `toUInt64(intDiv(toUInt32(time), ${seconds})) * ${seconds * 1000}`,
   timeMs: 'toUInt64(toUInt32(time)) * 1000',
   moment: ms => `toDateTime(${ms / 1000})`,
-  newest: column => `argMax(${column}, time)`,
+  lastOfHosts: column => `select hostname, argMax(${column}, time) from cpu group by hostname`,
+  newestOfHosts: (columns, count) => `select ${columns} from cpu order by time desc limit ${count} by hostname`,
   // quantileExactInclusive came after 18.16
   percentile: () => undefined,
 }
@@ -36,69 +37,76 @@ const users = `<yandex>
 </yandex>
 `
 
-export const openClickhouse: OpenEngine = async directory => {
+export const clickhouse: Program = async () => {
   const program = programNamed('clickhouse-server')
-  const port = await freePort()
-  mkdirSync(`${directory}/data`)
-  writeFileSync(`${directory}/users.xml`, users)
-  writeFileSync(`${directory}/config.xml`, configOf(directory, port))
-  const url = `http://127.0.0.1:${port}/`
-  const server = await startProgram(program, [`--config-file=${directory}/config.xml`], url)
-  const ask = async (sql: string, body?: Readable): Promise<Response> => {
-    const target = body === undefined ? url : `${url}?query=${encodeURIComponent(sql)}`
-    const answer = await fetch(target, {
-      method: 'POST',
-      body: body === undefined ? sql : Readable.toWeb(body),
-      duplex: 'half',
-    } as RequestInit)
-    if (!answer.ok) throw new Error(`${sql}: ${await answer.text()}`)
-    return answer
-  }
-  const version = (await (await ask('select version()')).text()).trim()
-  const sqlOf = ({ sql }: Question): string | undefined => sql(words)
-  return {
-    version: `ClickHouse ${version}`,
-    pid: server.pid,
-    async load(data) {
-      const type = data.values === 'integer' ? 'Int64' : 'Float64'
-      const columns = [
-        'time DateTime',
-        ...tagNames.map(name => `${name} String`),
-        ...fields.map(name => `${name} ${type}`),
-      ]
-      await ask(
-        `create table cpu (${columns.join(', ')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`,
-      )
-      const started = performance.now()
-      await (await ask('insert into cpu format JSONEachRow', createReadStream(fileOf(data, 'flat').path))).text()
-      const seconds = (performance.now() - started) / 1000
-      await ask('optimize table cpu final')
-      return seconds
-    },
-    ask(question) {
-      const sql = sqlOf(question)
-      if (sql === undefined) return undefined
-      const read = async (): Promise<number> => {
-        let bytes = 0
-        for await (const chunk of (await ask(`${sql} format TSV`)).body!) bytes += chunk.length
-        return bytes
-      }
-      return read()
-    },
-    async rows(question) {
-      const text = await (await ask(`${sqlOf(question)} format TSV`)).text()
-      const rows = text
-        .split('\n')
-        .slice(0, -1)
-        .map(line =>
-          line.split('\t').map((cell): Cell => (cell === '\\N' ? null : /^-?[\d.]/.test(cell) ? Number(cell) : cell)),
-        )
-      if (question.isExport !== true) return rows
-      const sum = summing()
-      for (const row of rows) sum.add(row)
-      return sum.sums()
-    },
-    bytes: async () => sizeOf(`${directory}/data`),
-    close: () => server.stop(),
+  return async directory => {
+    const port = await freePort()
+    mkdirSync(`${directory}/data`, { recursive: true })
+    writeFileSync(`${directory}/users.xml`, users)
+    writeFileSync(`${directory}/config.xml`, configOf(directory, port))
+    const url = `http://127.0.0.1:${port}/`
+    const server = await startProgram(program, [`--config-file=${directory}/config.xml`], url)
+    const ask = async (sql: string, body?: Readable): Promise<Response> => {
+      const target = body === undefined ? url : `${url}?query=${encodeURIComponent(sql)}`
+      const answer = await fetch(target, {
+        method: 'POST',
+        body: body === undefined ? sql : Readable.toWeb(body),
+        duplex: 'half',
+      } as RequestInit)
+      if (!answer.ok) throw new Error(`${sql}: ${await answer.text()}`)
+      return answer
+    }
+    const version = (await (await ask('select version()')).text()).trim()
+    const sqlOf = ({ sql }: Question): string | undefined => sql(words)
+    return {
+      version: `ClickHouse ${version}`,
+      pid: server.pid,
+      durability: 'written',
+      ways: {
+        async 'http wide'(data, timed) {
+          const type = data.values === 'integer' ? 'Int64' : 'Float64'
+          const columns = [
+            'time DateTime',
+            ...tagNames.map(name => `${name} String`),
+            ...fields.map(name => `${name} ${type}`),
+          ]
+          await ask(
+            `create table cpu (${columns.join(', ')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`,
+          )
+          const { path } = fileOf(data, 'flat')
+          await timed(async () =>
+            (
+              await ask('insert into cpu format JSONEachRow', createReadStream(path, { highWaterMark: 1 << 20 }))
+            ).text(),
+          )
+        },
+      },
+      settle: () => ask('optimize table cpu final'),
+      ask(question) {
+        const sql = sqlOf(question)
+        if (sql === undefined) return undefined
+        const read = async (): Promise<number> => {
+          let bytes = 0
+          for await (const chunk of (await ask(`${sql} format TSV`)).body!) bytes += chunk.length
+          return bytes
+        }
+        return read()
+      },
+      async rows(question) {
+        const text = await (await ask(`${sqlOf(question)} format TSV`)).text()
+        const rows = text
+          .split('\n')
+          .slice(0, -1)
+          .map(line =>
+            line.split('\t').map((cell): Cell => (cell === '\\N' ? null : /^-?[\d.]/.test(cell) ? Number(cell) : cell)),
+          )
+        if (question.isExport !== true) return rows
+        const sum = summing()
+        for (const row of rows) sum.add(row)
+        return sum.sums()
+      },
+      bytes: () => sizeOf(`${directory}/data`),
+      close: () => server.stop(),
+    }
   }
 }

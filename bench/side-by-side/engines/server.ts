@@ -41,7 +41,7 @@ export async function startProgram(program: string, args: readonly string[], isU
     }
     const answer = await fetch(isUp).catch(() => undefined)
     if (answer?.ok) break
-    await pause(100)
+    await pause(10)
   }
   return {
     pid: child.pid!,

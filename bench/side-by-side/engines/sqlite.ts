@@ -1,8 +1,6 @@
 /** SQLite in the process of its program (`better-sqlite3`, WAL): rows as arrays. */
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { fields, fileOf, tagNames } from '../data.ts'
-import { type OpenEngine, type Rows, summing } from '../engine.ts'
+import { fields, rowsOf, tagNames, tagsOf } from '../data.ts'
+import { type Program, type Rows, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question, SqlWords } from '../questions.ts'
 
@@ -10,63 +8,75 @@ const words: SqlWords = {
   bucket: seconds => `(time - time % ${seconds}) * 1000`,
   timeMs: 'time * 1000',
   moment: ms => String(ms / 1000),
-  // bare columns are of the row with the maximum: https://www.sqlite.org/lang_select.html#bareagg
-  newest: column => `${column}, max(time)`,
+  // hosts by hopping through the primary key: https://www.sqlite.org/lang_with.html#recursive_common_table_expressions
+  lastOfHosts: column =>
+    `with recursive hosts(name) as (
+       select min(hostname) from cpu union all
+       select (select min(hostname) from cpu where hostname > name) from hosts where name is not null)
+     select name, (select ${column} from cpu where hostname = name order by time desc limit 1) from hosts where name is not null`,
+  newestOfHosts: (columns, count) =>
+    `select ${columns} from (select *, row_number() over (partition by hostname order by time desc) n from cpu) where n <= ${count}`,
   percentile: () => undefined,
 }
 const rowsPerTransaction = 100_000
 const names = ['time', ...tagNames, ...fields]
 
-export const openSqlite: OpenEngine = async directory => {
+export const sqlite: Program = async () => {
   const { default: Database } = await import('better-sqlite3')
-  const db = new Database(`${directory}/sqlite.db`)
-  db.pragma('journal_mode = wal')
-  db.pragma('synchronous = full')
-  const sqlOf = ({ sql }: Question): string | undefined => sql(words)
-  return {
-    version: `SQLite ${db.prepare('select sqlite_version()').raw().get()}`,
-    pid: process.pid,
-    async load(data) {
-      const type = data.values === 'integer' ? 'integer' : 'real'
-      const columns = [
-        'time integer',
-        ...tagNames.map(name => `${name} text`),
-        ...fields.map(name => `${name} ${type}`),
-      ]
-      db.exec(`create table cpu (${columns.join(', ')}, primary key (hostname, time)) without rowid`)
-      db.exec('create index cpu_time on cpu (time)')
-      const insert = db.prepare(`insert into cpu values (${names.map(name => `@${name}`).join(', ')})`)
-      const started = performance.now()
-      let rows = 0
-      db.exec('begin')
-      for await (const line of createInterface({ input: createReadStream(fileOf(data, 'flat').path) })) {
-        insert.run(JSON.parse(line))
-        if (++rows % rowsPerTransaction === 0) db.exec('commit; begin')
-      }
-      db.exec('commit')
-      const seconds = (performance.now() - started) / 1000
-      db.pragma('wal_checkpoint(truncate)')
-      db.exec('analyze')
-      return seconds
-    },
-    ask(question) {
-      const sql = sqlOf(question)
-      return sql === undefined ? undefined : Promise.resolve(db.prepare(sql).raw().all())
-    },
-    async rows(question) {
-      const statement = db.prepare(sqlOf(question)!).raw()
-      if (question.isExport !== true) {
-        // the newest value comes with the time that chose it
-        const rows = statement.all() as unknown as Rows
-        return question.id === 'Q8' ? rows.map(row => row.slice(0, 2)) : rows
-      }
-      const sum = summing()
-      for (const row of statement.iterate()) sum.add(row as unknown[])
-      return sum.sums()
-    },
-    bytes: async () => sizeOf(directory),
-    async close() {
-      db.close()
-    },
+  return async directory => {
+    const db = new Database(`${directory}/sqlite.db`)
+    db.pragma('journal_mode = wal')
+    db.pragma('synchronous = full')
+    db.prepare('select count(*) from sqlite_master').get()
+    const sqlOf = ({ sql }: Question): string | undefined => sql(words)
+    return {
+      version: `SQLite ${db.prepare('select sqlite_version()').raw().get()}`,
+      pid: process.pid,
+      durability: 'synced',
+      ways: {
+        async rows(data, timed) {
+          const type = data.values === 'integer' ? 'integer' : 'real'
+          const columns = [
+            'time integer',
+            ...tagNames.map(name => `${name} text`),
+            ...fields.map(name => `${name} ${type}`),
+          ]
+          db.exec(`create table cpu (${columns.join(', ')}, primary key (hostname, time)) without rowid`)
+          const insert = db.prepare(`insert into cpu values (${names.map(name => `@${name}`).join(', ')})`)
+          const rows = Array.from(rowsOf(data), ({ timeMs, host, values }) =>
+            Object.fromEntries([timeMs / 1000, ...tagsOf(host), ...values].map((value, i) => [names[i]!, value])),
+          )
+          await timed(async () => {
+            db.exec('begin')
+            for (const [i, row] of rows.entries()) {
+              insert.run(row)
+              if ((i + 1) % rowsPerTransaction === 0) db.exec('commit; begin')
+            }
+            db.exec('commit')
+          })
+        },
+      },
+      async settle() {
+        db.pragma('wal_checkpoint(truncate)')
+        db.exec('create index if not exists cpu_time on cpu (time); analyze')
+      },
+      ask(question) {
+        const sql = sqlOf(question)
+        return sql === undefined ? undefined : Promise.resolve(db.prepare(sql).raw().all())
+      },
+      async rows(question) {
+        const statement = db.prepare(sqlOf(question)!).raw()
+        if (question.isExport !== true) {
+          return statement.all() as unknown as Rows
+        }
+        const sum = summing()
+        for (const row of statement.iterate()) sum.add(row as unknown[])
+        return sum.sums()
+      },
+      bytes: () => sizeOf(directory),
+      async close() {
+        db.close()
+      },
+    }
   }
 }

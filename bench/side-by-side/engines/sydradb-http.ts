@@ -1,25 +1,29 @@
 /** Ours as a server: the answer as NDJSON, read to its end. */
 import { startServer } from '../../harness.ts'
 import { post } from '../../post.ts'
-import { fileOf } from '../data.ts'
-import { type Cell, type OpenEngine, summing } from '../engine.ts'
+import { type Data, type Form, fileOf } from '../data.ts'
+import { type Cell, type Program, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 
-export const openSydradbHttp: OpenEngine = async directory => {
+export const sydradbHttp: Program = async () => async directory => {
   const server = await startServer(directory)
   const ask = (sql: string): Promise<Response> =>
     fetch(`${server.url}/api/v1/sydraql`, { method: 'POST', body: sql, headers: { accept: 'application/x-ndjson' } })
+  const sent = async (data: Data, form: Form, rows: number): Promise<void> => {
+    const answer = JSON.parse(await post(server.url, fileOf(data, form).path)) as { ingested: number }
+    if (answer.ingested !== rows) throw new Error(`stored ${answer.ingested} of ${rows} rows`)
+  }
   return {
     version: 'SydraDB over HTTP',
     pid: server.pid,
-    async load(data) {
-      const started = performance.now()
-      const answer = JSON.parse(await post(server.url, fileOf(data, 'wide').path)) as { ingested: number }
-      const seconds = (performance.now() - started) / 1000
-      if (answer.ingested !== data.rows) throw new Error(`stored ${answer.ingested} of ${data.rows} rows`)
-      await fetch(`${server.url}/api/v1/flush`, { method: 'POST' })
-      await (await fetch(`${server.url}/api/v1/compact`, { method: 'POST' })).text()
-      return seconds
+    durability: 'synced',
+    ways: {
+      'http wide': (data, timed) => timed(() => sent(data, 'wide', data.rows)),
+      'http narrow': (data, timed) => timed(() => sent(data, 'narrow', data.points)),
+    },
+    async settle() {
+      for (const what of ['flush', 'compact'])
+        await (await fetch(`${server.url}/api/v1/${what}`, { method: 'POST' })).text()
     },
     async ask({ ours }) {
       let bytes = 0
@@ -41,7 +45,7 @@ export const openSydradbHttp: OpenEngine = async directory => {
       for (const row of rows) sum.add(row)
       return sum.sums()
     },
-    bytes: async () => sizeOf(directory, 'wal'),
+    bytes: () => sizeOf(directory, 'wal'),
     close: () => server.stop(),
   }
 }

@@ -1,0 +1,79 @@
+/**
+ * All points brought in, by each way each engine has, into a store of its own each time: how fast, at what CPU and memory.
+ * Each run is a new process; runs of the engines take turns.
+ */
+import { median, temporaryDirectory } from '../harness.ts'
+import { compared, type Result } from '../result.ts'
+import { fileOf } from './data.ts'
+import { type Way, ways } from './engine.ts'
+import type { Ingested } from './engine-process.ts'
+import { type Field, ours, overHttp, started } from './running.ts'
+
+const titles: Readonly<Record<Way, string>> = {
+  'http narrow': 'HTTP, one point a line',
+  'http wide': 'HTTP, ten fields a line',
+  'file narrow': 'file, one point a line',
+  'file wide': 'file, ten fields a line',
+  rows: 'library, rows of ten fields',
+  columns: 'library, columns',
+}
+const aims: Readonly<Record<Way, string>> = {
+  'http narrow': '≥ 5',
+  'http wide': '≥ 12',
+  'file narrow': '≥ 6',
+  'file wide': '',
+  rows: '≥ 5',
+  columns: '≥ 40',
+}
+
+export async function ingestBench(field: Field, runs: number): Promise<Result[]> {
+  for (const form of ['wide', 'narrow', 'flat'] as const) fileOf(field.data, form)
+  const directory = temporaryDirectory('ingest')
+  /** By way, then engine. */
+  const figures = new Map<Way, Map<string, Ingested[]>>(ways.map(way => [way, new Map()]))
+  try {
+    for (let run = 0; run < runs; run++)
+      for (const way of ways)
+        for (const { name } of field.engines.filter(engine => engine.ways.includes(way))) {
+          const own = directory.make(`${name}-${way}-${run}`)
+          const running = await started(name, own, field)
+          const each = figures.get(way)!
+          each.set(name, [...(each.get(name) ?? []), await running.ingest(way)])
+          await running.close()
+          directory.empty(own)
+        }
+  } finally {
+    directory.remove()
+  }
+  const millions = field.data.points / 1e6
+  return ways.flatMap(way => {
+    const by = (of: (run: Ingested) => number): Map<string, number> =>
+      new Map([...figures.get(way)!].map(([name, each]) => [name, median(each.map(of))]))
+    const own = way.startsWith('http') ? overHttp : ours
+    const title = titles[way]
+    const cpuAim = way === 'http narrow' ? { target: '≤ 0.2' } : {}
+    return [
+      compared(
+        title,
+        'M points/s',
+        by(({ seconds }) => millions / seconds),
+        { better: 'more', ours: own, ...(aims[way] === '' ? {} : { target: aims[way] }) },
+      ),
+      compared(
+        `${title}: CPU`,
+        's per M points',
+        by(({ cpuSeconds }) => cpuSeconds / millions),
+        { better: 'less', ours: own, ...cpuAim },
+      ),
+      // rows and columns are made before the clock runs, and are in memory all the while
+      way === 'rows' || way === 'columns'
+        ? undefined
+        : compared(
+            `${title}: peak RSS`,
+            'MB',
+            by(({ peakRssBytes }) => peakRssBytes / 1e6),
+            { better: 'less', ours: own, target: '≤ 200' },
+          ),
+    ].filter(result => result !== undefined)
+  })
+}
