@@ -21,7 +21,7 @@ import { rowCount } from '../src/columnar/batch.ts'
 import { open } from '../src/index.ts'
 import type { SegmentMeta } from '../src/storage/types.ts'
 import type { Database } from '../src/types.ts'
-import { temporaryDirectory, usage } from './harness.ts'
+import { quantile, temporaryDirectory, usage } from './harness.ts'
 import { type History, historyStartMs, historyStepMs, hostName, type Steps, writeHistory } from './history.ts'
 import { uniform } from './random.ts'
 import { print, type Result } from './result.ts'
@@ -123,11 +123,6 @@ async function underLoad(db: Database, endMs: number, task: Promise<unknown>): P
   await clients
   delays.disable()
   return { times, delayMs: delays.percentile(99) / 1e6 }
-}
-
-const quantile = (times: readonly number[], q: number): number => {
-  const sorted = times.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!
 }
 
 /** Of the metric's rows, without rollups: what is left of the live metric is a few percent of it. */

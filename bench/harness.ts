@@ -11,6 +11,12 @@ export const median = (values: readonly number[]): number => {
   return sorted[sorted.length >> 1]!
 }
 
+/** The value that a share of all is at most; NaN of none. */
+export const quantile = (values: readonly number[], share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
+}
+
 /** Runs the work `runs` times after `warmUps` and gives the median of its times in milliseconds. */
 export async function medianMs(work: () => Promise<unknown>, runs = 21, warmUps = 5): Promise<number> {
   const times: number[] = []

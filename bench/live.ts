@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { open } from '../src/index.ts'
 import type { Database } from '../src/types.ts'
-import { machine, temporaryDirectory } from './harness.ts'
+import { machine, quantile, temporaryDirectory } from './harness.ts'
 import { historyStartMs, historyStepMs, hostName, writeHistory } from './history.ts'
 import { uniform } from './random.ts'
 import { print, type Result } from './result.ts'
@@ -47,11 +47,6 @@ const queryOf = (n: number): string => {
     default:
       return `select time, tag.host, value from cpu where tag.rack = 'r_${n % 25}' order by value desc limit 10`
   }
-}
-
-const quantile = (values: number[], q: number): number => {
-  values.sort((a, b) => a - b)
-  return values[Math.min(values.length - 1, Math.floor(q * values.length))] ?? Number.NaN
 }
 
 // ---- the thread that makes rows -----------------------------------------------------------------------------------

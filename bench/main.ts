@@ -16,6 +16,7 @@ import { liveBench } from './live.ts'
 import { recoveryBench } from './recovery.ts'
 import { print, type Result, writeRun } from './result.ts'
 import { rollupsBench } from './rollups.ts'
+import { concurrentBench } from './side-by-side/concurrent.ts'
 import { dataOf, type Values } from './side-by-side/data.ts'
 import { engines } from './side-by-side/engine-process.ts'
 import { ingestBench } from './side-by-side/ingest.ts'
@@ -60,6 +61,7 @@ const runs = Number(options.runs)
 const benches = {
   ingest: () => ingestBench(field, runs),
   queries: () => queriesBench(field, runs),
+  concurrent: () => concurrentBench(field),
   streaming: () => streamingBench(10_000_000),
   recovery: () => recoveryBench(),
   compaction: () => liveCompactionBench(Number(options.points), 'normal'),
@@ -67,7 +69,8 @@ const benches = {
   live: () => liveBench([1_000_000, 10_000_000]),
 } satisfies Readonly<Record<string, () => Promise<Result[]>>>
 const names = Object.keys(benches) as (keyof typeof benches)[]
-const chosen = positionals.length === 0 ? (['ingest', 'queries'] as const) : choose('bench', names, positionals)
+const chosen =
+  positionals.length === 0 ? (['ingest', 'queries', 'concurrent'] as const) : choose('bench', names, positionals)
 
 const results: Result[] = []
 for (const name of chosen) {

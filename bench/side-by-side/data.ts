@@ -7,6 +7,7 @@
  *   values   decimal   of two decimals          integer   rounded          double   all 17 digits
  *   forms    wide      NDJSON, ten fields a line        narrow    NDJSON, one point a line, a metric for each field
  *            flat      NDJSON, a column each: what other engines read as it is
+ *            influx wide, influx narrow        line protocol, ten fields a line and one
  *
  * All forms hold the same points in time order. Files are written once and found by later runs.
  */
@@ -33,7 +34,7 @@ export const stepSeconds = 10
 export const startMs = Date.UTC(2024, 0, 1)
 
 export type Values = 'decimal' | 'integer' | 'double'
-export type Form = 'wide' | 'narrow' | 'flat'
+export type Form = 'wide' | 'narrow' | 'flat' | 'influx wide' | 'influx narrow'
 
 export interface Data {
   readonly values: Values
@@ -62,9 +63,38 @@ const chunkChars = 1 << 20
 export function fileOf(data: Data, form: Form): DataFile {
   const directory = join(tmpdir(), 'sydradb-bench')
   mkdirSync(directory, { recursive: true })
-  const path = join(directory, `cpu-only-normal-${data.values}-${data.steps}-${form}.ndjson`)
+  const path = join(directory, `cpu-only-normal-${data.values}-${data.steps}-${form.replace(' ', '-')}.ndjson`)
   if (!existsSync(path)) write(data, form, path)
   return { path, bytes: statSync(path).size }
+}
+
+/** Lines of rows of ten fields that follow the data, 1,000 rows; `at` where each says its time, 13 digits of ms. */
+export interface Following {
+  readonly body: Buffer
+  readonly at: readonly number[]
+}
+export const followingRows = 1000
+
+/** For a load that goes on: the same body again and again, with later times. */
+export function followingOf(data: Data, form: 'wide' | 'influx wide'): Following {
+  const lineOf = linesOf[form]
+  const at: number[] = []
+  let text = ''
+  for (const { timeMs, host, values } of rowsOf(
+    dataOf((followingRows / hosts) * (stepSeconds / 86_400), data.values),
+  )) {
+    const line = lineOf(timeMs, host, values)
+    at.push(text.length + line.indexOf(String(timeMs)))
+    text += line
+  }
+  return { body: Buffer.from(text), at }
+}
+
+/** Writes the times of the rows from `firstMs` on; gives the time after the last. */
+export function stamp({ body, at }: Following, firstMs: number): number {
+  for (const [row, offset] of at.entries())
+    body.write(String(firstMs + Math.floor(row / hosts) * stepSeconds * 1000), offset, 'latin1')
+  return firstMs + (at.length / hosts) * stepSeconds * 1000
 }
 
 function write(data: Data, form: Form, path: string): void {
@@ -135,6 +165,11 @@ export const hostName = (host: number): string => `host_${host}`
 export const tagsJson: readonly string[] = Array.from({ length: hosts }, (_, host) =>
   JSON.stringify(Object.fromEntries(tagsOf(host).map((value, i) => [tagNames[i]!, value]))),
 )
+const influxTags = Array.from({ length: hosts }, (_, host) =>
+  tagsOf(host)
+    .map((value, i) => `,${tagNames[i]}=${value}`)
+    .join(''),
+)
 const pairsOf = (values: Float64Array): string => fields.map((field, i) => `"${field}":${values[i]}`).join(',')
 
 const linesOf: Readonly<Record<Form, (timeMs: number, host: number, values: Float64Array) => string>> = {
@@ -145,4 +180,8 @@ const linesOf: Readonly<Record<Form, (timeMs: number, host: number, values: Floa
       .map((field, i) => `{"series":"cpu_${field}","ts":${timeMs},"value":${values[i]},"tags":${tagsJson[host]}}\n`)
       .join(''),
   flat: (timeMs, host, values) => `{"time":${timeMs / 1000},${tagsJson[host]!.slice(1, -1)},${pairsOf(values)}}\n`,
+  'influx wide': (timeMs, host, values) =>
+    `cpu${influxTags[host]} ${fields.map((field, i) => `${field}=${values[i]}`).join(',')} ${timeMs}\n`,
+  'influx narrow': (timeMs, host, values) =>
+    fields.map((field, i) => `cpu${influxTags[host]} ${field}=${values[i]} ${timeMs}\n`).join(''),
 }

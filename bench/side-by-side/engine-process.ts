@@ -12,6 +12,7 @@ import { sydradb } from './engines/sydradb.ts'
 import { sydradbHttp } from './engines/sydradb-http.ts'
 import { victoriaMetrics } from './engines/victoria-metrics.ts'
 import { questionsOf } from './questions.ts'
+import { readersAsk, underLoad } from './under-load.ts'
 
 export const engines: Readonly<Record<string, Program>> = {
   sydradb,
@@ -33,12 +34,13 @@ export type Request =
   /** Asks again and again for so long, once at least; gives the median. */
   | { readonly do: 'ask'; readonly id: string; readonly forMs: number }
   | { readonly do: 'rows'; readonly id: string }
-  | { readonly do: 'settle' | 'usage' | 'close' }
+  | { readonly do: 'settle' | 'under load' | 'usage' | 'close' }
 
 export interface Opened {
   readonly version: string
   readonly durability: Engine['durability']
   readonly ways: readonly Way[]
+  readonly canBeAppended: boolean
   /** With the program loaded; of a server, with its start. */
   readonly openMs: number
 }
@@ -80,6 +82,7 @@ async function serve({ engine: name, directory, days, values }: Job): Promise<vo
     version: engine.version,
     durability: engine.durability,
     ways: Object.keys(engine.ways) as Way[],
+    canBeAppended: engine.append !== undefined,
     openMs: performance.now() - started,
   }
   const answer = answering(engine, data)
@@ -94,10 +97,7 @@ async function serve({ engine: name, directory, days, values }: Job): Promise<vo
   reply(opened)
 }
 
-function answering(
-  engine: Engine,
-  data: Data,
-): (request: Request) => Promise<Ingested | Asked | Answered | Settled | Used | Record<string, never>> {
+function answering(engine: Engine, data: Data): (request: Request) => Promise<object> {
   const questions = new Map(questionsOf(data).map(question => [question.id, question]))
   const used = (): Used => ({ peakRssBytes: usage(engine.pid).peakRssBytes })
   return async request => {
@@ -134,6 +134,12 @@ function answering(
         const asked = engine.ask(question)
         await asked
         return { rows: asked === undefined ? undefined : await engine.rows(question) }
+      }
+      case 'under load': {
+        const { append, form } = engine
+        if (append === undefined || form === undefined) throw new Error(`${engine.version} is no server`)
+        const asked = readersAsk.map(id => questions.get(id)!)
+        return underLoad({ ...engine, append, form }, data, asked)
       }
       case 'usage':
         return used()

@@ -37,6 +37,9 @@ export interface Engine {
   readonly durability: 'synced' | 'written' | 'in memory'
   /** The first is how its store for the questions comes about. */
   readonly ways: Readonly<Partial<Record<Way, Ingest>>>
+  /** Of a server: rows of this form, while others ask. Resolves with the acknowledgement. */
+  readonly append?: (body: Buffer) => Promise<unknown>
+  readonly form?: 'wide' | 'influx wide'
   /** Until files are as they will stay. */
   settle(): Promise<unknown>
   /** Asks as a client would, until the last of the answer is there in the client's natural form. undefined: it cannot. */

@@ -6,6 +6,7 @@ import { temporaryDirectory } from '../harness.ts'
 import type { Data } from './data.ts'
 import type { Way } from './engine.ts'
 import type { Answered, Asked, Ingested, Job, Opened, Request, Settled, Used } from './engine-process.ts'
+import type { UnderLoad } from './under-load.ts'
 
 /** Ours in process; the figures of peers are compared with it. */
 export const ours = 'sydradb'
@@ -17,6 +18,7 @@ export interface Running extends Opened {
   settle(): Promise<Settled>
   ask(id: string, forMs: number): Promise<Asked>
   rows(id: string): Promise<Answered>
+  underLoad(): Promise<UnderLoad>
   usage(): Promise<Used>
   close(): Promise<unknown>
 }
@@ -28,11 +30,8 @@ export interface Field {
   readonly engines: readonly Present[]
 }
 
-export interface Present {
+export interface Present extends Omit<Opened, 'openMs'> {
   readonly name: string
-  readonly version: string
-  readonly durability: Opened['durability']
-  readonly ways: readonly Way[]
 }
 
 /** Starts each once. Those that are not installed are named, and left out. */
@@ -44,8 +43,8 @@ export async function present(names: readonly string[], field: Field): Promise<P
       const running = await start(name, directory.make(name), field)
       if ('missing' in running) process.stdout.write(`${name} is left out: ${running.missing}\n`)
       else {
-        const { version, durability, ways } = running
-        found.push({ name, version, durability, ways })
+        const { version, durability, ways, canBeAppended } = running
+        found.push({ name, version, durability, ways, canBeAppended })
         await running.close()
       }
     }
@@ -91,6 +90,7 @@ async function start(
     settle: () => request({ do: 'settle' }),
     ask: (id, forMs) => request({ do: 'ask', id, forMs }),
     rows: id => request({ do: 'rows', id }),
+    underLoad: () => request({ do: 'under load' }),
     usage: () => request({ do: 'usage' }),
     async close() {
       await request({ do: 'close' })

@@ -1,10 +1,10 @@
 /** ClickHouse as a server (Debian: `clickhouse-server`), over its HTTP interface. */
-import { createReadStream, mkdirSync, writeFileSync } from 'node:fs'
-import { Readable } from 'node:stream'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { fields, fileOf, tagNames } from '../data.ts'
 import { type Cell, type Program, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question, SqlWords } from '../questions.ts'
+import { drained, fileSent, textOf } from './client.ts'
 import { freePort, programNamed, startProgram } from './server.ts'
 
 const words: SqlWords = {
@@ -46,17 +46,7 @@ export const clickhouse: Program = async () => {
     writeFileSync(`${directory}/config.xml`, configOf(directory, port))
     const url = `http://127.0.0.1:${port}/`
     const server = await startProgram(program, [`--config-file=${directory}/config.xml`], url)
-    const ask = async (sql: string, body?: Readable): Promise<Response> => {
-      const target = body === undefined ? url : `${url}?query=${encodeURIComponent(sql)}`
-      const answer = await fetch(target, {
-        method: 'POST',
-        body: body === undefined ? sql : Readable.toWeb(body),
-        duplex: 'half',
-      } as RequestInit)
-      if (!answer.ok) throw new Error(`${sql}: ${await answer.text()}`)
-      return answer
-    }
-    const version = (await (await ask('select version()')).text()).trim()
+    const version = (await textOf(url, 'select version()')).trim()
     const sqlOf = ({ sql }: Question): string | undefined => sql(words)
     return {
       version: `ClickHouse ${version}`,
@@ -70,30 +60,21 @@ export const clickhouse: Program = async () => {
             ...tagNames.map(name => `${name} String`),
             ...fields.map(name => `${name} ${type}`),
           ]
-          await ask(
+          await textOf(
+            url,
             `create table cpu (${columns.join(', ')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`,
           )
-          const { path } = fileOf(data, 'flat')
-          await timed(async () =>
-            (
-              await ask('insert into cpu format JSONEachRow', createReadStream(path, { highWaterMark: 1 << 20 }))
-            ).text(),
-          )
+          const insert = `${url}?query=${encodeURIComponent('insert into cpu format JSONEachRow')}`
+          await timed(() => fileSent(insert, fileOf(data, 'flat').path))
         },
       },
-      settle: () => ask('optimize table cpu final'),
+      settle: () => textOf(url, 'optimize table cpu final'),
       ask(question) {
         const sql = sqlOf(question)
-        if (sql === undefined) return undefined
-        const read = async (): Promise<number> => {
-          let bytes = 0
-          for await (const chunk of (await ask(`${sql} format TSV`)).body!) bytes += chunk.length
-          return bytes
-        }
-        return read()
+        return sql === undefined ? undefined : drained(url, `${sql} format TSV`)
       },
       async rows(question) {
-        const text = await (await ask(`${sqlOf(question)} format TSV`)).text()
+        const text = await textOf(url, `${sqlOf(question)} format TSV`)
         const rows = text
           .split('\n')
           .slice(0, -1)

@@ -1,16 +1,18 @@
 /** Ours as a server: the answer as NDJSON, read to its end. */
 import { startServer } from '../../harness.ts'
-import { post } from '../../post.ts'
 import { type Data, type Form, fileOf } from '../data.ts'
 import { type Cell, type Program, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
+import { drained, fileSent, textOf } from './client.ts'
 
 export const sydradbHttp: Program = async () => async directory => {
   const server = await startServer(directory)
-  const ask = (sql: string): Promise<Response> =>
-    fetch(`${server.url}/api/v1/sydraql`, { method: 'POST', body: sql, headers: { accept: 'application/x-ndjson' } })
+  const address = `${server.url}/api/v1/sydraql`
+  const headers = { accept: 'application/x-ndjson' }
+  const ingest = `${server.url}/api/v1/ingest`
+  const asNdjson = { 'content-type': 'application/x-ndjson' }
   const sent = async (data: Data, form: Form, rows: number): Promise<void> => {
-    const answer = JSON.parse(await post(server.url, fileOf(data, form).path)) as { ingested: number }
+    const answer = JSON.parse(await fileSent(ingest, fileOf(data, form).path, asNdjson)) as { ingested: number }
     if (answer.ingested !== rows) throw new Error(`stored ${answer.ingested} of ${rows} rows`)
   }
   return {
@@ -22,16 +24,13 @@ export const sydradbHttp: Program = async () => async directory => {
       'http narrow': (data, timed) => timed(() => sent(data, 'narrow', data.points)),
     },
     async settle() {
-      for (const what of ['flush', 'compact'])
-        await (await fetch(`${server.url}/api/v1/${what}`, { method: 'POST' })).text()
+      for (const what of ['flush', 'compact']) await textOf(`${server.url}/api/v1/${what}`, '')
     },
-    async ask({ ours }) {
-      let bytes = 0
-      for await (const chunk of (await ask(ours)).body!) bytes += chunk.length
-      return bytes
-    },
+    form: 'wide',
+    append: body => textOf(ingest, body, asNdjson),
+    ask: ({ ours }) => drained(address, ours, headers),
     async rows({ ours, isExport }) {
-      const text = await (await ask(ours)).text()
+      const text = await textOf(address, ours, headers)
       const [head, ...lines] = text
         .trimEnd()
         .split('\n')

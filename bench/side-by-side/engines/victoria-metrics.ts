@@ -1,11 +1,11 @@
 /** VictoriaMetrics as a server (Debian: `victoria-metrics`), fed the Influx line protocol, asked MetricsQL. */
 import { execFileSync } from 'node:child_process'
-import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Data, fields, rowsOf, tagNames, tagsOf } from '../data.ts'
+import { type Form, fileOf } from '../data.ts'
 import type { Cell, Ingest, Program } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question } from '../questions.ts'
+import { drained, fileSent, textOf } from './client.ts'
 import { freePort, programNamed, startProgram } from './server.ts'
 
 /** Debian's build does not know its own. */
@@ -22,28 +22,6 @@ interface Matrix {
   }
 }
 
-const tags = Array.from({ length: 100 }, (_, host) =>
-  tagsOf(host)
-    .map((value, i) => `,${tagNames[i]}=${value}`)
-    .join(''),
-)
-
-/** Fields of a line: all, or one. */
-function linesOf(data: Data, isWide: boolean): Buffer[] {
-  const chunks: Buffer[] = []
-  let text = ''
-  for (const { timeMs, host, values } of rowsOf(data)) {
-    const head = `cpu${tags[host]} `
-    const pairs = fields.map((field, i) => `${field}=${values[i]}`)
-    text += isWide ? `${head}${pairs.join(',')} ${timeMs}\n` : pairs.map(pair => `${head}${pair} ${timeMs}\n`).join('')
-    if (text.length < 1 << 20) continue
-    chunks.push(Buffer.from(text))
-    text = ''
-  }
-  chunks.push(Buffer.from(text))
-  return chunks
-}
-
 export const victoriaMetrics: Program = async () => {
   const program = programNamed('victoria-metrics')
   return async directory => {
@@ -58,21 +36,12 @@ export const victoriaMetrics: Program = async () => {
       '-search.maxPointsPerTimeseries=1000000',
     ]
     const server = await startProgram(program, args, `${url}/health`)
-    const flush = (): Promise<Response> => fetch(`${url}/internal/force_flush`)
+    const flush = (): Promise<string> => textOf(`${url}/internal/force_flush`)
+    const write = `${url}/write?precision=ms`
     const written =
-      (isWide: boolean): Ingest =>
-      async (data, timed) => {
-        const chunks = linesOf(data, isWide)
-        await timed(async () => {
-          const answer = await fetch(`${url}/write?precision=ms`, {
-            method: 'POST',
-            body: Readable.toWeb(Readable.from(chunks)),
-            duplex: 'half',
-          } as RequestInit)
-          if (!answer.ok) throw new Error(await answer.text())
-        })
-        await flush()
-      }
+      (form: Form): Ingest =>
+      (data, timed) =>
+        timed(() => fileSent(write, fileOf(data, form).path))
     /** One step is 1 ms before the next bucket begins: windows are open at their beginning. */
     const addressOf = ({ metricsql }: Question): string => {
       const { text, fromMs, toMs, stepSeconds } = metricsql!
@@ -92,26 +61,22 @@ export const victoriaMetrics: Program = async () => {
       version: `VictoriaMetrics ${versionOf(program)}`,
       pid: server.pid,
       durability: 'in memory',
-      ways: { 'http wide': written(true), 'http narrow': written(false) },
+      ways: { 'http wide': written('influx wide'), 'http narrow': written('influx narrow') },
+      form: 'influx wide',
+      append: body => textOf(write, body),
       async settle() {
         await flush()
-        await fetch(`${url}/internal/force_merge`)
+        await textOf(`${url}/internal/force_merge`)
         // it answers at once; stopped meanwhile, this version loses what it merges
         do await pause(100)
-        while (/^vm_active_force_merges [1-9]/m.test(await (await fetch(`${url}/metrics`)).text()))
+        while (/^vm_active_force_merges [1-9]/m.test(await textOf(`${url}/metrics`)))
       },
       ask(question) {
-        if (question.metricsql === undefined) return undefined
-        const read = async (): Promise<number> => {
-          let bytes = 0
-          for await (const chunk of (await fetch(addressOf(question))).body!) bytes += chunk.length
-          return bytes
-        }
-        return read()
+        return question.metricsql === undefined ? undefined : drained(addressOf(question))
       },
       async rows(question) {
         const { columns, stepSeconds } = question.metricsql!
-        const { data } = (await (await fetch(addressOf(question))).json()) as Matrix
+        const { data } = JSON.parse(await textOf(addressOf(question))) as Matrix
         return data.result.flatMap(({ metric, values, value }) =>
           (values ?? [value!]).map(([seconds, text]): Cell[] => {
             const own = columns.map((column): Cell => (column === 'value' ? Number(text) : metric[column]!))
