@@ -11,6 +11,7 @@
  */
 import { parseArgs } from 'node:util'
 import { liveCompactionBench } from './compaction-live.ts'
+import { growthBench } from './growth.ts'
 import { machine } from './harness.ts'
 import { liveBench } from './live.ts'
 import { recoveryBench } from './recovery.ts'
@@ -32,7 +33,7 @@ const { values: options, positionals } = parseArgs({
     values: { type: 'string', default: 'decimal' },
     peers: { type: 'string' },
     runs: { type: 'string', default: '7' },
-    /** Of what ours alone is measured on: compaction, rollups. */
+    /** Of what ours alone is measured on: growth (to 400 M), compaction, rollups. */
     points: { type: 'string', default: '20000000' },
     json: { type: 'string' },
   },
@@ -62,6 +63,7 @@ const benches = {
   ingest: () => ingestBench(field, runs),
   queries: () => queriesBench(field, runs),
   concurrent: () => concurrentBench(field),
+  growth: () => growthBench(Number(options.points)),
   streaming: () => streamingBench(10_000_000),
   recovery: () => recoveryBench(),
   compaction: () => liveCompactionBench(Number(options.points), 'normal'),
