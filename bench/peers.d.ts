@@ -27,3 +27,11 @@ declare module 'better-sqlite3' {
     close(): void
   }
 }
+
+declare module 'chdb' {
+  export class Session {
+    constructor(path: string)
+    queryAsync(sql: string, options: { readonly format: string }): Promise<{ text(): string }>
+    close(): void
+  }
+}

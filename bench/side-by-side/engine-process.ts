@@ -5,6 +5,7 @@
 import { median, usage } from '../harness.ts'
 import { type Data, dataOf, type Values } from './data.ts'
 import type { DiskBytes, Engine, OpenEngine, Program, Rows, Sums, Way } from './engine.ts'
+import { chdb } from './engines/chdb.ts'
 import { clickhouse } from './engines/clickhouse.ts'
 import { duckdb } from './engines/duckdb.ts'
 import { sqlite } from './engines/sqlite.ts'
@@ -19,6 +20,7 @@ export const engines: Readonly<Record<string, Program>> = {
   'sydradb-http': sydradbHttp,
   duckdb,
   sqlite,
+  chdb,
   clickhouse,
   'victoria-metrics': victoriaMetrics,
 }
@@ -115,7 +117,7 @@ function answering(engine: Engine, data: Data): (request: Request) => Promise<ob
       }
       case 'settle':
         await engine.settle()
-        return { bytes: engine.bytes() }
+        return { bytes: await engine.bytes() }
       case 'ask': {
         const question = questions.get(request.id)!
         const times: number[] = []

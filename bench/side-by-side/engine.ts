@@ -47,7 +47,7 @@ export interface Engine {
   /** The same as rows; times in ms. */
   rows(question: Question): Promise<Rows | Sums>
   /** What its files take. */
-  bytes(): DiskBytes
+  bytes(): Promise<DiskBytes>
   close(): Promise<void>
 }
 

@@ -1,13 +1,13 @@
 /** ClickHouse as a server (Debian: `clickhouse-server`), over its HTTP interface. */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { fields, fileOf, tagNames } from '../data.ts'
-import { type Cell, type Program, summing } from '../engine.ts'
+import { type Data, fields, fileOf, tagNames } from '../data.ts'
+import { type Cell, type Program, type Rows, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question, SqlWords } from '../questions.ts'
 import { drained, fileSent, textOf } from './client.ts'
 import { freePort, programNamed, startProgram } from './server.ts'
 
-const words: SqlWords = {
+export const words: SqlWords = {
   bucket: seconds => `toUInt64(intDiv(toUInt32(time), ${seconds})) * ${seconds * 1000}`,
   timeMs: 'toUInt64(toUInt32(time)) * 1000',
   moment: ms => `toDateTime(${ms / 1000})`,
@@ -37,6 +37,25 @@ const users = `<yandex>
 </yandex>
 `
 
+/** Sorted as the questions go through it. */
+export const tableOf = ({ values }: Data): string => {
+  const type = values === 'integer' ? 'Int64' : 'Float64'
+  const columns = ['time DateTime', ...tagNames.map(name => `${name} String`), ...fields.map(name => `${name} ${type}`)]
+  return `create table cpu (${columns.join(', ')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`
+}
+
+/** Parts that were merged stay on the disk for some minutes. */
+export const bytesOfParts = `select sum(bytes_on_disk) from system.parts where active and table = 'cpu'`
+
+/** TabSeparated: times are ms, texts begin with no digit. */
+export const rowsOfTsv = (text: string): Rows =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .map(line =>
+      line.split('\t').map((cell): Cell => (cell === '\\N' ? null : /^-?[\d.]/.test(cell) ? Number(cell) : cell)),
+    )
+
 export const clickhouse: Program = async () => {
   const program = programNamed('clickhouse-server')
   return async directory => {
@@ -54,16 +73,7 @@ export const clickhouse: Program = async () => {
       durability: 'written',
       ways: {
         async 'http wide'(data, timed) {
-          const type = data.values === 'integer' ? 'Int64' : 'Float64'
-          const columns = [
-            'time DateTime',
-            ...tagNames.map(name => `${name} String`),
-            ...fields.map(name => `${name} ${type}`),
-          ]
-          await textOf(
-            url,
-            `create table cpu (${columns.join(', ')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`,
-          )
+          await textOf(url, tableOf(data))
           const insert = `${url}?query=${encodeURIComponent('insert into cpu format JSONEachRow')}`
           await timed(() => fileSent(insert, fileOf(data, 'flat').path))
         },
@@ -74,19 +84,13 @@ export const clickhouse: Program = async () => {
         return sql === undefined ? undefined : drained(url, `${sql} format TSV`)
       },
       async rows(question) {
-        const text = await textOf(url, `${sqlOf(question)} format TSV`)
-        const rows = text
-          .split('\n')
-          .slice(0, -1)
-          .map(line =>
-            line.split('\t').map((cell): Cell => (cell === '\\N' ? null : /^-?[\d.]/.test(cell) ? Number(cell) : cell)),
-          )
+        const rows = rowsOfTsv(await textOf(url, `${sqlOf(question)} format TSV`))
         if (question.isExport !== true) return rows
         const sum = summing()
         for (const row of rows) sum.add(row)
         return sum.sums()
       },
-      bytes: () => sizeOf(`${directory}/data`),
+      bytes: async () => ({ ...sizeOf(`${directory}/data`), settled: Number(await textOf(url, bytesOfParts)) }),
       close: () => server.stop(),
     }
   }

@@ -78,7 +78,7 @@ export const duckdb: Program = async () => {
         for (const row of rows) sum.add(row)
         return sum.sums()
       },
-      bytes: () => sizeOf(directory),
+      bytes: async () => sizeOf(directory),
       async close() {
         connection.closeSync()
         instance.closeSync()

@@ -73,7 +73,7 @@ export const sqlite: Program = async () => {
         for (const row of statement.iterate()) sum.add(row as unknown[])
         return sum.sums()
       },
-      bytes: () => sizeOf(directory),
+      bytes: async () => sizeOf(directory),
       async close() {
         db.close()
       },

@@ -44,7 +44,7 @@ export const sydradbHttp: Program = async () => async directory => {
       for (const row of rows) sum.add(row)
       return sum.sums()
     },
-    bytes: () => sizeOf(directory, 'wal'),
+    bytes: async () => sizeOf(directory, 'wal'),
     close: () => server.stop(),
   }
 }

@@ -48,7 +48,7 @@ export const sydradb: Program = async () => async directory => {
       for await (const row of result) sum.add(cellsOf(row))
       return sum.sums()
     },
-    bytes: () => sizeOf(directory, 'wal'),
+    bytes: async () => sizeOf(directory, 'wal'),
     async close() {
       await db.close()
     },

@@ -85,7 +85,7 @@ export const victoriaMetrics: Program = async () => {
         )
       },
       // its caches are written when it stops
-      bytes: () => sizeOf(`${directory}/data`, 'cache'),
+      bytes: async () => sizeOf(`${directory}/data`, 'cache'),
       close: () => server.stop(),
     }
   }
