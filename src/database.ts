@@ -27,7 +27,9 @@ import { flushPorts } from './engine/upkeep/flush-ports.ts'
 import { type Maintenance, startMaintenance } from './engine/upkeep/maintenance.ts'
 import { frozenMax, type MemoryRelief, memoryRelief } from './engine/upkeep/memory-relief.ts'
 import { commitPorts } from './engine/writing/commit-ports.ts'
-import { type IngestEngine, ingestSource, openIngestStream } from './engine/writing/ingest-source.ts'
+import { ingestColumns } from './engine/writing/ingest-columns.ts'
+import { ingestSource, openIngestStream } from './engine/writing/ingest-source.ts'
+import type { IngestEngine } from './engine/writing/progress.ts'
 import { createWrites } from './engine/writing/writes.ts'
 import { refuseCancelled, type Stoppable, unlessCancelled } from './lib/cancel.ts'
 import { SydraError, toSydraError } from './lib/errors.ts'
@@ -46,6 +48,8 @@ import type { Lsn, RowBatch } from './storage/types.ts'
 import { type Completion, complete } from './sydraql/editor/complete.ts'
 import { type Diagnostic, diagnose } from './sydraql/editor/diagnose.ts'
 import type {
+  ColumnOptions,
+  ColumnRows,
   Committed,
   CompactionOptions,
   CompactionReport,
@@ -181,6 +185,7 @@ class Engine implements Database {
       permits: this.#permits,
       ndjsonReader: options => new NdjsonReader(storage.rowWriter, options),
       objectReader: options => new ObjectReader(storage.rowWriter, options),
+      settleColumns: (columns, { precision }) => storage.rowWriter.settleColumns(columns, precision),
       submit,
       finished: report => {
         this.#counts.rejected += report.rejected
@@ -199,6 +204,10 @@ class Engine implements Database {
 
   ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport> {
     return ingestSource(this.#ingestEngine, source, options)
+  }
+
+  ingestColumns(columns: ColumnRows, options?: ColumnOptions): Promise<IngestReport> {
+    return ingestColumns(this.#ingestEngine, columns, options)
   }
 
   ingestStream(options?: IngestOptions): IngestStream {

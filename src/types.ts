@@ -24,7 +24,14 @@ import type {
   SnapshotReport,
 } from './engine/snapshots/types.ts'
 import type { DatabaseStatistics } from './engine/statistics-types.ts'
-import type { IngestOptions, IngestReport, IngestSource, IngestStream } from './engine/writing/types.ts'
+import type {
+  ColumnOptions,
+  ColumnRows,
+  IngestOptions,
+  IngestReport,
+  IngestSource,
+  IngestStream,
+} from './engine/writing/types.ts'
 import type { Stoppable } from './lib/cancel.ts'
 import type { MergeProgress } from './storage/compaction/job.ts'
 import type { Loss } from './storage/segment/salvage.ts'
@@ -134,6 +141,19 @@ export interface Database extends AsyncDisposable {
    * const { ingested, rejected } = await db.ingest(createReadStream('points.ndjson'), { precision: 'ms' })
    */
   ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport>
+  /**
+   * Stores rows of one metric that are columns already: no object a row, an order of magnitude faster. Resolves when they are
+   * durable under the fsync policy, in commits of some MB each, in row order; the arrays are copied piece by piece until
+   * then, and have to stay as they are. Nothing is stored of columns that are wrong somewhere: it rejects with `bad_request` for
+   * arrays that do not fit together, else as rows are refused (`invalid_timestamp`, `type_mismatch`, `integer_out_of_range`, …), naming
+   * column and row; and as `ingest` does when the signal aborts or the database takes no rows.
+   *
+   * @example
+   * const tags = [{ host: 'a' }, { host: 'b' }]
+   * const usage = Float64Array.of(0.64, 0.12, 0.61, 0.15)
+   * await db.ingestColumns({ series: 'cpu', tags, seriesOf: Uint8Array.of(0, 1, 0, 1), ts, fields: { usage } }, { precision: 'ms' })
+   */
+  ingestColumns(columns: ColumnRows, options?: ColumnOptions): Promise<IngestReport>
   /**
    * Takes bytes as they come, with backpressure. Throws `read_only`, `shutting_down`.
    *

@@ -144,6 +144,28 @@ export function* rowsOf({ values, steps }: Data): Generator<DataRow> {
   }
 }
 
+/** The points as columns, for programs that make rows of their own while the clock runs. */
+export interface DataColumns {
+  readonly timeMs: Float64Array
+  readonly host: Uint32Array
+  /** By field. */
+  readonly values: readonly Float64Array[]
+}
+
+export function columnsOf(data: Data): DataColumns {
+  const timeMs = new Float64Array(data.rows)
+  const host = new Uint32Array(data.rows)
+  const values = fields.map(() => new Float64Array(data.rows))
+  let row = 0
+  for (const point of rowsOf(data)) {
+    timeMs[row] = point.timeMs
+    host[row] = point.host
+    for (const [field, column] of values.entries()) column[row] = point.values[field]!
+    row++
+  }
+  return { timeMs, host, values }
+}
+
 /** In the order of `tagNames`. */
 export const tagsOf = (host: number): readonly string[] => {
   const regions = ['us-east-1', 'us-west-2', 'eu-west-1', 'eu-central-1', 'ap-southeast-1']

@@ -65,7 +65,7 @@ export async function ingestBench(field: Field, runs: number): Promise<Result[]>
         by(({ cpuSeconds }) => cpuSeconds / millions),
         { better: 'less', ours: own, ...cpuAim },
       ),
-      // rows and columns are made before the clock runs, and are in memory all the while
+      // what rows and columns are made from is in memory all the while
       way === 'rows' || way === 'columns'
         ? undefined
         : compared(

@@ -16,3 +16,15 @@ export function firstAtOrAfter(times: Float64Array, timeUs: number, from: number
   }
   return low
 }
+
+/** The same where it probably is `near`. */
+export function firstAtOrAfterNear(
+  times: Float64Array,
+  timeUs: number,
+  from: number,
+  to: number,
+  near: number,
+): number {
+  const isThere = near > from && near <= to && times[near - 1]! < timeUs && (near === to || times[near]! >= timeUs)
+  return isThere ? near : firstAtOrAfter(times, timeUs, from, to)
+}

@@ -5,7 +5,7 @@
  *   memory  values | valid | integers | body | restarts | results | bounds | summaries | selected
  *
  * Invariants:
- * 1. Rows and bytes go in and out through the regions of `memory`; a call keeps nothing else.
+ * 1. Rows and bytes go in and out through the regions of `memory`; a call keeps nothing else, but for the decoder's tables.
  * 2. Both implementations leave the same bits in the regions, whatever the bits that go in.
  * 3. A count is 1 to `blockRowsMax`, a slice 1 to `sliceRowsMax` rows, and sizes fit their regions: the host checks.
  */
@@ -30,8 +30,10 @@ export const narrowShiftMax = 31
 export const dropMax = 52
 /** States of the code: frequencies add up to it. */
 export const codeStates = 256
+/** Decoder's tables that are kept. */
+export const codeTables = 16
 /** Places in the region of 64-bit numbers and, beside those of the symbols, in `counts`. */
-export const wide = { origin: 0, step: 1, base: 2, least: 3, greatest: 4 } as const
+export const wide = { origin: 0, step: 1, base: 2, least: 3, greatest: 4, sum: 5 } as const
 export const counted = { beyond: 64, zeros: 65 } as const
 
 /** Byte offsets of the regions in the module's memory. */
@@ -144,7 +146,7 @@ export interface CodedFunctions {
   spanBits(count: number): number
   /** Of 3 rows or more. wide[order]: median of a sample of the residuals; results[order]: bits of their distances from it. */
   measureOrders(count: number): void
-  /** Residuals: x, its differences, or theirs; rows that the order determines take the next one's. wide: least, greatest. */
+  /** Residuals: x, its differences, or theirs; rows that the order determines take the next one's. wide: least, greatest, sum. */
   difference(count: number, order: number): void
   /** counts[b]: residuals whose distance from the base takes b bits. */
   countLengths(count: number): void
@@ -159,10 +161,10 @@ export interface CodedFunctions {
   encodeSymbols(count: number, offset: number, symbols: number): number
 
   // coded body to values
-  /** Of the frequencies, which must add up to `codeStates`. */
-  buildDecoder(symbols: number): void
+  /** Of the frequencies, which must add up to `codeStates`; `table` is one of `codeTables`. */
+  buildDecoder(symbols: number, table: number): void
   /** 0 when the stream at `offset` of the body does not end as it should. */
-  decodeSymbols(count: number, offset: number, length: number): number
+  decodeSymbols(count: number, offset: number, length: number, table: number): number
   /** Residuals of symbols and low bits, modulo 2^32. */
   joinNarrow(count: number, shift: number, base: number): void
   /** The same where symbol 0 has no low bits: 0 when there are not `repeats` of it. */

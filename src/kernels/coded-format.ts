@@ -1,9 +1,10 @@
 /**
  * The header of a coded block, after its count and mode: `docs/format/blocks.md` in code.
  *
- *   u8 exponent and flags | u8 order, shift | u8 symbols | origin, unit or drop, step, base | counts | levels
+ *   u8 exponent and flags | u8 order, shift | u8 symbols | origin, unit or drop, step, base | counts | levels or curve
  */
 import { cursor, numberBytes, readCount, readNumber, writeNumber } from './block-numbers.ts'
+import { isCurve } from './code-frequencies.ts'
 import { packedBytes } from './codec-bitpack.ts'
 import { dropMax, narrowShiftMax, outliersMax, shiftMax, symbolsMax, wide } from './codec-module.ts'
 import { BlockError } from './kernels.ts'
@@ -39,8 +40,10 @@ export interface CodedFields {
   outliers: number
   /** Residuals of 0 that are symbol 0 and have no low bits; 0: symbol 0 is like the others. */
   repeats: number
-  /** Of each symbol how frequent it is, 0 to 15: see `code-frequencies.ts`. */
+  /** Of each symbol how frequent it is, 0 to 15: see `code-frequencies.ts`. Not with a curve. */
   readonly levels: Uint8Array
+  /** What says how frequent symbols are; -1: levels do. */
+  curve: number
 }
 
 export const newCodedFields = (): CodedFields => ({
@@ -55,6 +58,7 @@ export const newCodedFields = (): CodedFields => ({
   outliers: 0,
   repeats: 0,
   levels: new Uint8Array(symbolsMax),
+  curve: -1,
 })
 
 export const codedOutliersAt = ({ count, coded }: CodedBlock): number => packedBytes(count - coded.repeats, coded.shift)
@@ -66,14 +70,14 @@ export const codedExceptionsAt = (header: CodedBlock): number =>
 export const streamBytesMin = 6
 
 export function codedHeaderBytes({ origin, unit, exceptions, step, coded }: CodedBlock): number {
-  let bytes = 5 + (coded.symbols + 1) / 2
+  let bytes = 5 + (coded.curve < 0 ? (coded.symbols + 1) >> 1 : 1)
   bytes += coded.bits ? 9 : numberBytes(origin) + numberBytes(unit)
   if (coded.order === 2) bytes += coded.wide ? 8 : numberBytes(step)
   bytes += coded.wide ? 8 : numberBytes(coded.base)
   if (exceptions > 0) bytes += numberBytes(exceptions)
   if (coded.outliers > 0) bytes += numberBytes(coded.outliers)
   if (coded.repeats > 0) bytes += numberBytes(coded.repeats)
-  return Math.floor(bytes)
+  return bytes
 }
 
 const hasExceptions = 0x10
@@ -81,6 +85,7 @@ const hasOutliers = 0x20
 const hasRepeats = 0x40
 const isWide = 0x80
 const isBits = 0x80
+const hasCurve = 0x40
 
 export function writeCodedFields(out: Uint8Array, at: number, header: CodedBlock): number {
   const { coded, exceptions } = header
@@ -92,7 +97,7 @@ export function writeCodedFields(out: Uint8Array, at: number, header: CodedBlock
     (repeats > 0 ? hasRepeats : 0) |
     (coded.wide ? isWide : 0)
   out[at + 1] = coded.order | (coded.shift << 2)
-  out[at + 2] = (symbols - 1) | (coded.bits ? isBits : 0)
+  out[at + 2] = (symbols - 1) | (coded.bits ? isBits : 0) | (coded.curve < 0 ? 0 : hasCurve)
   let next = at + 3
   if (coded.bits) {
     next = writeWide(out, next, coded, wide.origin)
@@ -107,7 +112,8 @@ export function writeCodedFields(out: Uint8Array, at: number, header: CodedBlock
   if (exceptions > 0) next = writeNumber(out, next, exceptions)
   if (outliers > 0) next = writeNumber(out, next, outliers)
   if (repeats > 0) next = writeNumber(out, next, repeats)
-  for (let s = 0; s < symbols; s += 2) out[next++] = levels[s]! | (s + 1 < symbols ? levels[s + 1]! << 4 : 0)
+  if (coded.curve >= 0) out[next++] = coded.curve
+  else for (let s = 0; s < symbols; s += 2) out[next++] = levels[s]! | (s + 1 < symbols ? levels[s + 1]! << 4 : 0)
   return next
 }
 
@@ -125,7 +131,11 @@ export function readCodedFields(bytes: Uint8Array, end: number, header: CodedBlo
   coded.shift = split >> 2
   coded.symbols = (alphabet & (symbolsMax - 1)) + 1
   header.exponent = flags & 0x0f
-  const unknown = alphabet & 0x40 || coded.order === 3 || (bits && (!coded.wide || (flags & 0x1f) !== 0))
+  const curved = (alphabet & hasCurve) !== 0
+  const unknown =
+    coded.order === 3 ||
+    (bits && (!coded.wide || (flags & 0x1f) !== 0)) ||
+    (curved && ((flags & hasRepeats) !== 0 || coded.symbols < 3 || coded.symbols % 2 === 0))
   if (unknown) throw new BlockError('block has unknown flags')
   if (coded.shift > (coded.wide ? shiftMax : narrowShiftMax)) throw new BlockError(`block has shift ${coded.shift}`)
   if (bits) {
@@ -146,10 +156,19 @@ export function readCodedFields(bytes: Uint8Array, end: number, header: CodedBlo
   if ((flags & hasExceptions) !== 0) header.exceptions = readCount(bytes, end, count)
   coded.outliers = (flags & hasOutliers) !== 0 ? readCount(bytes, end, Math.min(count, outliersMax)) : 0
   coded.repeats = (flags & hasRepeats) !== 0 ? readCount(bytes, end, count) : 0
-  readLevels(bytes, end, coded)
+  if (curved) readCurve(bytes, end, coded)
+  else readLevels(bytes, end, coded)
 }
 
-function readLevels(bytes: Uint8Array, end: number, { levels, symbols }: CodedFields): void {
+function readCurve(bytes: Uint8Array, end: number, coded: CodedFields): void {
+  if (cursor.at >= end) throw new BlockError('block is cut short')
+  coded.curve = bytes[cursor.at++]!
+  if (!isCurve(coded.curve)) throw new BlockError(`block has unknown curve ${coded.curve}`)
+}
+
+function readLevels(bytes: Uint8Array, end: number, coded: CodedFields): void {
+  const { levels, symbols } = coded
+  coded.curve = -1
   if (end - cursor.at < (symbols + 1) >> 1) throw new BlockError('block is cut short')
   let highest = 0
   for (let s = 0; s < symbols; s += 2) {

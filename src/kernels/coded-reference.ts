@@ -11,6 +11,7 @@ import {
   type CodecRegions,
   type CodedFunctions,
   codeStates,
+  codeTables,
   counted,
   dropMax,
   symbolsMax,
@@ -23,6 +24,8 @@ const spreadStep = 163
 /** States take turns: that of row i is i mod 6. */
 const lanes = 6
 const samplesMax = 31
+/** Orders are told apart by every fourth row of a block of so many. */
+const thinnedRowsMin = 256
 
 export function createCodedReference(
   memory: ArrayBuffer,
@@ -45,10 +48,13 @@ export function createCodedReference(
   const narrow = new Int32Array(blockRowsMax + 1)
   const symbolOf = new Uint8Array(blockRowsMax)
   // of each state: its symbol and x
-  const stateSymbols = new Uint8Array(codeStates)
-  const stateXs = new Uint16Array(codeStates)
+  const tables = Array.from({ length: codeTables }, () => ({
+    stateSymbols: new Uint8Array(codeStates),
+    stateXs: new Uint16Array(codeStates),
+  }))
+  const encoder = { stateSymbols: new Uint8Array(codeStates), stateXs: new Uint16Array(codeStates) }
 
-  function spreadSymbols(symbols: number): void {
+  function spreadSymbols(symbols: number, { stateSymbols, stateXs }: typeof encoder): void {
     let state = 0
     for (let symbol = 0; symbol < symbols; symbol++) {
       for (let left = frequencies[symbol]!; left > 0; left--) {
@@ -107,13 +113,15 @@ export function createCodedReference(
         const center = sample.sort()[samples >> 1]!
         wides[order] = center
         results[order] = 0
-        for (let i = 2; i < count; i++) results[order]! += distanceBits(residualOf(order, i), center)
+        for (let i = 2; i < count; i += count < thinnedRowsMin ? 1 : 4)
+          results[order]! += distanceBits(residualOf(order, i), center)
       }
     },
 
     difference(count, order) {
       for (let i = 0; i < count; i++) residuals[i] = residualOf(order, Math.max(i, order))
       const kept = residuals.subarray(0, count)
+      wides[wide.sum] = kept.reduce((sum, each) => BigInt.asIntN(64, sum + each), 0n)
       wides[wide.least] = kept.reduce((least, each) => (each < least ? each : least))
       wides[wide.greatest] = kept.reduce((greatest, each) => (each > greatest ? each : greatest))
     },
@@ -170,7 +178,8 @@ export function createCodedReference(
     },
 
     encodeSymbols(count, offset, symbols) {
-      spreadSymbols(symbols)
+      spreadSymbols(symbols, encoder)
+      const { stateSymbols, stateXs } = encoder
       const stateOf = Array.from(frequencies, () => new Uint8Array(codeStates))
       for (let s = 0; s < codeStates; s++) {
         const symbol = stateSymbols[s]!
@@ -195,9 +204,12 @@ export function createCodedReference(
       return ((at + 7) >> 3) - offset
     },
 
-    buildDecoder: spreadSymbols,
+    buildDecoder(symbols, table) {
+      spreadSymbols(symbols, tables[table]!)
+    },
 
-    decodeSymbols(count, offset, length) {
+    decodeSymbols(count, offset, length, table) {
+      const { stateSymbols, stateXs } = tables[table]!
       const lane = body.slice(offset, offset + lanes)
       let at = 8 * (offset + lanes)
       for (let i = 0; i < count; i++) {

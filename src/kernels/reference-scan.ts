@@ -2,11 +2,12 @@
  * The scanner in plain TypeScript: the reference that tests hold the WebAssembly one to, and where there is no WebAssembly.
  *
  * It keeps the same invariants (`scan.ts`) by simpler means: a line is cut into skeleton and slots one byte at a time, the
- * skeleton's text is the key of a map, and each slot is read with a pattern. It may stop at other lines than the kernel.
+ * skeleton's text is the key of a map, and so are shape and tags; each slot is read with a pattern. It may stop at other
+ * lines than the kernel.
  */
 import { assert } from '../lib/assert.ts'
 import { readUtf8 } from '../lib/text.ts'
-import type { LineSlot, Scanner, ScanStatus, SlotOp, TimeScale } from './scan.ts'
+import type { LineSlot, LineTags, Scanner, ScanStatus, SlotOp, TimeScale } from './scan.ts'
 import { slotOps } from './scan.ts'
 
 const rowsMax = 64 << 10
@@ -16,13 +17,14 @@ const stringsMax = 64 << 10
 const stringValueBytesMax = 64 << 10
 const inputBytesMax = 256 << 10
 const sightingsMax = 64 << 10
+const shapesMax = 128 << 10
 
 interface CutLine {
   /** The bytes that are not slots, one character each; a slot is a character that no line contains raw. */
   readonly skeleton: string
   readonly slots: readonly LineSlot[]
 }
-interface Template {
+interface Shape {
   readonly id: number
   readonly ops: readonly SlotOp[]
 }
@@ -32,10 +34,13 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
   const rowFirstValues = new Uint32Array(rowsMax)
   const rowTimesUs = new Float64Array(rowsMax)
   const values = new Float64Array(valuesMax)
-  const templates = new Map<string, Template>()
+  const shapes = new Map<string, Shape>()
+  /** By the shape's id and the text of the tags. */
+  const templates = new Map<string, number>()
   const sightings = new Set<string>()
   let rowCount = 0
   let valueCount = 0
+  let untimedCount = 0
   let strings: string[] = []
   let codes = new Map<string, number>()
   let scale: TimeScale | undefined
@@ -43,13 +48,14 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
   let position = 0
   let lineCount = 0
   let current: CutLine | undefined
+  let currentTags: LineTags = { shape: 0, from: 0, to: 0 }
 
   /** Stages the line, or says why not. */
   function take(from: number, to: number): ScanStatus {
     current = cutLine(input.subarray(from, to))
     if (current === undefined) return 'unrecognised'
-    const template = templates.get(current.skeleton)
-    if (template === undefined) {
+    const shape = shapes.get(current.skeleton)
+    if (shape === undefined) {
       if (sightings.has(current.skeleton)) return 'candidate'
       if (sightings.size >= sightingsMax) sightings.clear()
       sightings.add(current.skeleton)
@@ -60,7 +66,8 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
     for (const [i, slot] of current.slots.entries()) {
       const at = from + slot.offset
       const text = slotText(input, at, at + slot.length)
-      const op = template.ops[i]!
+      const op = shape.ops[i]!
+      if (op === slotOps.tags) continue
       if (op === slotOps.string || op === slotOps.skipString) {
         if (text === undefined || slot.length > stringValueBytesMax) return 'unrecognised'
         if (op === slotOps.skipString) continue
@@ -75,9 +82,20 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
       if (op === slotOps.time || op === slotOps.isoTime) timeUs = read
       else if (op !== slotOps.skipNumber) row.push(read)
     }
-    append(template.id, timeUs, row)
+    currentTags = tagsOf(shape, from, current.slots)
+    const template = templates.get(templateKey())
+    if (template === undefined) return 'tags'
+    append(template, timeUs, row)
     return 'done'
   }
+
+  function tagsOf({ id, ops }: Shape, line: number, slots: readonly LineSlot[]): LineTags {
+    const slot = slots[ops.indexOf(slotOps.tags)]
+    const from = slot === undefined ? 0 : line + slot.offset
+    return { shape: id, from, to: from + (slot?.length ?? 0) }
+  }
+
+  const templateKey = (): string => `${currentTags.shape} ${latin1(input, currentTags.from, currentTags.to)}`
 
   function addString(text: string): number {
     if (strings.length >= stringsMax) return -1
@@ -88,6 +106,7 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
     assert(hasRoom(row.length), 'no room for the row')
     rowTemplates[rowCount] = template
     rowTimesUs[rowCount] = timeUs
+    if (Number.isNaN(timeUs)) untimedCount++
     rowFirstValues[rowCount] = valueCount
     values.set(row, valueCount)
     rowCount++
@@ -98,12 +117,13 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
 
   return {
     name: 'reference',
-    templatesMax,
+    firstTemplate: rowsMax,
     rowTemplates,
     rowFirstValues,
     rowTimesUs,
     values,
     rowCount: () => rowCount,
+    untimedRows: () => untimedCount,
     stringCount: () => strings.length,
     string: code => strings[code]!,
     setTimeScale(to) {
@@ -140,12 +160,21 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
     lineSlots: () => [...current!.slots],
     register(ops) {
       assert(current !== undefined && ops.length === current.slots.length, 'one op a slot')
+      if (shapes.size >= shapesMax || templatesMax === 0) return -1
+      const shape = { id: shapes.size, ops }
+      shapes.set(current.skeleton, shape)
+      currentTags = tagsOf(shape, position, current.slots)
+      return shape.id
+    },
+    lineTags: () => currentTags,
+    addTemplate() {
       if (templates.size >= templatesMax) return -1
-      const id = templates.size
-      templates.set(current.skeleton, { id, ops })
+      const id = rowsMax + templates.size
+      templates.set(templateKey(), id)
       return id
     },
     clearTemplates() {
+      shapes.clear()
       templates.clear()
       sightings.clear()
     },
@@ -155,6 +184,7 @@ export function createReferenceScanner(templatesMax = 128 << 10): Scanner {
     clearRows() {
       rowCount = 0
       valueCount = 0
+      untimedCount = 0
       strings = []
       codes = new Map()
     },
@@ -167,6 +197,8 @@ const backslash = 92
 const colon = 58
 const numberMark = '\u0001'
 const stringMark = '\u0002'
+const tagsMark = '\u0003'
+const marks = { number: numberMark, string: stringMark, tags: tagsMark }
 
 function isBlank(bytes: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (!isSpace(bytes[i])) return false
@@ -179,13 +211,15 @@ function cutLine(line: Uint8Array): CutLine | undefined {
   const slots: LineSlot[] = []
   let skeleton = ''
   let copied = 0
-  const cut = (from: number, to: number, string: boolean): void => {
-    skeleton += latin1(line, copied, from) + (string ? stringMark : numberMark)
-    slots.push({ offset: from, length: to - from, string })
+  const cut = (from: number, to: number, kind: LineSlot['kind']): void => {
+    skeleton += latin1(line, copied, from) + marks[kind]
+    slots.push({ offset: from, length: to - from, kind })
     copied = to
   }
   let depth = 0
   let inFields = false
+  let inTags = false
+  let tagsFrom = -1
   let key = ''
   for (let i = 0; i < line.length; ) {
     const byte = line[i]!
@@ -200,24 +234,34 @@ function cutLine(line: Uint8Array): CutLine | undefined {
       if (line[i] === quote) {
         const end = stringEnd(line, i + 1)
         if ((inFields || (depth === 1 && (key === 'ts' || key === 'value'))) && isClean(line, i + 1, end))
-          cut(i + 1, end, true)
+          cut(i + 1, end, 'string')
         i = end + 1
       } else if (isNumberStart(line[i])) {
         let end = i
         while (isNumberPart(line[end])) end++
-        cut(i, end, false)
+        if (inTags) return undefined // a tag is no number
+        cut(i, end, 'number')
         i = end
       }
     } else {
-      if (byte === 0x7b) inFields = ++depth === 2 && key === 'fields'
-      else if (byte === 0x7d) {
+      if (byte === 0x7b) {
+        inFields = ++depth === 2 && key === 'fields'
+        if (depth === 2 && key === 'tags' && tagsFrom < 0) {
+          tagsFrom = i
+          inTags = true
+        }
+      } else if (byte === 0x7d) {
         depth--
         inFields = false
+        if (inTags && depth === 1) {
+          cut(tagsFrom, i + 1, 'tags')
+          inTags = false
+        }
       }
       i++
     }
   }
-  if (slots.length > lineSlotsMax) return undefined
+  if (slots.length > lineSlotsMax || inTags) return undefined
   return { skeleton: skeleton + latin1(line, copied, line.length), slots }
 }
 

@@ -5,11 +5,13 @@
  *   staged row   template id, µs (NaN: the line gave no time), index of its first value in `values`
  *   value        a number; for a string its code (`string(code)`)
  *
- * A template is a shape of line — all bytes but the slots — that the owner interpreted once and registered with one
- * `SlotOp` a slot. Lines that match one are staged here; at any other line `scan` stops for the owner to settle it.
+ * A shape is a line's bytes but for its slots — numbers, some strings, the tags — that the owner interpreted once and
+ * registered with one `SlotOp` a slot. A template is a shape with tags. Lines that match one are staged here; at any other
+ * line `scan` stops: for the owner to settle it, or, where nothing but the tags is new, to say what they mean.
  *
  * Invariants:
- * 1. What is staged is exactly what interpreting the line as JSON would give; a line in doubt is `unrecognised`.
+ * 1. What is staged is exactly what interpreting the line as JSON would give; a line in doubt is `unrecognised`. Shapes are
+ *    compared byte by byte, tags by a keyed hash of 128 bits (`assembly/scan-tags.ts`).
  * 2. Rows are staged in line order, whether by `scan` or by `append`.
  * 3. Staged rows, values and strings live until `clearRows`; templates until `clearTemplates`. The arrays never move.
  */
@@ -35,6 +37,7 @@ export const slotOps = {
   isoTime: 5,
   skipNumber: 6,
   skipString: 7,
+  tags: 8,
 } as const
 export type SlotOp = (typeof slotOps)[keyof typeof slotOps]
 
@@ -42,25 +45,36 @@ export type SlotOp = (typeof slotOps)[keyof typeof slotOps]
 export interface LineSlot {
   readonly offset: number
   readonly length: number
-  readonly string: boolean
+  readonly kind: 'number' | 'string' | 'tags'
+}
+
+/** The tags of a line whose shape is known. An empty span: it has none. */
+export interface LineTags {
+  readonly shape: number
+  /** Offsets from the first loaded byte. */
+  readonly from: number
+  readonly to: number
 }
 
 /**
  * `done`: all loaded lines are staged. Otherwise `position` is at a line that is not: `unrecognised`, `candidate`
- * (unrecognised, but its shape came before: worth a template), or `full` (take the rows, clear, scan on).
+ * (unrecognised, but its shape came before: worth registering), `tags` (as a registered shape says, but its tags are
+ * new: add the template, and scan the line again) or `full` (take the rows, clear, scan on).
  */
-export type ScanStatus = 'done' | 'unrecognised' | 'candidate' | 'full'
+export type ScanStatus = 'done' | 'unrecognised' | 'candidate' | 'full' | 'tags'
 
 export interface Scanner {
   readonly name: 'wasm' | 'reference'
-  /** Ids from here on are free for rows that the owner appends. */
-  readonly templatesMax: number
+  /** Ids of templates count from here; those below are free for rows that the owner appends. */
+  readonly firstTemplate: number
 
   readonly rowTemplates: Uint32Array
   readonly rowFirstValues: Uint32Array
   readonly rowTimesUs: Float64Array
   readonly values: Float64Array
   rowCount(): number
+  /** How many staged rows have no time. */
+  untimedRows(): number
   /** Codes in use. */
   stringCount(): number
   string(code: number): string
@@ -79,8 +93,12 @@ export interface Scanner {
 
   /** The slots of the line at which `scan` stopped with `candidate`. */
   lineSlots(): LineSlot[]
-  /** Makes that line a template; its id, or -1 when the table has no place for it. Ids count from 0. */
+  /** Registers that line's shape; its id, or -1 when the table has no place for it. Ids count from 0. */
   register(ops: readonly SlotOp[]): number
+  /** Of the line at which `scan` stopped with `tags`. */
+  lineTags(): LineTags
+  /** Makes a template of that line, or of the one just registered; its id, or -1 when there are too many. */
+  addTemplate(): number
   clearTemplates(): void
 
   /** Whether one more row of this many values can be appended. */
@@ -99,12 +117,16 @@ interface ScanExports {
   loaded(length: number): void
   scan(): number
   register(): number
+  addLineTemplate(): number
+  crowdSlots(mask: bigint): void
   readonly [address: string]: WebAssembly.Global | ((...args: never[]) => unknown)
 }
 
-const memoryBytes = 48 << 20
-const statuses = ['done', 'unrecognised', 'candidate', 'full'] as const
-const fixupsFull = 4
+/** Most of it is never touched: what is used grows with the number of templates. */
+const memoryBytes = 96 << 20
+const statuses = ['done', 'unrecognised', 'candidate', 'full', 'tags'] as const
+const fixupsFull = 5
+const slotKinds = ['number', 'string', 'tags'] as const
 const unitCodes = { s: 0, ms: 1, us: 2, ns: 3 } as const
 
 // words of the kernel's `state`
@@ -115,9 +137,16 @@ const positionAt = 3
 const lineCountAt = 4
 const stringCountAt = 5
 const lineSlotCountAt = 6
+const untimedCountAt = 7
+const lineTagsAt = 8
+const lineTagsLengthAt = 9
+const lineShapeAt = 10
 
-/** @param seed any number: two scanners should not share it, so that nobody can prepare lines whose hashes collide. */
-export function createWasmScanner(seed: bigint): Scanner {
+/**
+ * @param seed a secret: whoever knows it could prepare tags whose hashes collide.
+ * @param slotHashMask bits of a template's hash that choose its slot; tests have many share one.
+ */
+export function createWasmScanner(seed: bigint, slotHashMask?: bigint): Scanner {
   const { exports, memory } = instantiate<ScanExports>(scanWasm, memoryBytes / wasmPageBytes)
   const at = (name: string): number => (exports[name] as WebAssembly.Global).value as number
   assert(at('memoryEnd') <= memoryBytes, `the scanner needs ${at('memoryEnd')} bytes`)
@@ -127,7 +156,6 @@ export function createWasmScanner(seed: bigint): Scanner {
   const valuesMax = at('slotsMax')
   const lineSlotsMax = at('lineSlotsMax')
   const stringsMax = at('stringsMax')
-  const templatesMax = at('templatesMax')
 
   const state = new Uint32Array(buffer, at('state'), 16)
   const input = new Uint8Array(buffer, at('input'), inputBytesMax)
@@ -143,6 +171,7 @@ export function createWasmScanner(seed: bigint): Scanner {
   /** Texts of the codes that `addString` gave, and of the others once they were asked for. */
   let strings: (string | undefined)[] = []
   exports.init(BigInt.asUintN(64, seed))
+  if (slotHashMask !== undefined) exports.crowdSlots(slotHashMask)
 
   /** Numbers the kernel could not read exactly: their text decides. The kernel leaves out those that may overflow. */
   function resolveFixups(): void {
@@ -156,12 +185,13 @@ export function createWasmScanner(seed: bigint): Scanner {
 
   return {
     name: 'wasm',
-    templatesMax,
+    firstTemplate: at('firstTemplate'),
     rowTemplates,
     rowFirstValues,
     rowTimesUs,
     values,
     rowCount: () => state[rowCountAt]!,
+    untimedRows: () => state[untimedCountAt]!,
     stringCount: () => state[stringCountAt]!,
     string(code) {
       const known = strings[code]
@@ -201,7 +231,7 @@ export function createWasmScanner(seed: bigint): Scanner {
       return Array.from({ length: state[lineSlotCountAt]! }, (_, i) => ({
         offset: slots[i * 3]! - line,
         length: slots[i * 3 + 1]!,
-        string: slots[i * 3 + 2] === 1,
+        kind: slotKinds[slots[i * 3 + 2]!]!,
       }))
     },
     register(slotOps) {
@@ -209,6 +239,11 @@ export function createWasmScanner(seed: bigint): Scanner {
       ops.set(slotOps)
       return exports.register()
     },
+    lineTags() {
+      const from = state[lineTagsAt]!
+      return { shape: state[lineShapeAt]!, from, to: from + state[lineTagsLengthAt]! }
+    },
+    addTemplate: () => exports.addLineTemplate(),
     clearTemplates: () => exports.clearTemplates(),
     hasRoom: valueCount => state[rowCountAt]! < rowsMax && state[valueCountAt]! + valueCount <= valuesMax,
     append(template, timeUs, rowValues) {
@@ -217,6 +252,7 @@ export function createWasmScanner(seed: bigint): Scanner {
       assert(row < rowsMax && first + rowValues.length <= valuesMax, 'no room for the row')
       rowTemplates[row] = template
       rowTimesUs[row] = timeUs
+      if (Number.isNaN(timeUs)) state[untimedCountAt] = state[untimedCountAt]! + 1
       rowFirstValues[row] = first
       for (let i = 0; i < rowValues.length; i++) values[first + i] = rowValues[i]!
       state[rowCountAt] = row + 1

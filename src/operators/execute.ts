@@ -13,7 +13,7 @@ import type { LogicalPlan } from '../sydraql/plan.ts'
 import { startExecution } from './execution.ts'
 import type { BatchStream, ExecutionContext, OperatorStatistics } from './operator.ts'
 import { planPhysical } from './physical.ts'
-import type { PhysicalPlan, PhysicalRule } from './plan/types.ts'
+import type { PhysicalPlan, PhysicalRule, PlannerOptions } from './plan/types.ts'
 import type { Tables } from './show.ts'
 
 export interface ExecuteOptions {
@@ -21,6 +21,8 @@ export interface ExecuteOptions {
   readonly disabledRules?: ReadonlySet<string> | undefined
   /** Rows of `show`; needed by such plans only. */
   readonly tables?: Tables | undefined
+  /** The same plan will come again, so that its physical one is worth keeping. */
+  readonly isFixed?: boolean | undefined
 }
 
 /** An operator of the physical plan, for `explain`. */
@@ -56,7 +58,7 @@ const noRules: ReadonlySet<string> = new Set()
  * for await (const batch of stream) …
  */
 export function execute(plan: LogicalPlan, context: ExecutionContext, options: ExecuteOptions = {}): Running {
-  const physical = planPhysical(plan, {
+  const physical = physicalPlan(plan, options.isFixed === true, {
     disabledRules: options.disabledRules ?? noRules,
     tables: options.tables,
     rollupWidthsUs: context.version.rollupWidthsUs,
@@ -69,6 +71,25 @@ export function execute(plan: LogicalPlan, context: ExecutionContext, options: E
     memoryPeakBytes: () => execution.memory.peak,
   }
 }
+
+interface Planned {
+  readonly options: PlannerOptions
+  readonly physical: PhysicalPlan
+}
+
+/** Of plans that come again. A physical plan holds no state of a run, so that runs may share it. */
+const planned = new WeakMap<LogicalPlan, Planned>()
+
+function physicalPlan(plan: LogicalPlan, isFixed: boolean, options: PlannerOptions): PhysicalPlan {
+  const known = isFixed ? planned.get(plan) : undefined
+  if (known !== undefined && isSame(known.options, options)) return known.physical
+  const physical = planPhysical(plan, options)
+  if (isFixed) planned.set(plan, { options, physical })
+  return physical
+}
+
+const isSame = (a: PlannerOptions, b: PlannerOptions): boolean =>
+  a.disabledRules === b.disabledRules && a.tables === b.tables && a.rollupWidthsUs === b.rollupWidthsUs
 
 function describe(plan: PhysicalPlan, statistics: readonly OperatorStatistics[]): PlanDescription {
   const { name, details, rules } = plan

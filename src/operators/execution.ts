@@ -13,6 +13,7 @@ import { SydraError } from '../lib/errors.ts'
 import type { QueryMemory } from '../lib/memory-account.ts'
 import { megabytes } from '../lib/text.ts'
 import type { ExecutionContext } from './operator.ts'
+import type { TimeSpan } from './scan/windows.ts'
 
 /** How long a query works before other events get their turn. */
 const turnMaxMs = 8
@@ -36,6 +37,8 @@ export interface MemoryAccount {
 
 export interface Execution extends ExecutionContext {
   readonly memory: MemoryAccount
+  /** Scans give the rows of this time alone; undefined: all that they are asked for. */
+  readonly span?: TimeSpan | undefined
   /** Call it in every long loop, and wait for what it gives. */
   pace(): Promise<void> | undefined
 }

@@ -12,7 +12,7 @@ import type { BatchStream, Operator, OperatorStatistics } from './operator.ts'
 
 export async function* instrument(
   operator: Operator,
-  stream: AsyncGenerator<Batch, void, undefined>,
+  stream: BatchStream | Generator<Batch, void, undefined>,
   execution: Execution,
 ): BatchStream {
   const statistics: OperatorStatistics = { name: operator.name, operator, rowsOut: 0, batches: 0, elapsedMs: 0 }
@@ -23,7 +23,9 @@ export async function* instrument(
       const turn = execution.pace()
       if (turn !== undefined) await turn
       const startedMs = clock.monotonicMs()
-      const { done, value: batch } = await stream.next()
+      const pulled = stream.next()
+      // What does not wait comes without a turn of the microtask queue.
+      const { done, value: batch } = pulled instanceof Promise ? await pulled : pulled
       statistics.elapsedMs += clock.monotonicMs() - startedMs
       if (done === true) return
       statistics.rowsOut += rowCount(batch)
@@ -31,6 +33,6 @@ export async function* instrument(
       yield batch
     }
   } finally {
-    await stream.return()
+    await stream.return(undefined)
   }
 }

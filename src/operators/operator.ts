@@ -7,6 +7,7 @@
  * 3. Cancellation, the yield to the event loop, timing and counts are wrapped around every operator in one place
  *    (`instrument.ts`); no operator looks at the signal itself, except inside a loop that can run long without a pull.
  */
+import type { ArrayMemory } from '../columnar/arena.ts'
 import type { Batch } from '../columnar/batch.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import type { QueryMemory } from '../lib/memory-account.ts'
@@ -52,6 +53,8 @@ export interface ExecutionContext {
   readonly sharedMemory?: QueryMemory | undefined
   /** Temporary files of this query, in which sorts and groups go on; undefined where there are none. */
   readonly spill?: Spill | undefined
+  /** Where its arrays are, all of which are done with when it has ended; undefined: each is its own. */
+  readonly arrays?: ArrayMemory | undefined
   readonly duplicates: 'last' | 'first'
   readonly read: ReadStatistics
   readonly operators: OperatorStatistics[]

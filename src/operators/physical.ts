@@ -17,9 +17,11 @@ import { join } from './join.ts'
 import { limit } from './limit.ts'
 import { limitPer } from './limit-per.ts'
 import type { BatchStream } from './operator.ts'
+import { bucketsUnderLimit, bucketsUnderSort, byBucketWindows, type WantedBuckets } from './plan/bucket-windows.ts'
 import { planAggregate } from './plan/plan-aggregate.ts'
 import { planScan } from './plan/plan-scan.ts'
 import { windowOrder } from './plan/plan-window.ts'
+import { topInOrder } from './plan/top-order.ts'
 import type { PhysicalPlan, PhysicalRule, PlannerOptions } from './plan/types.ts'
 import { project } from './project.ts'
 import { show } from './show.ts'
@@ -30,7 +32,9 @@ import { window } from './window/window.ts'
 
 export function planPhysical(plan: LogicalPlan, options: PlannerOptions): PhysicalPlan {
   const { schema } = plan
-  const input = 'input' in plan && plan.kind !== 'aggregate' ? planPhysical(plan.input, options) : undefined
+  const isTop = plan.kind === 'sort' && plan.limit !== undefined && !options.disabledRules.has('top-n')
+  const ordered = isTop && !options.disabledRules.has('top-order') ? topInOrder(plan) : undefined
+  const input = 'input' in plan && plan.kind !== 'aggregate' ? planPhysical(ordered ?? plan.input, options) : undefined
   const unary = (
     details: PhysicalPlan['details'],
     open: (stream: BatchStream, execution: Execution) => BatchStream,
@@ -62,6 +66,7 @@ export function planPhysical(plan: LogicalPlan, options: PlannerOptions): Physic
     },
   })
 
+  const goesByWindows = !options.disabledRules.has('bucket-windows')
   switch (plan.kind) {
     case 'scan':
       return planScan(plan, plan.order, options).plan
@@ -70,16 +75,27 @@ export function planPhysical(plan: LogicalPlan, options: PlannerOptions): Physic
     case 'project':
       return unary({ columns: plan.items.length }, stream => project(plan, input!.schema, stream))
     case 'sort': {
-      const isTop = plan.limit !== undefined && !options.disabledRules.has('top-n')
       const node = isTop ? plan : { ...plan, limit: undefined }
-      return unary(
+      const sorted = unary(
         isTop ? { keys: plan.keys.length, limit: plan.limit! } : { keys: plan.keys.length },
-        (stream, execution) => sort(node, input!.schema, stream, execution),
-        isTop ? ['top-n'] : [],
+        (stream, execution) => sort(node, input!.schema, stream, execution, ordered !== undefined),
+        isTop ? (ordered === undefined ? ['top-n'] : ['top-n', 'top-order']) : [],
       )
+      const buckets = goesByWindows ? bucketsUnderSort(node) : undefined
+      return buckets === undefined ? sorted : inBucketWindows(sorted, buckets)
     }
-    case 'limit':
-      return unary({ limit: plan.limit ?? -1, offset: plan.offset }, stream => limit(plan, stream))
+    case 'limit': {
+      const details = { limit: plan.limit ?? -1, offset: plan.offset }
+      const buckets =
+        goesByWindows && plan.limit !== undefined ? bucketsUnderLimit(plan.input, plan.limit + plan.offset) : undefined
+      if (buckets === undefined) return unary(details, stream => limit(plan, stream))
+      return {
+        ...unary(details, stream => stream, ['bucket-windows']),
+        open(execution) {
+          return instrument(this, limit(plan, byBucketWindows(buckets, input!, execution)), execution)
+        },
+      }
+    }
     case 'fill':
       return unary({ mode: plan.mode.kind }, (stream, execution) => fill(plan, input!.schema, stream, execution))
     case 'aggregate':
@@ -121,6 +137,15 @@ export function planPhysical(plan: LogicalPlan, options: PlannerOptions): Physic
       })
   }
 }
+
+/** The same rows, or more of them than the first that are wanted, window by window. */
+const inBucketWindows = (plan: PhysicalPlan, wanted: WantedBuckets): PhysicalPlan => ({
+  ...plan,
+  rules: [...plan.rules, 'bucket-windows'],
+  open(execution) {
+    return byBucketWindows(wanted, { ...plan, open: each => plan.open.call(this, each) }, execution)
+  },
+})
 
 const leaf = (
   plan: LogicalPlan,

@@ -10,13 +10,16 @@
  * 2. `valid` is always there; `nulls` is true once any row of the field is null (it may stay true after `clear`d rows).
  * 3. String codes are codes of this buffer's own dictionary, which interns and lives as long as the buffer.
  */
+import { type ArrayMemory, ownArrays } from '../columnar/arena.ts'
 import { type Column, InterningDictionary } from '../columnar/batch.ts'
 import type { FieldInfo } from './types.ts'
+
+type Values = Float64Array | Uint8Array | Uint32Array
 
 export interface FieldBuffer {
   readonly field: FieldInfo
   /** float, integer: Float64Array; boolean: Uint8Array; string: Uint32Array. */
-  values: Float64Array | Uint8Array | Uint32Array
+  values: Values
   valid: Uint8Array
   nulls: boolean
   readonly dictionary: InterningDictionary | undefined
@@ -28,15 +31,19 @@ export class RowBuffer {
   timeUs: Float64Array
   readonly fields: readonly FieldBuffer[]
 
-  constructor(fields: readonly FieldInfo[], capacity = 1024) {
-    this.series = new Uint32Array(capacity)
-    this.timeUs = new Float64Array(capacity)
-    this.fields = fields.map(field => ({
+  readonly #memory: ArrayMemory
+
+  /** `like`: has the same fields; its strings' codes are the new one's, too. */
+  constructor(fields: readonly FieldInfo[], capacity = 1024, like?: RowBuffer, memory: ArrayMemory = ownArrays) {
+    this.#memory = memory
+    this.series = memory.uint32(capacity)
+    this.timeUs = memory.float64(capacity)
+    this.fields = fields.map((field, index) => ({
       field,
-      values: newValues(field, capacity),
-      valid: new Uint8Array(capacity),
+      values: newValues(field, capacity, memory),
+      valid: memory.uint8(capacity),
       nulls: false,
-      dictionary: field.type === 'string' ? new InterningDictionary() : undefined,
+      dictionary: field.type === 'string' ? (like?.fields[index]?.dictionary ?? new InterningDictionary()) : undefined,
     }))
   }
 
@@ -49,11 +56,17 @@ export class RowBuffer {
     const needed = this.length + rows
     if (needed <= this.capacity) return
     const capacity = Math.max(needed, this.capacity * 2)
-    this.series = grown(this.series, new Uint32Array(capacity), this.length)
-    this.timeUs = grown(this.timeUs, new Float64Array(capacity), this.length)
+    const memory = this.#memory
+    const grown = <A extends Values>(from: A, to: A): A => {
+      to.set(from.subarray(0, this.length) as never)
+      memory.giveBack?.(from)
+      return to
+    }
+    this.series = grown(this.series, memory.uint32(capacity))
+    this.timeUs = grown(this.timeUs, memory.float64(capacity))
     for (const buffer of this.fields) {
-      buffer.values = grown(buffer.values, newValues(buffer.field, capacity), this.length)
-      buffer.valid = grown(buffer.valid, new Uint8Array(capacity), this.length)
+      buffer.values = grown(buffer.values, newValues(buffer.field, capacity, memory))
+      buffer.valid = grown(buffer.valid, memory.uint8(capacity))
     }
   }
 
@@ -63,12 +76,30 @@ export class RowBuffer {
     for (const buffer of this.fields) buffer.nulls = false
   }
 
+  get byteLength(): number {
+    let rowBytes = this.series.BYTES_PER_ELEMENT + this.timeUs.BYTES_PER_ELEMENT
+    for (const { values } of this.fields) rowBytes += values.BYTES_PER_ELEMENT + 1
+    return this.capacity * rowBytes
+  }
+
+  /** Forgets the rows from `from` on that are not among these, which ascend and are counted from there. */
+  keep(rows: Uint32Array, from = 0): void {
+    for (const column of this.#columns()) {
+      const kept = column.subarray(from)
+      for (let i = 0; i < rows.length; i++) kept[i] = kept[rows[i]!]!
+    }
+    this.length = from + rows.length
+  }
+
   /** Forgets the first rows; those that follow take their places. */
   dropFirst(rows: number): void {
     const end = this.length
-    for (const column of [this.series, this.timeUs, ...this.fields.flatMap(({ values, valid }) => [values, valid])])
-      column.copyWithin(0, rows, end)
+    if (rows < end) for (const column of this.#columns()) column.copyWithin(0, rows, end)
     this.length = end - rows
+  }
+
+  #columns(): Values[] {
+    return [this.series, this.timeUs, ...this.fields.flatMap(({ values, valid }) => [values, valid])]
   }
 
   /** The field as a column over this buffer's arrays: borrowed until the buffer changes. */
@@ -82,13 +113,8 @@ export class RowBuffer {
   }
 }
 
-function newValues(field: FieldInfo, capacity: number): Float64Array | Uint8Array | Uint32Array {
-  if (field.type === 'string') return new Uint32Array(capacity)
-  if (field.type === 'boolean') return new Uint8Array(capacity)
-  return new Float64Array(capacity)
-}
-
-function grown<A extends Float64Array | Uint8Array | Uint32Array>(from: A, to: A, length: number): A {
-  to.set(from.subarray(0, length) as never)
-  return to
+function newValues({ type }: FieldInfo, capacity: number, memory: ArrayMemory): Values {
+  // Nulls have a code, too.
+  if (type === 'string') return memory.uint32(capacity).fill(0)
+  return type === 'boolean' ? memory.uint8(capacity) : memory.float64(capacity)
 }

@@ -3,6 +3,7 @@
  *
  *   survey    least and greatest time and rank; is either column in order by itself? are the rows?
  *   keys      time - least time in the clock's unit, and rank - least rank, packed into one integer below 2^53
+ *   count     hardly more keys than rows: one pass into a place for each key
  *   spread    many distinct keys: one pass into as many buckets as half the rows, then insertion within buckets
  *   radix     few key bits, or keys that crowd: LSD passes of at most 11 bits
  *
@@ -21,6 +22,8 @@ const digitBitsMax = 11
 /** Up to here comparing beats counting. */
 const smallRowsMax = 24
 const bucketsMax = 1 << 18
+/** Keys that may lack rows for each row, where counting takes one pass. */
+const sparseMax = 2
 /** Rows that share a bucket, on average over rows, at which spreading gives way to radix passes. */
 const crowdMax = 16
 /** Rows a kept scratch has room for; sorts of more rows get one of their own. */
@@ -154,6 +157,16 @@ function keySort(
   const useTime = times.max > times.min && !(bySeries && times.inOrder)
   const useRank = seriesRanks.max > seriesRanks.min && (bySeries || !seriesRanks.inOrder)
   const unit = useTime ? timeUnit(timeUs, length, times.min) : 1
+  const places: KeyPlaces = {
+    minUs: times.min,
+    unit,
+    times: useTime ? (times.max - times.min) / unit + 1 : 1,
+    minRank: seriesRanks.min,
+    ranks: useRank ? seriesRanks.max - seriesRanks.min + 1 : 1,
+    order,
+  }
+  const keys = places.times * places.ranks
+  if (keys <= bucketsMax && keys <= length * sparseMax) return count(series, timeUs, length, ranks, places, scratch)
   const timeBits = useTime ? bitsOf((times.max - times.min) / unit) : 0
   const rankBits = useRank ? bitsOf(seriesRanks.max - seriesRanks.min) : 0
   const rows = identity(scratch.rowsA, length)
@@ -185,6 +198,53 @@ function keySort(
     if (spreadRows !== undefined) return spreadRows
   }
   return radix(scratch, rows, length, bits)
+}
+
+/** Keys as places: so many times, in the clock's unit, and so many ranks; 1 where a column does not count. */
+interface KeyPlaces {
+  readonly minUs: number
+  readonly unit: number
+  readonly times: number
+  readonly minRank: number
+  readonly ranks: number
+  readonly order: RowOrder
+}
+
+/** A counting sort with a place for each key. */
+function count(
+  series: Uint32Array,
+  timeUs: Float64Array,
+  length: number,
+  ranks: Uint32Array,
+  places: KeyPlaces,
+  scratch: SortScratch,
+): Uint32Array {
+  const { minUs, minRank, order } = places
+  const size = places.times * places.ranks
+  const { keysA, rowsA } = scratch
+  if (scratch.counts.length < size) scratch.counts = new Uint32Array(size)
+  const { counts } = scratch
+  counts.fill(0, 0, size)
+  // Times are whole units: their numbers are far too small for a product to be off by half a unit.
+  const perUs = places.times > 1 ? 1 / places.unit : 0
+  const descending = order === 'time-series desc'
+  const timeScale = order === 'series-time' ? 1 : places.ranks
+  const rankScale = places.ranks === 1 ? 0 : order === 'series-time' ? places.times : 1
+  const first = descending ? (places.times - 1) * timeScale : 0
+  const step = descending ? -timeScale : timeScale
+  for (let i = 0; i < length; i++) {
+    const time = Math.floor((timeUs[i]! - minUs) * perUs + 0.5)
+    const key = first + time * step + (rankScale === 0 ? 0 : (ranks[series[i]!]! - minRank) * rankScale)
+    keysA[i] = key
+    counts[key]!++
+  }
+  for (let key = 0, sum = 0; key < size; key++) {
+    const rows = counts[key]!
+    counts[key] = sum
+    sum += rows
+  }
+  for (let i = 0; i < length; i++) rowsA[counts[keysA[i]!]!++] = i
+  return rowsA.subarray(0, length)
 }
 
 function timeKeys(
@@ -219,9 +279,10 @@ function timeUnit(timeUs: Float64Array, length: number, minTime: number): number
   const step = Math.floor(length / 64) | 1
   for (let i = 0; i < length && unit !== 1; i += step) unit = gcd(timeUs[i]! - minTime, unit)
   if (unit <= 1) return 1
+  const perUs = 1 / unit
   for (let i = 0; i < length; i++) {
     const delta = timeUs[i]! - minTime
-    if (Math.floor(delta / unit) * unit !== delta) return 1
+    if (Math.floor(delta * perUs + 0.5) * unit !== delta) return 1
   }
   return unit
 }

@@ -12,6 +12,7 @@
  */
 import type { RollupView } from './rollup/view.ts'
 import type { RowBuffer } from './row-buffer.ts'
+import type { End, SeriesEnds } from './series-ends.ts'
 
 /** What a field holds; integers are between ±2^53. */
 export type FieldType = 'float' | 'integer' | 'boolean' | 'string'
@@ -161,6 +162,12 @@ export interface Piece {
    * because a skipped row cannot merge with its twin.
    */
   read(fromUs: number, toUs: number, into: RowBuffer, bounds?: readonly FieldBound[]): void
+  /**
+   * Appends all rows of the request in blocks that begin in the range, and returns when the first block after them begins
+   * (Infinity: there is none): of ranges that follow one another each block is decoded once. A block that begins before the
+   * request does so with it. Absent where there are no blocks.
+   */
+  readBlocks?(fromUs: number, toUs: number, into: RowBuffer, bounds: readonly FieldBound[]): number
 }
 
 /** A segment or a memtable, as far as it is known without a look into it. */
@@ -180,6 +187,8 @@ export interface Version {
   horizonUs(metric: MetricInfo): number
   /** Pieces that may hold rows of the request, in write order. */
   pieces(request: ReadRequest): Piece[]
+  /** What is known of the last, or first, value of the request's one field, a number, without reading rows; absent: nothing. */
+  ends?(request: ReadRequest, ordinals: Uint32Array, end: End): SeriesEnds
   /** Where in time there may be rows; absent: anywhere. */
   sources?(): SourceExtent[]
   /** What may stand for rows of the request; absent: nothing. */

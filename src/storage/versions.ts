@@ -23,8 +23,9 @@ import type { FrozenLayers, LayeredMemtable, LayeredView } from './memtable/laye
 import type { RetentionRules } from './retention/rules.ts'
 import { rollupView } from './rollup/view.ts'
 import type { SegmentContents } from './segment/segment.ts'
+import { SeriesEnds } from './series-ends.ts'
 import { maskedPieces } from './tombstones/mask.ts'
-import type { Deletion, Tombstones } from './tombstones/tombstones.ts'
+import type { Deletion, MetricTombstones, SourceTombstones, Tombstones } from './tombstones/tombstones.ts'
 import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch, SegmentMeta, Version } from './types.ts'
 
 /** An open segment, as a version reads it. */
@@ -37,6 +38,8 @@ export interface SegmentSource {
   /** What it has of each metric. */
   contents(): SegmentContents[]
   pieces(request: ReadRequest): Piece[]
+  /** Tells the last, or first, values of the request's one field. */
+  ends(request: ReadRequest, into: SeriesEnds, tombstones: SourceTombstones | undefined): void
   close(): void
 }
 
@@ -103,7 +106,8 @@ export interface VersionsOptions {
 }
 
 export class Versions {
-  readonly #options: VersionsOptions
+  /** Without what it began with: the first memtable is not to be kept for ever. */
+  readonly #options: Omit<VersionsOptions, 'memtable' | 'segments' | 'tombstones' | 'lsn'>
   readonly #segmentRetains = new Retains<SegmentSource>(segment => {
     segment.close()
     if (this.#replaced.delete(segment)) this.#options.discard(segment.meta)
@@ -123,13 +127,12 @@ export class Versions {
   /** When those that are held began, oldest first. */
   readonly #pins = new Set<Pin>()
 
-  constructor(options: VersionsOptions) {
+  constructor({ memtable, segments, tombstones, lsn, ...options }: VersionsOptions) {
     this.#options = options
-    this.#active = options.memtable
-    this.#lsn = options.lsn
+    this.#active = memtable
+    this.#lsn = lsn
     this.#memtableRetains.add(this.#active)
-    const { tombstones } = options
-    this.#state = this.#retainState({ frozen: [], segments: bySequence(options.segments), tombstones })
+    this.#state = this.#retainState({ frozen: [], segments: bySequence(segments), tombstones })
   }
 
   /** The newest LSN that readers see. */
@@ -281,6 +284,15 @@ export class Versions {
         pieces.push(...active.pieces(request, catalog, tombstones))
         return pieces
       },
+      ends(asked, ordinals, end) {
+        const request = { ...asked, fromUs: Math.max(asked.fromUs, horizonUs(asked.metric)) }
+        const found = new SeriesEnds({ end, fromUs: request.fromUs, toUs: request.toUs, ordinals })
+        const tombstones = state.tombstones.touching(request)
+        active.ends(request, found, tombstones)
+        for (const { view } of state.frozen) view.ends(request, found, tombstones)
+        segmentEnds(state.segments, request, found, tombstones)
+        return found
+      },
       sources: () => [
         ...state.segments.flatMap(({ meta: { rows, minTimeUs, maxTimeUs, rollup }, source }) =>
           rollup === undefined ? { rows, minTimeUs, maxTimeUs, segment: source } : [],
@@ -339,6 +351,27 @@ export class Versions {
     if (--state.retains > 0) return
     for (const segment of state.segments) this.#segmentRetains.drop(segment)
     for (const { memtable } of state.frozen) this.#memtableRetains.drop(memtable)
+  }
+}
+
+/** From the segment that reaches furthest on, until no other can tell anything new. */
+function segmentEnds(
+  segments: readonly SegmentSource[],
+  request: ReadRequest,
+  into: SeriesEnds,
+  tombstones: MetricTombstones | undefined,
+): void {
+  const { statistics, fromUs, toUs } = request
+  const isLast = into.end === 'last'
+  const nearestUs = ({ meta }: SegmentSource): number => (isLast ? meta.maxTimeUs : meta.minTimeUs)
+  const within = segments.filter(
+    ({ meta }) => meta.rollup === undefined && meta.maxTimeUs >= fromUs && meta.minTimeUs < toUs,
+  )
+  if (within.length > 1) within.sort((a, b) => (isLast ? nearestUs(b) - nearestUs(a) : nearestUs(a) - nearestUs(b)))
+  for (const segment of within) {
+    if (into.isSettled(nearestUs(segment))) break
+    segment.ends(request, into, tombstones?.above(deletesLsnOf(segment.meta)))
+    statistics.segmentsScanned++
   }
 }
 

@@ -8,7 +8,7 @@
  * Invariants:
  * 1. All segments of one flush have its LSN range; `id` gives the same at every try, so that a retried
  *    flush overwrites what the failed one left.
- * 2. Beside the memtable, one slice of sorted rows is held and the encoded segments, a tenth of it; of metrics that deletes
+ * 2. Beside the memtable, one block of sorted rows is held and the encoded segments, a tenth of it; of metrics that deletes
  *    concerned in this memtable, all rows that are left. The event loop gets a turn after `turnRowsMax` rows: ingest and
  *    queries go on meanwhile.
  * 3. Rows that have expired are left out.

@@ -52,6 +52,12 @@ export function bind(
   )
 }
 
+/** Whether no value is in the plan, so that the very same comes with every execution from now on. */
+export function isFixed(prepared: Prepared): boolean {
+  const template = templates.get(prepared)
+  return typeof template === 'object' && template.slots.length === 0
+}
+
 /** undefined: there is none, it does not serve these values, or something is wrong, which the other way says. */
 function fromTemplate(prepared: Prepared, values: Values, options: BindOptions, report: Report): Bound | undefined {
   const template = templateOf(prepared, report)

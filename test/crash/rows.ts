@@ -40,11 +40,11 @@ export class RandomRows {
     return this.#keep(Array.from({ length: count }, () => this.#row()))
   }
 
-  /** One series, second by second: what rollups are made of. */
+  /** One series, a row a second or so: what rollups are made of. */
   steady(count: number): PlainRow[] {
     const random = this.#random
     const { series, tags, ts } = this.#place()
-    const everyUs = [1e6, 5e6, 10e6][random.below(3)]!
+    const everyUs = [0.2e6, 1e6, 2e6][random.below(3)]!
     return this.#keep(
       Array.from({ length: count }, (_, i) => ({
         series,

@@ -97,7 +97,10 @@ describe('while the database is open', () => {
     await quiet(db)
     await ingest(db, rows(3, 4))
     await until(() => follower.events.length > 0)
-    expect(follower.events).toMatchObject([{ kind: 'delta', added: [{ value: 3 }] }])
+    // as it came, or from the log, which knows no old rows: a row that is new has changed
+    expect(follower.events.map(({ kind }) => kind)).toEqual(['delta'])
+    before.take(follower.events[0]!)
+    await expectSame(db, before, tail)
   })
 
   test.each([

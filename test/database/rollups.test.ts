@@ -79,13 +79,13 @@ describe('rollups', () => {
   })
 
   test('the coarsest answers, finer ones what it leaves, rows the rest', async () => {
-    await openWith({ rollups: { widths: ['15m', '1h', '1d'] } })
+    await openWith({ rollups: { widths: ['1h', '6h', '1d'] } })
     await compacted(minutely(72))
-    const from = new Date(startUs / 1000 + 22.5 * 3600e3 + 5000).toISOString()
+    const from = new Date(startUs / 1000 + 16.5 * 3600e3 + 5000).toISOString()
     const { rows, stats } = await asked(`select count(*) as n, last(value) as l from cpu where time >= '${from}'`)
-    // 5 seconds after a half hour: 15 minutes of rows, less one each; a quarter, an hour, two days.
-    expect(stats).toMatchObject({ rollup: '1d 1h 15m', rows_scanned: 3 * (14 + 1 + 1 + 2) })
-    expect(rows).toEqual([{ n: 3 * (72 * 60 - 22.5 * 60 - 1), l: ((72 * 60 - 1) * 5) % 101 }])
+    // 5 seconds after a half hour: 30 minutes of rows, less one each; an hour, six hours, two days.
+    expect(stats).toMatchObject({ rollup: '1d 6h 1h', rows_scanned: 3 * (29 + 1 + 1 + 2) })
+    expect(rows).toEqual([{ n: 3 * (72 * 60 - 16.5 * 60 - 1), l: ((72 * 60 - 1) * 5) % 101 }])
     await settled(machine, db.close())
   })
 

@@ -1,8 +1,16 @@
 /** Coded blocks: every shape of them comes back to the bit, in twins alike, and damage is told. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { frequenciesOf, levelsOf } from '../../src/kernels/code-frequencies.ts'
-import { blockMode, newHeader, readHeader } from '../../src/kernels/codec-format.ts'
+import {
+  curveFrequencies,
+  curveOf,
+  curveReachMax,
+  curveShapes,
+  frequenciesOf,
+  levelsOf,
+  spreadCount,
+} from '../../src/kernels/code-frequencies.ts'
+import { blockMode, headerBytes, newHeader, readHeader } from '../../src/kernels/codec-format.ts'
 import { BlockError, blockBytesMax, blockRowsMax, type Kernels } from '../../src/kernels/kernels.ts'
 import { referenceKernels } from '../../src/kernels/reference-kernels.ts'
 import { createWasmKernels } from '../../src/kernels/wasm-kernels.ts'
@@ -195,6 +203,81 @@ describe('frequencies', () => {
         for (const [symbol, count] of all.entries()) expect(frequencies[symbol]! > 0).toBe(count > 0)
       }),
     )
+  })
+})
+
+describe('curves', () => {
+  const all = Object.values(curveShapes).flatMap(shape =>
+    Array.from({ length: spreadCount }, (_, spread) => curveOf(shape, spread)),
+  )
+  /** Steps whose deviation is about that: normal, or with a peak and long tails. */
+  const walkOf = (deviation: number, isPeaked: boolean, seed: number): Float64Array => {
+    const random = generator(seed)
+    const step = (): number => {
+      if (isPeaked) return -Math.log(1 - random()) * (random() < 0.5 ? -1 : 1) * deviation * Math.SQRT1_2
+      return (random() + random() + random() + random() + random() + random() - 3) * Math.SQRT2 * deviation
+    }
+    return walked(
+      1024,
+      1e6,
+      () => Math.round(step()),
+      at => at,
+    )
+  }
+  const curveIn = (rows: Float64Array): number => headerOf(encode(wasm, rows)).coded.curve
+
+  test('frequencies of each add up to 256, and all symbols have some', () => {
+    for (const curve of all) {
+      for (let symbols = 3; symbols <= 2 * curveReachMax + 1; symbols += 2) {
+        const frequencies = new Uint16Array(64)
+        curveFrequencies(curve, symbols, frequencies)
+        expect(frequencies.reduce((sum, each) => sum + each, 0)).toBe(256)
+        expect(frequencies.subarray(0, symbols).every(each => each > 0)).toBe(true)
+        expect(frequencies.subarray(symbols).every(each => each === 0)).toBe(true)
+      }
+    }
+  })
+
+  test('are chosen for what lies about a middle, levels for what does not', () => {
+    expect(curveIn(column('a walk of two decimals')) >> 6).toBe(curveShapes.normal)
+    expect(curveIn(column('a walk of integers'))).toBeGreaterThanOrEqual(0)
+    expect(curveIn(walkOf(1.5, true, 3)) >> 6).not.toBe(curveShapes.normal)
+    expect(curveIn(column('values that mostly stay'))).toBe(-1)
+    const random = generator(5)
+    const steps = [-40, -1, 7, 90]
+    const odd = walked(
+      1024,
+      0,
+      () => steps[Math.floor(random() * 4)]!,
+      at => at,
+    )
+    expect(curveIn(odd)).toBe(-1)
+  })
+
+  test('blocks of more of them than tables are kept come back in any order, levels among them', () => {
+    const rows = [0.4, 0.7, 1, 1.4, 2, 3, 5, 9, 13, 40, 77, 300, 4000, 1e5, 3e6].flatMap((deviation, i) =>
+      [false, true].map(isPeaked => walkOf(deviation, isPeaked, 11 + i)),
+    )
+    const blocks = [...rows, column('values that mostly stay')].map(each => ({ rows: each, block: encode(wasm, each) }))
+    for (const { rows: each, block } of blocks) expect(encode(referenceKernels, each)).toEqual(block)
+    const curves = new Set(blocks.map(({ block }) => headerOf(block).coded.curve))
+    expect(curves.size).toBeGreaterThan(10)
+    const random = generator(1)
+    for (let i = 0; i < 300; i++) {
+      const { rows: each, block } = blocks[Math.floor(random() * blocks.length)]!
+      for (const kernels of twins) expect(bitsOf(decode(kernels, block))).toEqual(bitsOf(each))
+    }
+  })
+
+  test('one that is unknown is damage', () => {
+    const block = encode(wasm, column('a walk of integers'))
+    // the header's last byte
+    const at = headerBytes(headerOf(block)) - 1
+    expect(block[at]).toBe(headerOf(block).coded.curve)
+    for (const curve of [spreadCount, 63, 0xc0, 0xff]) {
+      block[at] = curve
+      for (const kernels of twins) expect(() => decode(kernels, block)).toThrow(BlockError)
+    }
   })
 })
 

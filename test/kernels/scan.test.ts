@@ -7,14 +7,15 @@ import { createWasmScanner, type Scanner, type SlotOp, slotOps } from '../../src
 const scanners: readonly Scanner[] = [createWasmScanner(99n), createReferenceScanner()]
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-/** Registers the line's shape with these ops; the scanner then has no rows. */
+/** Registers the line's shape with these ops, and the line as a template: its id; the scanner then has no rows. */
 function learn(scanner: Scanner, line: string, ops: readonly SlotOp[]): number {
   const bytes = encode(`${line}\n${line}\n`)
   scanner.load(bytes, 0, bytes.length)
   expect(scanner.scan()).toBe('unrecognised')
   scanner.skipLine(bytes.length / 2)
   expect(scanner.scan()).toBe('candidate')
-  return scanner.register(ops)
+  expect(scanner.register(ops)).toBeGreaterThanOrEqual(0)
+  return scanner.addTemplate()
 }
 
 function fresh(scanner: Scanner): Scanner {
@@ -29,13 +30,14 @@ describe.each(scanners.map(scanner => [scanner.name, scanner] as const))('%s sca
     fresh(scanner)
     const line =
       '{"series":":5","ts":12,"fields":{"a": -1.5e3,"b":"x y","c":"q\\"","":[7]},"tags":{"d":"e"},"value":"v"}'
-    learn(scanner, line, [slotOps.time, slotOps.float, slotOps.string, slotOps.string])
-    const texts = scanner.lineSlots().map(({ offset, length, string }) => [line.slice(offset, offset + length), string])
+    learn(scanner, line, [slotOps.time, slotOps.float, slotOps.string, slotOps.tags, slotOps.string])
+    const texts = scanner.lineSlots().map(({ offset, length, kind }) => [line.slice(offset, offset + length), kind])
     expect(texts).toEqual([
-      ['12', false],
-      ['-1.5e3', false],
-      ['x y', true],
-      ['v', true],
+      ['12', 'number'],
+      ['-1.5e3', 'number'],
+      ['x y', 'string'],
+      ['{"d":"e"}', 'tags'],
+      ['v', 'string'],
     ])
   })
 
@@ -82,6 +84,32 @@ describe.each(scanners.map(scanner => [scanner.name, scanner] as const))('%s sca
     scanner.setTimeScale({ unit: 'ns', min: 0n, max: 10n ** 18n })
     expect(scanner.scan()).toBe('unrecognised')
     expect([...scanner.rowTimesUs.subarray(0, scanner.rowCount())]).toEqual([1709294400250000, -2])
+  })
+
+  test('a time like the one before is the same, one that only begins like it is not', () => {
+    fresh(scanner)
+    learn(scanner, '{"ts":1,"a":1}', [slotOps.time, slotOps.float])
+    learn(scanner, '{"ts":"2024-01-01T00:00:00Z","a":1}', [slotOps.isoTime, slotOps.float])
+    const timesOf = (texts: readonly string[]): number[] => {
+      scanner.clearRows()
+      const bytes = encode(texts.map(text => `{"ts":${text},"a":1}\n`).join(''))
+      scanner.load(bytes, 0, bytes.length)
+      expect(scanner.scan()).toBe('done')
+      return [...scanner.rowTimesUs.subarray(0, scanner.rowCount())]
+    }
+    const integers = ['17', '17', '170', '1', '17', '-17', '17']
+    const isoTimes = [
+      ...['"2024-01-01T00:00:00Z"', '"2024-01-01T00:00:00Z"', '"2024-01-01T00:00:00.5Z"'],
+      ...['"2024-01-01T00:00:00.000000000000000000000000001Z"', '"2024-01-01T00:00:00.000000000000000000000000001Z"'],
+      '"2024-01-01T00:00:01Z"',
+    ]
+    for (const unit of ['s', 'ms'] as const) {
+      scanner.setTimeScale({ unit, min: 0n, max: 10n ** 12n })
+      const scale = unit === 's' ? 1e6 : 1000
+      expect(timesOf(integers)).toEqual(integers.map(text => Number(text) * scale))
+    }
+    expect(timesOf([...isoTimes, '17', ...isoTimes])).toHaveLength(13)
+    expect(timesOf(isoTimes).map(time => time - Date.UTC(2024, 0, 1) * 1000)).toEqual([0, 0, 500_000, 0, 0, 1_000_000])
   })
 
   test('equal strings have equal codes until the rows are cleared', () => {

@@ -98,7 +98,13 @@ const raw = words(
   text('select time, series, usage, usage * 2 x from'),
   rowSource,
   rawWhere,
-  maybe('order by time desc', 'order by series, time', 'order by usage, time, series'),
+  maybe(
+    'order by time desc',
+    'order by series, time',
+    'order by usage, time, series',
+    'order by time desc, usage',
+    'order by time, x desc, series desc',
+  ),
   limit,
 )
 const windowed = words(
@@ -192,6 +198,30 @@ const overPattern = fc
     const having = calls.startsWith('min_by') && rest.startsWith('having') ? '' : rest
     return `select ${keys}, ${calls} from ${source} ${where} group by ${names.join(', ')} ${having}`
   })
+/** The first or last buckets alone, some of them empty or not wanted after all. */
+const firstBuckets = words(
+  one(
+    'select time_bucket(10s, time) t, max(usage) v from',
+    'select max(usage) * 2 w, time_bucket(1m, time) t, sum(usage) v from',
+    'select last(usage) v, time_bucket(20s, time) t from',
+    'select time_bucket(5s, time) t, count(usage) v from',
+    'select rate(usage) v, time_bucket(1m, time) t from',
+  ),
+  source,
+  rawWhere,
+  text('group by t'),
+  maybe('having count(usage) > 1', 'having max(usage) > 3'),
+  one('order by t desc', 'order by t desc', 'order by t', ''),
+  one('limit 1', 'limit 2', 'limit 2 offset 2', 'limit 7', 'limit 0'),
+)
+const firstBucketsByKey = words(
+  text('select time_bucket(30s, time) t, tag.host h, min(usage) v from'),
+  source,
+  rawWhere,
+  text('group by t, h'),
+  one('order by t desc, h desc', 'order by t, v, h', 'order by t desc, v desc, h'),
+  one('limit 1', 'limit 3', 'limit 4 offset 3'),
+)
 const distinct = words(
   text('select distinct'),
   one('tag.host, note', 'time_bucket(1m, time) t, tag.host', 'usage'),
@@ -246,6 +276,8 @@ const kinds = {
   overGroups,
   aggregates,
   overPattern,
+  firstBuckets,
+  firstBucketsByKey,
   distinct,
   histogram,
   joined,

@@ -317,3 +317,17 @@ test.each(['usage desc', 'usage', 'usage desc nulls first', 'nullif(usage, 59) d
     expect(top).toEqual(whole)
   },
 )
+
+test.each(['time desc, usage', 'time, usage desc nulls first, series desc'])(
+  'the first rows by %s are found without reading the others',
+  async order => {
+    const version = new GeneratedVersion(100, 1000)
+    for (const count of [1, 99, 100, 250]) {
+      const plan = planOf(`select usage, series, time from cpu order by ${order} limit ${count}`, database)
+      const before = version.rowsRead
+      const top = await run(plan, database, { version })
+      expect(version.rowsRead - before).toBeLessThan(50_000)
+      expect(top).toEqual(await run(plan, database, { version }, ['top-order']))
+    }
+  },
+)

@@ -1,4 +1,6 @@
 /** Who retains what: a memtable's memory goes to the next one only when nobody can read it any more. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { Catalog } from '../../src/storage/catalog/catalog.ts'
 import { loadSeriesHasher } from '../../src/storage/catalog/identity.ts'
@@ -72,6 +74,20 @@ test('a pin of any age keeps its memtables', async () => {
   waiting.release()
   waiting.release()
   expect(pool.bytes).toBeGreaterThan(waitingBytes)
+})
+
+test('the memtable that it began with is collected once it is flushed', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const { versions, commit, flush } = await harness()
+  commit(1)
+  const first = new WeakRef(versions.active)
+  flush()
+  // A reference that was looked at stays until the turn ends.
+  await new Promise(resolve => setImmediate(resolve))
+  collect()
+  expect(first.deref()).toBeUndefined()
+  expect(versions.active.isEmpty).toBe(true)
 })
 
 test('the oldest pins are told to go, as far as flushed memtables must, and no pin twice', async () => {

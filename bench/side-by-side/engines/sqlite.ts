@@ -1,5 +1,5 @@
 /** SQLite in the process of its program (`better-sqlite3`, WAL): rows as arrays. */
-import { fields, rowsOf, tagNames, tagsOf } from '../data.ts'
+import { columnsOf, fields, hosts, tagNames, tagsOf } from '../data.ts'
 import { type Program, type Rows, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question, SqlWords } from '../questions.ts'
@@ -42,15 +42,15 @@ export const sqlite: Program = async () => {
             ...fields.map(name => `${name} ${type}`),
           ]
           db.exec(`create table cpu (${columns.join(', ')}, primary key (hostname, time)) without rowid`)
-          const insert = db.prepare(`insert into cpu values (${names.map(name => `@${name}`).join(', ')})`)
-          const rows = Array.from(rowsOf(data), ({ timeMs, host, values }) =>
-            Object.fromEntries([timeMs / 1000, ...tagsOf(host), ...values].map((value, i) => [names[i]!, value])),
-          )
+          const insert = db.prepare(`insert into cpu values (${names.map(() => '?').join(', ')})`)
+          const { timeMs, host, values } = columnsOf(data)
+          const tags = Array.from({ length: hosts }, (_, of) => tagsOf(of))
           await timed(async () => {
             db.exec('begin')
-            for (const [i, row] of rows.entries()) {
-              insert.run(row)
-              if ((i + 1) % rowsPerTransaction === 0) db.exec('commit; begin')
+            for (let row = 0; row < data.rows; row++) {
+              const own = values.map(column => column[row]!)
+              insert.run([timeMs[row]! / 1000, ...tags[host[row]!]!, ...own])
+              if ((row + 1) % rowsPerTransaction === 0) db.exec('commit; begin')
             }
             db.exec('commit')
           })

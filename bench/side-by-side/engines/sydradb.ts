@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { rowCount } from '../../../src/columnar/batch.ts'
 import { open, version } from '../../../src/index.ts'
 import type { IngestReport, RowObject, Value } from '../../../src/types.ts'
-import { type Data, type Form, fields, fileOf, rowsOf, tagNames, tagsOf } from '../data.ts'
+import { columnsOf, type DataColumns, type Form, fields, fileOf, hosts, tagNames, tagsOf } from '../data.ts'
 import { type Cell, type Ingest, type Program, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 
@@ -25,8 +25,15 @@ export const sydradb: Program = async () => async directory => {
       'file wide': file('wide'),
       'file narrow': file('narrow'),
       async rows(data, timed) {
-        const rows = rowObjects(data)
-        await timed(async () => checked(await db.ingest(rows)))
+        const columns = columnsOf(data)
+        await timed(async () => checked(await db.ingest(rowObjects(columns))))
+      },
+      async columns(data, timed) {
+        const { timeMs, host, values } = columnsOf(data)
+        const tags = Array.from({ length: hosts }, (_, of) => tagObject(of))
+        const named = Object.fromEntries(values.map((column, i) => [fields[i]!, column]))
+        const columns = { series: 'cpu', tags, seriesOf: host, ts: timeMs, fields: named }
+        await timed(async () => checked(await db.ingestColumns(columns, { precision: 'ms' })))
       },
     },
     async settle() {
@@ -55,11 +62,30 @@ export const sydradb: Program = async () => async directory => {
   }
 }
 
-/** Each with tags of its own, as a program that decodes messages has them. */
-const rowObjects = (data: Data): RowObject[] =>
-  Array.from(rowsOf(data), ({ timeMs, host, values }) => ({
-    series: 'cpu',
-    ts: timeMs,
-    fields: Object.fromEntries(fields.map((field, i) => [field, values[i]!])),
-    tags: Object.fromEntries(tagsOf(host).map((value, i) => [tagNames[i]!, value])),
-  }))
+const tagObject = (host: number): Record<string, string> =>
+  Object.fromEntries(tagsOf(host).map((value, i) => [tagNames[i]!, value]))
+
+/** Each with an object of its own for its fields; tags are those of its host, which a program knows. */
+function* rowObjects({ timeMs, host, values }: DataColumns): Generator<RowObject> {
+  const tags = Array.from({ length: hosts }, (_, of) => tagObject(of))
+  for (let row = 0; row < timeMs.length; row++) {
+    const value = (field: number): number => values[field]![row]!
+    yield {
+      series: 'cpu',
+      ts: timeMs[row]!,
+      fields: {
+        usage_user: value(0),
+        usage_system: value(1),
+        usage_idle: value(2),
+        usage_nice: value(3),
+        usage_iowait: value(4),
+        usage_irq: value(5),
+        usage_softirq: value(6),
+        usage_steal: value(7),
+        usage_guest: value(8),
+        usage_guest_nice: value(9),
+      },
+      tags: tags[host[row]!]!,
+    }
+  }
+}

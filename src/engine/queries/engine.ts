@@ -5,6 +5,7 @@
  * 1. A started query holds its version and its temporary files until its run ends (`run.ts`).
  * 2. A write begins with the first pull and is never undone: who stops reading then does not learn how it went.
  */
+import { ArenaPool } from '../../columnar/arena.ts'
 import { rowCount } from '../../columnar/batch.ts'
 import { SydraError } from '../../lib/errors.ts'
 import type { Ports } from '../../lib/ports.ts'
@@ -17,7 +18,7 @@ import { spillSpace } from '../../operators/spill/space.ts'
 import { values } from '../../operators/values.ts'
 import { newReadStatistics } from '../../storage/read-statistics.ts'
 import type { Version } from '../../storage/types.ts'
-import { type Bound, bind } from '../../sydraql/bind.ts'
+import { type Bound, bind, isFixed } from '../../sydraql/bind.ts'
 import { bindWrite } from '../../sydraql/bind-write.ts'
 import type { Prepared } from '../../sydraql/prepare.ts'
 import type { Write } from '../../sydraql/query.ts'
@@ -76,6 +77,7 @@ export function createQueryEngine(
       : spillSpace(ports.files, settings.dataDir, { memoryMaxBytes, bytesMax: spillMaxBytes })
   const disabledRules: ReadonlySet<string> = new Set(settings.rollups.enabled ? [] : ['rollup'])
   const runs = createRuns(ports)
+  const arenas = new ArenaPool()
   let closed = false
   const tables = catalogTables(catalog, {
     segments: () => versions.segments.flatMap(({ meta }) => (meta.rollup === undefined ? meta : [])),
@@ -162,6 +164,7 @@ export function createQueryEngine(
     const operators: OperatorStatistics[] = []
     const spill = temporaryFiles?.open(signal)
     const sharedMemory = memory.openQuery()
+    const arena = arenas.take()
     const context: ExecutionContext = {
       version,
       versionAt,
@@ -174,6 +177,7 @@ export function createQueryEngine(
       memoryMaxBytes,
       sharedMemory,
       spill,
+      arrays: arena,
       duplicates,
       read,
       operators,
@@ -182,10 +186,12 @@ export function createQueryEngine(
       pinned.release()
       sharedMemory.close()
       spill?.close()
+      // Who was cut off may still look at the last batch.
+      if (!signal.aborted) arenas.give(arena)
     }
     try {
       const { explain } = prepared
-      const running = execute(bound.plan, context, { tables, disabledRules })
+      const running = execute(bound.plan, context, { tables, disabledRules, isFixed: isFixed(prepared) })
       const work = { schema: prepared.schema, read, operators, release }
       if (explain === undefined) return { ...work, open: () => running.stream }
       if (!explain.analyze) {

@@ -10,7 +10,8 @@
  * 1. Until the first row exists nothing leaves: an error until then rejects. After it, an error takes the place of the
  *    `stats`, is told to `onFailure`, and the text ends regularly.
  * 2. The first chunk leaves with the first batch that has rows; later ones have `chunkBytes`, the last what remains.
- * 3. Chunks are owned by the consumer. At most one is in the making, so memory is bounded by `chunkBytes`.
+ * 3. Chunks are owned by the consumer, or borrowed until the second after is pulled. At most one is in the making, so memory is
+ *    bounded by `chunkBytes`, twice when they are borrowed.
  * 4. Returning early closes the source and gives the row writer's memory back.
  */
 import { type Batch, rowCount, type Schema } from '../../columnar/batch.ts'
@@ -23,6 +24,8 @@ import type { QueryStatistics, TextOptions } from '../../types.ts'
 /** What a chunk aims at by default: twice the throughput of 4 to 16 KiB over HTTP. */
 export const textChunkBytes = 256 * 1024
 const chunkBytesMin = 64
+/** What a chunk's memory has at first. */
+const firstBytes = 4096
 
 /**
  * @example
@@ -38,7 +41,10 @@ export async function* textChunks(
   const { epoch } = options
   const format: RowFormat = options.format === 'json' && options.bare === true ? 'objects' : options.format
   const encoder = new TextEncoder()
-  const chunks = new ChunkBuilder(Math.max(chunkBytesMin, options.chunkBytes ?? textChunkBytes))
+  const chunks = new ChunkBuilder(
+    Math.max(chunkBytesMin, options.chunkBytes ?? textChunkBytes),
+    options.borrow ?? false,
+  )
   const writer = createRowWriter(schema, { format, epoch })
   let failure: SydraError | undefined
   let begun = false
@@ -107,30 +113,49 @@ function errorEnding(error: SydraError, format: RowFormat): string {
 /** Gathers pieces into chunks of one size. */
 class ChunkBuilder {
   readonly #size: number
-  #bytes: Uint8Array
+  readonly #borrowed: boolean
+  #bytes: Uint8Array | undefined
+  /** What the chunk before the last was in. */
+  #free: Uint8Array | undefined
+  #last: Uint8Array | undefined
   length = 0
 
-  constructor(size: number) {
+  constructor(size: number, borrowed: boolean) {
     this.#size = size
-    this.#bytes = new Uint8Array(0)
+    this.#borrowed = borrowed
   }
 
-  /** Takes the piece over, yielding each chunk that it completes. */
+  /** Copies the piece, yielding each chunk that it completes. */
   *add(piece: Uint8Array): Generator<Uint8Array, void, undefined> {
     for (let from = 0; from < piece.length; ) {
-      if (this.#bytes.length === 0) this.#bytes = new Uint8Array(this.#size)
-      const count = Math.min(piece.length - from, this.#size - this.length)
-      this.#bytes.set(piece.subarray(from, from + count), this.length)
+      const bytes = this.#roomFor(piece.length - from)
+      const count = Math.min(piece.length - from, bytes.length - this.length)
+      bytes.set(piece.subarray(from, from + count), this.length)
       this.length += count
       from += count
       if (this.length === this.#size) yield this.take()
     }
   }
 
+  /** Small for small results: memory of a whole chunk costs more than they do. */
+  #roomFor(more: number): Uint8Array {
+    const before = (this.#bytes ??= this.#free)
+    if (before !== undefined && (before.length === this.#size || this.length + more <= before.length)) return before
+    const bytes = new Uint8Array(Math.min(this.#size, Math.max(firstBytes, 4 * (this.length + more))))
+    if (before !== undefined) bytes.set(before.subarray(0, this.length))
+    return (this.#bytes = bytes)
+  }
+
+  /** Of what has been added there is something. */
   take(): Uint8Array {
-    const chunk = this.#bytes.subarray(0, this.length)
-    this.#bytes = new Uint8Array(0)
+    const bytes = this.#bytes!
+    const chunk = bytes.subarray(0, this.length)
+    this.#bytes = undefined
     this.length = 0
+    if (this.#borrowed) {
+      this.#free = this.#last
+      this.#last = bytes
+    }
     return chunk
   }
 }

@@ -136,6 +136,11 @@ export interface TextOptions {
   readonly epoch?: Precision | undefined
   /** Bytes a chunk aims at, 256 KiB by default; the first chunk leaves with the first batch, whatever its size. */
   readonly chunkBytes?: number | undefined
+  /**
+   * Chunks are borrowed: a chunk's memory is used again when the second after it is pulled, so that one can be on its way while
+   * the next is made. Default false: each is the consumer's own.
+   */
+  readonly borrow?: boolean | undefined
 }
 
 /** What a query did; the names are those of the wire. */

@@ -297,6 +297,10 @@ export async function openStorage(
       (max, { maxTimeUs }) => Math.max(max, maxTimeUs),
       memtable.maxTimeUs,
     )
+    const lastServerTimeUs = Math.min(newestUs, ports.clock.nowUs())
+    const scannerSeed = new DataView(ports.random.bytes(new Uint8Array(8)).buffer).getBigUint64(0)
+    /** Made with the first row: its memory is more than all else that opening takes. */
+    let rowWriter: RowWriter | undefined
     return {
       kernels,
       catalog,
@@ -309,12 +313,14 @@ export async function openStorage(
       chunks,
       flushedLsn: manifest.state.flushedLsn,
       damage,
-      rowWriter: new RowWriter({
-        catalog,
-        scanner: createWasmScanner(new DataView(ports.random.bytes(new Uint8Array(8)).buffer).getBigUint64(0)),
-        clock: ports.clock,
-        lastServerTimeUs: Math.min(newestUs, ports.clock.nowUs()),
-      }),
+      get rowWriter() {
+        return (rowWriter ??= new RowWriter({
+          catalog,
+          scanner: createWasmScanner(scannerSeed),
+          clock: ports.clock,
+          lastServerTimeUs,
+        }))
+      },
       writeSegments: frozen => work.add(write(frozen)),
       commitFlush: async (frozen, added) => {
         await work.add(commit(frozen, added, frozen.maxLsn))

@@ -12,157 +12,15 @@
  */
 import { Observable, Subject, type Subscribable, takeUntil } from 'rxjs'
 import { cancellation, refuseCancelled } from '../../lib/cancel.ts'
-import { SydraError, toSydraError } from '../../lib/errors.ts'
-import type { Permits } from '../../lib/permits.ts'
-import type { NdjsonReader } from '../../storage/rows/ndjson-reader.ts'
+import { SydraError } from '../../lib/errors.ts'
 import type { ObjectReader } from '../../storage/rows/object-reader.ts'
-import type { Lsn, RowBatch } from '../../storage/types.ts'
-import type { IngestOptions, IngestReport, IngestSource, IngestStream, RowObject } from '../../types.ts'
+import { type IngestEngine, ingestCancelled, Progress } from './progress.ts'
+import type { IngestOptions, IngestReport, IngestSource, IngestStream, RowObject } from './types.ts'
 
-/** What ingest needs of the engine. */
-export interface IngestEngine {
-  readonly permits: Permits
-  ndjsonReader(options: IngestOptions): NdjsonReader
-  objectReader(options: IngestOptions): ObjectReader
-  /** Resolves when the rows are durable by the policy and visible. */
-  submit(batch: RowBatch): Promise<Lsn>
-  /** Told once per finished source. */
-  finished(report: IngestReport): void
-  /** Throws `shutting_down` when no new source is taken. */
-  admit(): void
-  /** Runs a task when the event loop turns. */
-  soon(task: () => void): void
-}
-
-const ingestCancelled = 'the ingest was cancelled'
-
-type Reader = Pick<NdjsonReader, 'rejected' | 'errors' | 'stopped'> & { readonly bytes?: number }
-
-/** Counts what becomes of a reader's batches. */
-class Progress {
-  ingested = 0
-  failure: SydraError | undefined
-  readonly #engine: IngestEngine
-  readonly #options: IngestOptions
-  #pending = 0
-  /** Rows were refused: what comes later may be stored, but no line number says so any more. */
-  #gap = false
-  #idle: (() => void) | undefined
-
-  constructor(engine: IngestEngine, options: IngestOptions) {
-    this.#engine = engine
-    this.#options = options
-  }
-
-  get isCancelled(): boolean {
-    return this.#options.signal?.aborted === true
-  }
-
-  /**
-   * Runs `granted` with a permit. Resolves when it has; undefined when that was at once. No permit is the source's failure.
-   */
-  admit(permitBytes: number, granted: () => void): Promise<void> | undefined {
-    try {
-      const waiting = this.#engine.permits.acquire(permitBytes)
-      if (waiting !== undefined) return waiting.then(granted)
-    } catch (error) {
-      this.fail(error)
-      return undefined
-    }
-    granted()
-    return undefined
-  }
-
-  /** What stops the reading; the first counts. */
-  fail(error: unknown): void {
-    this.failure ??= toSydraError(error)
-  }
-
-  failIfCancelled(): void {
-    if (this.isCancelled) this.fail(cancellation(this.#options.signal?.reason, ingestCancelled))
-  }
-
-  /** Runs `read`, of which nothing may be left when it fails. */
-  attempt(read: () => void): void {
-    try {
-      read()
-    } catch (error) {
-      this.fail(error)
-      this.#gap = true
-    }
-  }
-
-  /** Submits the batches that `read` settles, holding a permit. Whatever goes wrong is this source's failure alone. */
-  settle(permitBytes: number, read: () => readonly RowBatch[], reader: { readonly lines: number }): void {
-    let batches: readonly RowBatch[] = []
-    try {
-      batches = read()
-    } catch (error) {
-      this.fail(error)
-    }
-    this.submit(batches, reader.lines, permitBytes)
-  }
-
-  /** Submits what one permit was for: the batches with everything up to line `lines`. */
-  submit(batches: readonly RowBatch[], lines: number, permitBytes: number): void {
-    let open = batches.length
-    if (open === 0) {
-      this.#engine.permits.release(permitBytes)
-      return
-    }
-    this.#pending++
-    let refused = false
-    const settle = (lsn?: Lsn): void => {
-      refused ||= lsn === undefined
-      if (--open > 0) return
-      // the lines are safe when the last of their batches is, and all lines before them
-      this.#gap ||= refused
-      if (!this.#gap) this.#tell({ lines, lsn: lsn! })
-      this.#engine.permits.release(permitBytes)
-      if (--this.#pending === 0) this.#idle?.()
-    }
-    for (const batch of batches) {
-      this.#engine.submit(batch).then(
-        lsn => {
-          this.ingested += batch.rowCount
-          settle(lsn)
-        },
-        (error: unknown) => {
-          this.fail(error)
-          settle()
-        },
-      )
-    }
-  }
-
-  #tell(progress: { readonly lines: number; readonly lsn: Lsn }): void {
-    try {
-      this.#options.onCommit?.(progress)
-    } catch (error) {
-      this.fail(error)
-    }
-  }
-
-  /** Resolves when everything submitted is settled. */
-  async idle(): Promise<void> {
-    if (this.#pending > 0) await new Promise<void>(resolve => (this.#idle = resolve))
-  }
-
-  async report(reader: Reader): Promise<IngestReport> {
-    await this.idle()
-    const report: IngestReport = {
-      ingested: this.ingested,
-      rejected: reader.rejected,
-      errors: reader.errors,
-      bytes: reader.bytes ?? 0,
-      failure: this.failure ?? reader.stopped,
-    }
-    this.#engine.finished(report)
-    return report
-  }
-}
-
-/** Chunks that arrive in one turn of the event loop are submitted together, up to so many bytes: fewer, larger batches. */
+/**
+ * Chunks that arrive in one turn of the event loop, or while a commit of the same source is under way, are submitted together,
+ * up to so many bytes: fewer, larger batches. They would wait for that commit in any case.
+ */
 const turnBytesMax = 1 << 20
 
 /** Buffers are nearly all the garbage of ingest, and V8 sees their weight late: tens of MB of dead ones would pile up. */
@@ -200,9 +58,12 @@ export function openIngestStream(engine: IngestEngine, options: IngestOptions = 
       scheduled = true
       engine.soon(() => {
         scheduled = false
-        settle()
+        if (!progress.isBusy) settle()
       })
     }
+  }
+  progress.onIdle = () => {
+    if (!scheduled) settle()
   }
   const finish = async (clean: boolean): Promise<IngestReport> => {
     assertOpen()
@@ -257,7 +118,8 @@ export async function ingestSource(
   const pull = pullFrom(source, options.signal)
   try {
     const first = await pull.next()
-    const sink = isText(first) ? byteSink(engine, options) : objectSink(engine, options)
+    const transfer = options.transfer ?? isUnsharedFile(source)
+    const sink = isText(first) ? byteSink(engine, { ...options, transfer }) : objectSink(engine, options)
     try {
       let item = first
       while (item !== ended && !sink.stopped) {
@@ -276,6 +138,17 @@ export async function ingestSource(
     await pull.close()
   }
 }
+
+/**
+ * Whether it is a `fs.ReadStream` that nobody else listens to: it allocates each chunk anew and hands it over once, so that
+ * the chunks are nobody's but ours.
+ */
+const isUnsharedFile = (source: object): boolean =>
+  'bytesRead' in source &&
+  'path' in source &&
+  'listenerCount' in source &&
+  typeof source.listenerCount === 'function' &&
+  source.listenerCount('data') === 0
 
 const notASource = (): SydraError =>
   new SydraError('bad_request', 'ingest takes an iterable, an async iterable, a stream or an Observable of rows', {

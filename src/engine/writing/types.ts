@@ -5,6 +5,18 @@ import type { ErrorCode, SydraError } from '../../lib/errors.ts'
 import type { Lsn } from '../../storage/types.ts'
 import type { Precision } from '../queries/types.ts'
 
+export type {
+  ColumnRows,
+  FieldColumn,
+  GivenBooleans,
+  GivenNumbers,
+  GivenStrings,
+  IndexArray,
+  NumberArray,
+  TagSet,
+  TimeColumn,
+} from '../../storage/rows/column-types.ts'
+
 /** A field's value; null and undefined are absent. A bigint does not go: integers are between ±2^53. */
 export type FieldValue = number | string | boolean | null | undefined
 
@@ -42,9 +54,20 @@ export interface IngestOptions extends Stoppable {
   readonly precision?: Precision | undefined
   /** `skip` (default) stores the good rows and reports the bad, `abort` stops at the first bad one. */
   readonly onError?: 'skip' | 'abort' | undefined
-  /** The bytes given are the stream's own: it frees their memory as soon as they are read, not when GC comes by. */
+  /**
+   * The bytes given are the stream's own: it frees their memory as soon as they are read, not when GC comes by. Default: only
+   * those of a `fs.ReadStream` that nobody else listens to.
+   */
   readonly transfer?: boolean | undefined
   /** Called after each durable commit of this source's rows: all up to that line, which counts from 1, are safe. */
+  readonly onCommit?: ((progress: { readonly lines: number; readonly lsn: Lsn }) => void) | undefined
+}
+
+/** How columns are read. An abort of the signal stops that: what was read before is stored. */
+export interface ColumnOptions extends Stoppable {
+  /** Unit of integer times; without it the first one settles it by magnitude. */
+  readonly precision?: Precision | undefined
+  /** Called after each durable commit: the first `lines` rows are safe. */
   readonly onCommit?: ((progress: { readonly lines: number; readonly lsn: Lsn }) => void) | undefined
 }
 

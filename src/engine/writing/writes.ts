@@ -16,7 +16,7 @@ import type { Deletion } from '../../storage/tombstones/tombstones.ts'
 import type { Lsn, RowBatch } from '../../storage/types.ts'
 import type { DeleteWrite, InsertWrite, Writes } from '../queries/engine.ts'
 import type { Storage } from '../recovery/open-storage.ts'
-import type { IngestEngine } from './ingest-source.ts'
+import type { IngestEngine } from './progress.ts'
 
 /** What writes need of the engine. */
 export type WriteEngine = Pick<IngestEngine, 'permits' | 'admit'> & {

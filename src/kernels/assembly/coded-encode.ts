@@ -4,13 +4,18 @@
 import { pack, planeBytes } from "./bitpack";
 import { spreadSymbols } from "./coded";
 import {
-  bodyAt, countsAt, encoderAt, frequenciesAt, highAt, integersAt, lowAt, outlierRowsAt, residualsAt, resultsAt,
-  spannedAt, spreadAt, stepsAt, symbolsAt, valuesAt, wideAt,
+  bodyAt, countsAt, encoderAt, frequenciesAt, highAt, integersAt, lowAt, nextAt, outlierRowsAt, residualsAt, resultsAt,
+  spannedAt, spreadAt, statesAt, stepsAt, symbolsAt, valuesAt, wideAt,
 } from "./regions";
 
 const symbolsMax: u64 = 64;
 /** An odd number has a middle. */
 const samplesMax: i32 = 31;
+/** Orders are told apart by every fourth row of a block of so many. */
+const thinnedRowsMin: i32 = 256;
+/** Adding 1.5 * 2^52 leaves a whole number, up to here, in the mantissa. */
+const roundingMagic: f64 = 6755399441055744.0;
+const spanMax: f64 = 2251799813685248.0;
 
 @inline function rowAt(at: usize, row: i32): usize {
   return at + (<usize>row << 3);
@@ -19,15 +24,25 @@ const samplesMax: i32 = 31;
 /** x = (integer - first integer) / unit. wide[1]: the second row's. Returns whether all fit 32 bits with their sign. */
 export function spanIntegers(count: i32, unit: f64): bool {
   const first = load<f64>(integersAt);
-  let all: i64 = 0;
-  for (let i = 0; i < count; i++) {
-    const distance = load<f64>(rowAt(integersAt, i)) - first;
-    const x = <i64>(unit == 1 ? distance : distance / unit);
-    store<i64>(rowAt(spannedAt, i), x);
-    all |= x ^ (x >> 63);
+  const firsts = f64x2.splat(first), units = f64x2.splat(unit), magics = f64x2.splat(roundingMagic);
+  store<i64>(rowAt(integersAt, count), load<i64>(rowAt(integersAt, count - 1))); // an odd row's neighbour
+  let least = f64x2.splat(0), greatest = least;
+  for (let i = 0; i < count; i += 2) {
+    const distance = f64x2.sub(v128.load(rowAt(integersAt, i)), firsts);
+    const x = unit == 1 ? distance : f64x2.div(distance, units);
+    v128.store(rowAt(spannedAt, i), i64x2.sub(f64x2.add(x, magics), magics));
+    least = f64x2.pmin(least, x);
+    greatest = f64x2.pmax(greatest, x);
+  }
+  const from = min(f64x2.extract_lane(least, 0), f64x2.extract_lane(least, 1));
+  const to = max(f64x2.extract_lane(greatest, 0), f64x2.extract_lane(greatest, 1));
+  // further out, the sums with the magic are not the numbers' bits any more
+  if (from <= -spanMax || to >= spanMax) {
+    for (let i = 0; i < count; i++)
+      store<i64>(rowAt(spannedAt, i), <i64>((load<f64>(rowAt(integersAt, i)) - first) / unit));
   }
   store<i64>(wideAt, load<i64>(spannedAt, 8), 8);
-  return all >> 31 == 0;
+  return from >= -2147483648.0 && to <= 2147483647.0;
 }
 
 /**
@@ -79,16 +94,14 @@ export function spanBits(count: i32): i32 {
 export function measureOrders(count: i32): void {
   const center0 = sampleMedian(0, count), center1 = sampleMedian(1, count), center2 = sampleMedian(2, count);
   let bits0: i64 = 0, bits1: i64 = 0, bits2: i64 = 0;
-  let x = load<i64>(spannedAt, 8);
-  let before = x - load<i64>(spannedAt);
-  for (let i = 2; i < count; i++) {
-    const next = load<i64>(rowAt(spannedAt, i));
-    const difference = next - x;
-    bits0 += distanceBits(next, center0);
+  const step = count < thinnedRowsMin ? 1 : 4;
+  for (let i = 2; i < count; i += step) {
+    const at = rowAt(spannedAt, i);
+    const x = load<i64>(at), before = load<i64>(at - 8);
+    const difference = x - before;
+    bits0 += distanceBits(x, center0);
     bits1 += distanceBits(difference, center1);
-    bits2 += distanceBits(difference - before, center2);
-    x = next;
-    before = difference;
+    bits2 += distanceBits(difference - (before - load<i64>(at - 16)), center2);
   }
   store<i64>(wideAt, center0);
   store<i64>(wideAt, center1, 8);
@@ -98,7 +111,7 @@ export function measureOrders(count: i32): void {
   store<f64>(resultsAt, <f64>bits2, 16);
 }
 
-/** Residuals of an order. Rows that it determines take the residual of the next. wide[3], wide[4]: least, greatest. */
+/** Residuals of an order. Rows that it determines take the residual of the next. wide[3 .. 5]: least, greatest, sum. */
 export function difference(count: i32, order: i32): void {
   if (order == 0) differ(count, 0);
   else if (order == 1) differ(count, 1);
@@ -106,16 +119,18 @@ export function difference(count: i32, order: i32): void {
 }
 
 @inline function differ(count: i32, order: i32): void {
-  let least = residualAt(order, order), greatest = least;
+  let least = residualAt(order, order), greatest = least, sum = <i64>order * least;
   for (let i = 0; i < order; i++) store<i64>(rowAt(residualsAt, i), least);
   for (let i = order; i < count; i++) {
     const residual = residualAt(order, i);
     store<i64>(rowAt(residualsAt, i), residual);
     least = min(least, residual);
     greatest = max(greatest, residual);
+    sum += residual;
   }
   store<i64>(wideAt, least, 24);
   store<i64>(wideAt, greatest, 32);
+  store<i64>(wideAt, sum, 40);
 }
 
 /** counts[b], b 0 to 64: residuals whose distance from wide[2] takes b bits. */
@@ -131,13 +146,24 @@ export function countLengths(count: i32): void {
 /** counts[s], s 0 to 63: residuals of symbol s = (residual - wide[2]) >> shift. counts[64]: those beyond; counts[65]: zeros, not counted else. */
 export function countSymbols(count: i32, shift: i32): void {
   memory.fill(countsAt, 0, 66 * 4);
+  memory.fill(lowAt, 0, 66 * 4);
   const base = load<i64>(wideAt, 16);
-  for (let i = 0; i < count; i++) {
-    const residual = load<i64>(rowAt(residualsAt, i));
-    const symbol = residual == 0 ? 65 : min<u64>(<u64>(residual - base) >> shift, symbolsMax);
-    const at = countsAt + (<usize>symbol << 2);
-    store<u32>(at, load<u32>(at) + 1);
+  // equal symbols often follow one another: two counts of each do not wait for one another
+  for (let i = 0; i + 1 < count; i += 2) {
+    countUp(countsAt, symbolOf(i, base, shift));
+    countUp(lowAt, symbolOf(i + 1, base, shift));
   }
+  if (count & 1) countUp(countsAt, symbolOf(count - 1, base, shift));
+  for (let at: usize = 0; at < 66 * 4; at += 4) store<u32>(countsAt + at, load<u32>(countsAt + at) + load<u32>(lowAt + at));
+}
+
+@inline function symbolOf(row: i32, base: i64, shift: i32): u64 {
+  const residual = load<i64>(rowAt(residualsAt, row));
+  return select<u64>(65, min<u64>(<u64>(residual - base) >> shift, symbolsMax), residual == 0);
+}
+@inline function countUp(counts: usize, symbol: u64): void {
+  const at = counts + (<usize>symbol << 2);
+  store<u32>(at, load<u32>(at) + 1);
 }
 
 /**
@@ -187,24 +213,28 @@ export function splitResiduals(count: i32, shift: i32, symbols: i32, first: i32,
   store<f64>(resultsAt, <f64>outliers, 8);
 }
 
-/** For x from f to 2 f - 1 of a symbol, the state it stands for: at begin + x - f of the table, begins as the symbols follow. */
+/**
+ * The encoder's tables, as FSE has them. Of a symbol of frequency f, whose x are f to 2 f - 1: what is added to a state, 256 to
+ * 511, so that from bit 16 up stands how many bits it puts out; and where the state of x = 0 would be among the states, which
+ * follow one another by symbol and x.
+ */
 function buildEncoder(symbols: i32): void {
   spreadSymbols(symbols);
-  let begin = 0;
-  for (let symbol = 0; symbol < symbols; symbol++) {
-    store<u16>(encoderAt + (<usize>symbol << 1), <u16>begin);
-    begin += <i32>load<u16>(frequenciesAt + (<usize>symbol << 1));
+  let begin: u32 = 0;
+  for (let symbol: usize = 0; symbol < <usize>symbols; symbol++) {
+    const frequency = <u32>load<u16>(frequenciesAt + (symbol << 1));
+    // one bit less for a state below frequency << most, which would leave less than f
+    const most = clz<u32>(frequency) - 23;
+    store<u32>(encoderAt + (symbol << 3), (most << 16) - (frequency << most));
+    store<u32>(encoderAt + (symbol << 3), begin - frequency, 4);
+    store<u16>(nextAt + (symbol << 1), <u16>begin);
+    begin += frequency;
   }
-  for (let state = 0; state < 256; state++) {
-    const next = encoderAt + (<usize>load<u8>(spreadAt + <usize>state) << 1);
+  for (let state: usize = 0; state < 256; state++) {
+    const next = nextAt + (<usize>load<u8>(spreadAt + state) << 1);
     const at = <usize>load<u16>(next);
     store<u16>(next, <u16>(at + 1));
-    store<u8>(encoderAt + 128 + at, <u8>state);
-  }
-  begin = 0;
-  for (let symbol = 0; symbol < symbols; symbol++) {
-    store<u16>(encoderAt + (<usize>symbol << 1), <u16>begin);
-    begin += <i32>load<u16>(frequenciesAt + (<usize>symbol << 1));
+    store<u8>(statesAt + at, <u8>state);
   }
 }
 
@@ -213,33 +243,37 @@ export function encodeSymbols(count: i32, offset: i32, symbols: i32): i32 {
   buildEncoder(symbols);
   // the six states, that of row i in byte i mod 6; they begin, and so the decoder's end, at 0
   store<u64>(lowAt, 0);
-  let stateAt = lowAt + <usize>(count % 6);
-  for (let i = count - 1; i >= 0; i--) {
-    if (stateAt == lowAt) stateAt += 6;
-    stateAt--;
-    const symbol = <usize>load<u8>(symbolsAt + <usize>i);
-    const frequency = <u32>load<u16>(frequenciesAt + (symbol << 1));
-    const state: u32 = 256 + <u32>load<u8>(stateAt);
-    let bits: u32 = clz<u32>(frequency) - clz<u32>(state);
-    if (state >> bits < frequency) bits--;
-    store<u16>(stepsAt + (<usize>i << 1), <u16>((state & ((1 << bits) - 1)) | (bits << 8)));
-    const slot = <usize>load<u16>(encoderAt + (symbol << 1)) + <usize>((state >> bits) - frequency);
-    store<u8>(stateAt, load<u8>(encoderAt + 128 + slot));
+  let i = count;
+  for (let lane = count % 6; i > 0 && lane > 0; lane--) encodeStep(--i, lowAt + <usize>(lane - 1));
+  for (; i > 0; i -= 6) {
+    encodeStep(i - 1, lowAt + 5);
+    encodeStep(i - 2, lowAt + 4);
+    encodeStep(i - 3, lowAt + 3);
+    encodeStep(i - 4, lowAt + 2);
+    encodeStep(i - 5, lowAt + 1);
+    encodeStep(i - 6, lowAt);
   }
   const from = bodyAt + <usize>offset;
   store<u64>(from, load<u64>(lowAt));
   let to = from + 6;
   let waiting: u64 = 0, length: u64 = 0;
-  for (let i = 0; i < count; i++) {
-    const step = <u64>load<u16>(stepsAt + (<usize>i << 1));
+  for (let row = 0; row < count; row++) {
+    const step = <u64>load<u16>(stepsAt + (<usize>row << 1));
     waiting |= (step & 255) << length;
     length += step >> 8;
-    if (length < 32) continue;
-    store<u32>(to, <u32>waiting);
-    to += 4;
-    waiting >>= 32;
-    length -= 32;
+    store<u64>(to, waiting);
+    to += <usize>(length >> 3);
+    waiting >>= length & ~7;
+    length &= 7;
   }
-  store<u32>(to, <u32>waiting);
-  return <i32>(to - from) + <i32>((length + 7) >> 3);
+  return <i32>(to - from) + i32(length > 0);
+}
+
+/** Encodes a row's symbol: its state goes on, and what it puts out is kept for when all is turned around. */
+@inline function encodeStep(row: i32, stateAt: usize): void {
+  const symbol = encoderAt + (<usize>load<u8>(symbolsAt + <usize>row) << 3);
+  const state: u32 = 256 + <u32>load<u8>(stateAt);
+  const bits = (state + load<u32>(symbol)) >> 16;
+  store<u16>(stepsAt + (<usize>row << 1), <u16>((state & ((1 << bits) - 1)) | (bits << 8)));
+  store<u8>(stateAt, load<u8>(statesAt + <usize>((state >> bits) + load<u32>(symbol, 4))));
 }

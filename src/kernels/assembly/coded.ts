@@ -10,7 +10,7 @@
 
 import { planeBytes, unpack } from "./bitpack";
 import {
-  bodyAt, encoderAt, frequenciesAt, highAt, lowAt, powerOfTen, residualsAt, spreadAt, symbolsAt, tableAt, valuesAt, wideAt,
+  bodyAt, frequenciesAt, highAt, lowAt, nextAt, powerOfTen, residualsAt, spreadAt, symbolsAt, tableAt, valuesAt, wideAt,
 } from "./regions";
 
 const states: i32 = 256;
@@ -38,17 +38,22 @@ for (let x: u32 = 1; x < 2 * states; x++) {
   store<u32>(to, <u32>tableAt + (((x << bits) - states) << 3), 4);
 }
 
-/** The decoder's table of the frequencies: a symbol's entries stand for x from its frequency f to 2 f - 1. */
-export function buildDecoder(symbols: i32): void {
+@inline function tableOffset(table: i32): usize {
+  return <usize>table << 11;
+}
+
+/** A decoder's table of the frequencies: a symbol's entries stand for x from its frequency f to 2 f - 1. */
+export function buildDecoder(symbols: i32, table: i32): void {
   spreadSymbols(symbols);
-  memory.copy(encoderAt, frequenciesAt, <usize>symbols << 1);
-  let to = tableAt;
+  memory.copy(nextAt, frequenciesAt, <usize>symbols << 1);
+  const offset = <u64>tableOffset(table) << 32;
+  let to = tableAt + tableOffset(table);
   for (let at = spreadAt; at < spreadAt + states; at++) {
     const symbol = <usize>load<u8>(at);
-    const next = encoderAt + (symbol << 1);
+    const next = nextAt + (symbol << 1);
     const x = <usize>load<u16>(next);
     store<u16>(next, <u16>(x + 1));
-    store<u64>(to, load<u64>(entriesAt + (x << 3)) | <u64>symbol);
+    store<u64>(to, (load<u64>(entriesAt + (x << 3)) + offset) | <u64>symbol);
     to += 8;
   }
 }
@@ -56,15 +61,15 @@ export function buildDecoder(symbols: i32): void {
 @inline function step(entry: usize, bits: u64): usize {
   return <usize>(load<u32>(entry, 4) + (<u32>bits & <u32>load<u16>(entry, 2)));
 }
-@inline function entryOf(state: usize): usize {
-  return tableAt + (<usize>load<u8>(state) << 3);
+@inline function entryOf(table: usize, state: usize): usize {
+  return table + (<usize>load<u8>(state) << 3);
 }
 
 /** Decodes the stream of `length` bytes at `offset` of the body; false when it does not end where, and as, it should. */
-export function decodeSymbols(count: i32, offset: i32, length: i32): bool {
-  const from = bodyAt + <usize>offset;
-  let a = entryOf(from), b = entryOf(from + 1), c = entryOf(from + 2);
-  let d = entryOf(from + 3), e = entryOf(from + 4), f = entryOf(from + 5);
+export function decodeSymbols(count: i32, offset: i32, length: i32, table: i32): bool {
+  const from = bodyAt + <usize>offset, first = tableAt + tableOffset(table);
+  let a = entryOf(first, from), b = entryOf(first, from + 1), c = entryOf(first, from + 2);
+  let d = entryOf(first, from + 3), e = entryOf(first, from + 4), f = entryOf(first, from + 5);
   // three bits early, where the masks expect theirs
   let at: u64 = 45;
   let to = symbolsAt;
@@ -100,7 +105,7 @@ export function decodeSymbols(count: i32, offset: i32, length: i32): bool {
     e = f;
     f = next;
   }
-  const ended = (a | b | c | d | e | f) == tableAt && (a & b & c & d & e & f) == tableAt;
+  const ended = (a | b | c | d | e | f) == first && (a & b & c & d & e & f) == first;
   return ended && <i32>((at + 10) >> 3) == length;
 }
 
@@ -196,10 +201,10 @@ export function patchResiduals(offset: i32, outliers: i32, count: i32, wide: boo
 @inline function highHalf(x: v128): v128 {
   return f64x2.convert_low_i32x4_s(v128.shuffle<i64>(x, x, 1, 1));
 }
-/** Running sums of four lanes. */
+/** Running sums of four lanes. Lanes are chosen so that a shuffle is one instruction. */
 @inline function sumsOf(x: v128, zero: v128): v128 {
-  x = i32x4.add(x, v128.shuffle<i32>(zero, x, 0, 4, 5, 6));
-  return i32x4.add(x, v128.shuffle<i32>(zero, x, 0, 1, 4, 5));
+  x = i32x4.add(x, v128.shuffle<i32>(zero, x, 3, 4, 5, 6));
+  return i32x4.add(x, v128.shuffle<i32>(zero, x, 2, 3, 4, 5));
 }
 
 /**
@@ -259,7 +264,14 @@ function sumResiduals(count: i32): void {
 /** `joinNarrow` and `sumNarrow` of order 1 at once: the division leaves time for the rest. */
 export function joinSums(count: i32, shift: i32, base: i32, exponent: i32, origin: f64, unit: f64): void {
   unpackLow(count, shift);
-  const origins = f64x2.splat(origin), units = f64x2.splat(unit), scales = f64x2.splat(powerOfTen(exponent));
+  if (exponent == 0) joinScaled(count, shift, base, 1, origin, unit, false);
+  else joinScaled(count, shift, base, powerOfTen(exponent), origin, unit, true);
+}
+
+@inline function joinScaled(
+  count: i32, shift: i32, base: i32, scale: f64, origin: f64, unit: f64, divides: bool,
+): void {
+  const origins = f64x2.splat(origin), units = f64x2.splat(unit), scales = f64x2.splat(scale);
   const zero = i32x4.splat(0), bases = i32x4.splat(base);
   const end = symbolsAt + <usize>count;
   // the first row is 0
@@ -269,7 +281,7 @@ export function joinSums(count: i32, shift: i32, base: i32, exponent: i32, origi
     let x = i32x4.add(bases, v128.or(i32x4.shl(symbolsOf(from), shift), v128.load(low)));
     x = i32x4.add(sumsOf(x, zero), carry);
     carry = v128.shuffle<i32>(x, x, 3, 3, 3, 3);
-    putRows(to, x, origins, units, scales, true);
+    putRows(to, x, origins, units, scales, divides);
     low += 16;
     to += 32;
   }

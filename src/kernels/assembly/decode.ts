@@ -155,7 +155,7 @@ export function unpackDelta(
   }
 }
 
-/** 1,024 sums of at most 21 bits stay below 2^31: a prefix sum of four lanes in two shuffled additions. */
+/** 1,024 sums of at most 21 bits stay below 2^31: a prefix sum of four lanes in two shuffled additions, each of one instruction. */
 @inline function accumulate(
   row: i32, end: i32, start: f64, step: f64, origin: f64, unit: f64, scale: f64, divides: bool,
 ): void {
@@ -166,8 +166,8 @@ export function unpackDelta(
   let carry = i32x4.splat(-<i32>load<u32>(lowAt + (<usize>row << 2)));
   for (; row < end; row += 4) {
     let x = v128.load(lowAt + (<usize>row << 2));
-    x = i32x4.add(x, v128.shuffle<i32>(zero, x, 0, 4, 5, 6));
-    x = i32x4.add(x, v128.shuffle<i32>(zero, x, 0, 1, 4, 5));
+    x = i32x4.add(x, v128.shuffle<i32>(zero, x, 3, 4, 5, 6));
+    x = i32x4.add(x, v128.shuffle<i32>(zero, x, 2, 3, 4, 5));
     x = i32x4.add(x, carry);
     carry = v128.shuffle<i32>(x, x, 3, 3, 3, 3);
     const to = valuesAt + (<usize>row << 3);

@@ -32,7 +32,7 @@ export const boundsAt: usize = memory.data(4 * (runsMax + 1), 16);
 export const summariesAt: usize = memory.data(5 * 8 * runsMax, 16);
 /** u32: rows that passed a filter. */
 export const selectedAt: usize = memory.data(4 * (sliceRowsMax + 4), 16);
-/** i64, of coded blocks: origin, step, base, least, greatest. */
+/** i64, of coded blocks: origin, step, base, least, greatest, sum. */
 export const wideAt: usize = memory.data(8 * 8, 16);
 /** u32: how often something occurs, 66 kinds at most. */
 export const countsAt: usize = memory.data(4 * 66, 16);
@@ -58,10 +58,14 @@ export const outlierRowsAt: usize = memory.data(2 * blockRowsMax, 16);
 export const stepsAt: usize = memory.data(2 * blockRowsMax, 16);
 /** u8: symbols of the 256 states. */
 export const spreadAt: usize = memory.data(256, 16);
-/** The decoder's table: 8 bytes for each of the 256 states. */
-export const tableAt: usize = memory.data(8 * 256, 16);
-/** u16: 64 places in what follows; u8: 256 states. */
-export const encoderAt: usize = memory.data(2 * 64 + 256, 16);
+/** The decoder's tables: 8 bytes for each of the 256 states. */
+export const tableAt: usize = memory.data(16 * 8 * 256, 16);
+/** Of 64 symbols: u32 that tells how many bits a state puts out, i32 where its states begin. */
+export const encoderAt: usize = memory.data(8 * 64, 16);
+/** u16: of 64 symbols, the next place. */
+export const nextAt: usize = memory.data(2 * 64, 16);
+/** u8: 256 states, by symbol. */
+export const statesAt: usize = memory.data(256, 16);
 
 const powersOfTen: usize = memory.data<f64>([
   1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

@@ -2,10 +2,10 @@
  * Cuts a line into skeleton and slots: which bytes vary between lines of one shape, and the hash of those that do not.
  *
  *   {"series":"cpu","ts":17000,"value":1.5,"tags":{"host":"a"}}
- *    skeleton: {"series":"cpu","ts":  ,"value":   ,"tags":{"host":"a"}}     slots: 17000, 1.5
+ *    skeleton: {"series":"cpu","ts":  ,"value":   ,"tags":  }     slots: 17000, 1.5, {"host":"a"}
  *
- * Slots are numbers that are members of an object, and strings without escapes that are the value of a top-level "ts" or
- * "value" or lie directly in a top-level "fields".
+ * Slots are numbers that are members of an object, strings without escapes that are the value of a top-level "ts" or
+ * "value" or lie directly in a top-level "fields", and the first object that is a top-level "tags".
  *
  * Invariants:
  * 1. In valid JSON each slot is one whole token (or one string's whole content) in value position. For other lines the
@@ -20,24 +20,6 @@ import { hashBytes } from "./scan-bytes";
 
 /** Hash of the skeleton of the line tokenised last; 0 when the line cannot be a template. */
 export let skeletonHash: u64 = 0;
-
-/** The hash before the last segment went in: what `tailHash` continues. */
-export let prefixHash: u64 = 0;
-
-/** The skeleton's hash for a line known up to its last segment, which starts at p and holds no slot. */
-export function tailHash(prefix: u64, p: usize): u64 {
-  let end = p;
-  while (true) {
-    const newlines = i8x16.bitmask(i8x16.eq(v128.load(end), i8x16.splat(10)));
-    if (newlines != 0) {
-      end += <usize>ctz(newlines);
-      break;
-    }
-    end += 16;
-  }
-  const hash = hashBytes(prefix, p, end);
-  return hash == 0 ? 1 : hash;
-}
 
 const evenBits: u64 = 0x5555555555555555;
 
@@ -76,16 +58,36 @@ function keyEnd(p: usize): usize {
   return p;
 }
 
-function isFieldsBrace(p: usize): bool {
+/** The last byte of the key whose value the brace at p opens, or 0. */
+function braceKeyEnd(p: usize): usize {
   p--;
   while (isBlank(load<u8>(p))) p--;
-  if (load<u8>(p) != 58) return false;
-  return load<u64>(keyEnd(p) - 7) == 0x2273646c65696622; // "fields"
+  return load<u8>(p) == 58 ? keyEnd(p) : 0;
+}
+
+@inline
+function isFieldsKey(last: usize): bool {
+  return last != 0 && load<u64>(last - 7) == 0x2273646c65696622; // "fields"
+}
+@inline
+function isTagsKey(last: usize): bool {
+  return last != 0 && (load<u64>(last - 7) >> 16) == 0x227367617422; // "tags"
 }
 
 function isSlotKey(colon: usize): bool {
   const last = keyEnd(colon);
   return load<u32>(last - 3) == 0x22737422 /* "ts" */ || load<u64>(last - 7) >> 8 == 0x2265756c617622; /* "value" */
+}
+
+/** The kind of a slot that is tags; numbers are 0, strings 1. */
+const tagsKind: u32 = 2;
+
+@inline
+function addSlot(index: u32, from: usize, to: usize, kind: u32): void {
+  const slot = lineSlots + (<usize>index) * 12;
+  store<u32>(slot, <u32>(from - input));
+  store<u32>(slot, <u32>(to - from), 4);
+  store<u32>(slot, kind, 8);
 }
 
 /** Tokenises the line at p, which a newline ends: `lineSlots`, their count and `skeletonHash`. */
@@ -95,6 +97,8 @@ export function tokenise(line: usize): void {
   let segment = line;
   let depth = 0;
   let strings = false; // whether string values are slots here
+  let tags: usize = 0; // where they begin
+  let inTags = false;
   let inString: u64 = 0;
   let escapes: u64 = 0;
   let block = line;
@@ -136,7 +140,21 @@ export function tokenise(line: usize): void {
       rest &= rest - 1;
       if (byte != 58) {
         depth += byte == 0x7b ? 1 : -1;
-        strings = depth == 1 || (depth == 2 && byte == 0x7b && isFieldsBrace(p));
+        strings = depth == 1;
+        if (depth == 2 && byte == 0x7b) {
+          const key = braceKeyEnd(p);
+          strings = isFieldsKey(key);
+          if (tags == 0 && isTagsKey(key)) {
+            tags = p;
+            inTags = true;
+            hash = hashBytes(hash + tagsKind + 1, segment, p);
+          }
+        } else if (inTags && depth == 1) {
+          if (slots == lineSlotsMax) return;
+          addSlot(slots++, tags, p + 1, tagsKind);
+          segment = p + 1;
+          inTags = false;
+        }
         rest = (marks | (strings ? colons : 0)) & ((~(<u64>0) << bit) << 1);
         continue;
       }
@@ -152,13 +170,9 @@ export function tokenise(line: usize): void {
         to = stringEnd(from);
         if (to == 0) continue;
       } else continue;
-      if (slots == lineSlotsMax) return;
+      if (slots == lineSlotsMax || inTags) return; // a tag is no number
       hash = hashBytes(hash + kind + 1, segment, from);
-      const slot = lineSlots + (<usize>slots) * 12;
-      store<u32>(slot, <u32>(from - input));
-      store<u32>(slot, <u32>(to - from), 4);
-      store<u32>(slot, kind, 8);
-      slots++;
+      addSlot(slots++, from, to, kind);
       segment = to;
     }
     if (newlines != 0) {
@@ -167,8 +181,7 @@ export function tokenise(line: usize): void {
     }
     block += 64;
   }
-  if (block - line > templateLineBytesMax) return;
-  prefixHash = hash;
+  if (block - line > templateLineBytesMax || inTags) return;
   hash = hashBytes(hash, segment, block);
   store<u32>(state, slots, lineSlotCountAt);
   skeletonHash = hash == 0 ? 1 : hash;

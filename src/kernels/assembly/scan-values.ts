@@ -6,7 +6,7 @@
  * 2. `number` is what `Number(text)` gives, or `inexact` is set and the text has to be asked.
  * 3. Digits-only literals beyond ±2^53, and numbers that may overflow, are not read: the general path refuses them.
  */
-import { stringValueBytesMax } from "./scan-layout";
+import { stringValueBytesMax, templateLineBytesMax } from "./scan-layout";
 
 const powers: usize = memory.data<f64>([
   1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -35,36 +35,43 @@ function eightDigits(digits: u64): u64 {
   );
 }
 
+/**
+ * Reads a JSON number of at most seven characters, as most are, into `number`: no loop, and no branch on how many digits
+ * stand where. 0 for others, which `readNumber` reads.
+ */
+@inline
+export function readShortNumber(p: usize): usize {
+  const negative = load<u8>(p) == 45;
+  if (negative) p++;
+  const digits = load<u64>(p) ^ zeros;
+  const stops = nonDigits(digits);
+  const whole: u64 = ctz(stops) >> 3;
+  if (stops == 0 || whole == 0 || (whole != 1 && (digits & 0xff) == 0)) return 0;
+  const stop = <u32>load<u8>(p + <usize>whole);
+  let length = whole;
+  // less than ten digits: signed conversions are the short ones
+  let value: f64;
+  if (stop == 46) {
+    const laterStops = stops & (stops - 1);
+    length = ctz(laterStops) >> 3;
+    const fraction = length - whole - 1;
+    if (laterStops == 0 || fraction == 0 || (<u32>load<u8>(p + <usize>length) | 32) == 101) return 0;
+    const wholeMask = ((<u64>1) << (whole << 3)) - 1;
+    const joined = (digits & wholeMask) | ((digits >> 8) & ~wholeMask);
+    value = <f64>(<i32>eightDigits(joined << ((9 - length) << 3))) / load<f64>(powers + ((<usize>fraction) << 3));
+  } else {
+    if ((stop | 32) == 101) return 0;
+    value = <f64>(<i32>eightDigits(digits << ((8 - whole) << 3)));
+  }
+  number = negative ? -value : value;
+  return p + <usize>length;
+}
+
 /** Reads a JSON number into `number`; when that would not be exact, sets `inexact`. */
 export function readNumber(p: usize): usize {
   inexact = false;
   const negative = load<u8>(p) == 45;
-  if (negative) p++;
-  // Most numbers have at most seven characters: no loop, and no branch on how many digits stand where.
-  const digits = load<u64>(p) ^ zeros;
-  const stops = nonDigits(digits);
-  const whole: u64 = ctz(stops) >> 3;
-  if (stops != 0 && whole != 0 && (whole == 1 || (digits & 0xff) != 0)) {
-    const stop = <u32>load<u8>(p + <usize>whole);
-    const laterStops = stops & (stops - 1);
-    if (stop == 46 && laterStops != 0) {
-      const length: u64 = ctz(laterStops) >> 3;
-      const fraction = length - whole - 1;
-      if (fraction != 0 && (<u32>load<u8>(p + <usize>length) | 32) != 101) {
-        const wholeMask = ((<u64>1) << (whole << 3)) - 1;
-        const joined = (digits & wholeMask) | ((digits >> 8) & ~wholeMask);
-        const value =
-          <f64>eightDigits(joined << ((9 - length) << 3)) / load<f64>(powers + ((<usize>fraction) << 3));
-        number = negative ? -value : value;
-        return p + <usize>length;
-      }
-    } else if (stop != 46 && (stop | 32) != 101) {
-      const value = <f64>eightDigits(digits << ((8 - whole) << 3));
-      number = negative ? -value : value;
-      return p + <usize>whole;
-    }
-  }
-  return readLongNumber(p, negative);
+  return readLongNumber(negative ? p + 1 : p, negative);
 }
 
 // Clinger's fast path (PLDI 1990): mantissa and power of ten are both exact doubles, so one rounding happens.
@@ -151,16 +158,50 @@ let unit: i32 = -1;
 let magnitudeMin: u64 = 0;
 let magnitudeMax: u64 = 0;
 
+/**
+ * The time read last, integer and ISO each: its text with the byte after it 32, a bit for each of these bytes u32, its length
+ * u32, its number f64. Rows that come together mostly have one time.
+ */
+const lastInteger: usize = memory.data(48);
+const lastIso: usize = memory.data(48);
+
+/** Whether the text at p is that of the last time. */
+@inline
+function isLast(p: usize, last: usize): bool {
+  const low = i8x16.bitmask(i8x16.eq(v128.load(p), v128.load(last)));
+  const high = i8x16.bitmask(i8x16.eq(v128.load(p, 16), v128.load(last, 16)));
+  const mask = load<u32>(last, 32);
+  return mask != 0 && ((low | (high << 16)) & mask) == mask;
+}
+
+/** Keeps `number` as the time whose text is [from, to). */
+@inline
+function keepLast(last: usize, from: usize, to: usize): void {
+  const length = <u32>(to - from);
+  if (length > 31) return;
+  v128.store(last, v128.load(from));
+  v128.store(last, v128.load(from, 16), 16);
+  store<u32>(last, <u32>(((<u64>2) << length) - 1), 32);
+  store<u32>(last, length, 36);
+  store<f64>(last, number, 40);
+}
+
 /** 0 s, 1 ms, 2 µs, 3 ns, -1 not settled (no integer timestamp is read); bounds of the absolute value, inclusive. */
 export function setTimeUnit(code: i32, min: u64, max: u64): void {
   unit = code;
   magnitudeMin = min;
   magnitudeMax = max;
+  store<u32>(lastInteger, 0, 32);
 }
 
 /** Reads an integer timestamp in the settled unit into `number`, as µs. */
 export function readTime(p: usize): usize {
+  if (isLast(p, lastInteger)) {
+    number = load<f64>(lastInteger, 40);
+    return p + <usize>load<u32>(lastInteger, 36);
+  }
   if (unit < 0) return 0;
+  const from = p;
   const negative = load<u8>(p) == 45;
   if (negative) p++;
   const first = p;
@@ -188,6 +229,7 @@ export function readTime(p: usize): usize {
   else if (unit == 3) value = negative ? (value + 999) / 1000 : value / 1000;
   // 0 - x, not -x: a timestamp is never -0
   number = negative ? 0 - <f64>value : <f64>value;
+  keepLast(lastInteger, from, p);
   return p;
 }
 
@@ -200,6 +242,11 @@ function twoDigits(p: usize): u32 {
 
 /** Reads `YYYY-MM-DDTHH:MM:SS[.digits]Z` and the quote after it, years 1700 to 2199; other forms are the general path's. */
 export function readIso(p: usize): usize {
+  if (isLast(p, lastIso)) {
+    number = load<f64>(lastIso, 40);
+    return p + <usize>load<u32>(lastIso, 36);
+  }
+  const from = p;
   const century = twoDigits(p);
   const yearOfCentury = twoDigits(p + 2);
   const month = twoDigits(p + 5);
@@ -242,6 +289,7 @@ export function readIso(p: usize): usize {
   const days = era * 146097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719468;
   const seconds = <i64>days * 86400 + <i64>((hour * 60 + minute) * 60 + second);
   number = <f64>(seconds * 1000000 + <i64>micros);
+  keepLast(lastIso, from, p + 1);
   return p + 1;
 }
 
@@ -269,6 +317,49 @@ export function readString(p: usize): usize {
   }
   if (load<u8>(p) != 34 || p - start > stringValueBytesMax) return 0;
   return high && !isUtf8(start, p) ? 0 : p;
+}
+
+/**
+ * The end of the object at p that holds no other, as tags do; 0 when the line ends before, or it is too long. Whether it is one
+ * nobody says: tags are known, or interpreted once.
+ */
+export function readTags(p: usize): usize {
+  const start = p;
+  if (load<u8>(p) != 123) return 0;
+  let inString: u32 = 0;
+  while (true) {
+    const x = v128.load(p);
+    if (v128.any_true(i8x16.eq(x, i8x16.splat(92)))) return readEscapedTags(start);
+    let within = <u32>i8x16.bitmask(i8x16.eq(x, i8x16.splat(34)));
+    within ^= within << 1;
+    within ^= within << 2;
+    within ^= within << 4;
+    within ^= within << 8;
+    within ^= inString;
+    inString = (within & 0x8000) != 0 ? 0xffff : 0;
+    const closing = <u32>i8x16.bitmask(i8x16.eq(x, i8x16.splat(125))) & ~within;
+    const newlines = <u32>i8x16.bitmask(i8x16.eq(x, i8x16.splat(10)));
+    if ((closing | newlines) != 0) {
+      const at = <usize>ctz(closing | newlines);
+      return (newlines >> <u32>at) & 1 || p + at - start >= templateLineBytesMax ? 0 : p + at + 1;
+    }
+    p += 16;
+  }
+}
+
+/** As `readTags`, byte by byte. */
+function readEscapedTags(p: usize): usize {
+  const start = p;
+  let inString = false;
+  while (true) {
+    const byte: u32 = load<u8>(p);
+    if (byte == 10) return 0;
+    if (byte == 34) inString = !inString;
+    else if (byte == 92 && inString) {
+      if (load<u8>(++p) == 10) return 0;
+    } else if (byte == 125 && !inString) return p - start >= templateLineBytesMax ? 0 : p + 1;
+    p++;
+  }
 }
 
 /** "NaN", "Infinity" or "-Infinity" and the quote after it, into `number`. */

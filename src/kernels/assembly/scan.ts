@@ -1,29 +1,37 @@
 /**
  * NDJSON scanner: matches lines against templates and stages their times and values.
  *
- *   template   hash before the last segment u64, then per segment: length u32, op u32 (what follows it), bytes
+ *   shape      per segment: length u32, op u32 (what follows it), bytes
+ *   template   a shape and tags (`scan-tags.ts`): what a staged row names
  *   line       segment value segment value … segment newline
  *
  * Invariants:
- * 1. A line is taken only if every segment is equal byte by byte and every slot is legal: a hash never decides.
- * 2. A template was registered from a valid row, so whatever matches it is one too, with the same meaning.
+ * 1. A line is taken only if every segment is equal byte by byte, its tags have the hash of a template's, and every other
+ *    slot is legal.
+ * 2. A shape was registered from a valid row, and so were a template's tags: whatever matches both is one, too, with the
+ *    same meaning.
  * 3. A line that is not taken leaves no trace among the staged rows; `scan` stops at it.
  * 4. Every line in `input` ends with a newline.
  */
 import {
-  fixupCountAt, fixups, fixupsMax, input, lineCountAt, lineOps, lineSlotCountAt, lineSlots, lineSlotsMax, positionAt,
-  probesMax, rowCountAt, rowSlots, rowTemplates, rowTimes, rowsMax, sightings, sightingsMax, slotCountAt, slotValues,
-  slotsMax, state, table, tableSlots, templateBytes, templateBytesMax, templates, templatesMax,
+  fixupCountAt, fixups, fixupsMax, input, lineCountAt, lineOps, lineShapeAt, lineSlotCountAt, lineSlots, lineSlotsMax,
+  lineTagsAt, lineTagsLengthAt, positionAt, probesMax, rowCountAt, rowSlots, rowTemplates, rowTimes, rowsMax, shapeBytes,
+  shapeBytesMax, shapes, shapesMax, sightings, sightingsMax, slotCountAt, slotValues, slotsMax, state, table, tableSlots,
+  templatesMax, untimedCountAt,
 } from "./scan-layout";
 import { equalBytes, setSeed } from "./scan-bytes";
 import { clearStrings, internString } from "./scan-strings";
-import { prefixHash, skeletonHash, tailHash, tokenise } from "./scan-tokens";
-import { inexact, number, readIso, readNumber, readSpecial, readString, readTime } from "./scan-values";
+import { addTemplate, findTemplate, forgetTags, seedTags } from "./scan-tags";
+import { skeletonHash, tokenise } from "./scan-tokens";
+import {
+  inexact, number, readIso, readNumber, readShortNumber, readSpecial, readString, readTags, readTime,
+} from "./scan-values";
 
 export {
   fixups, input, inputBytesMax, lineOps, lineSlots, lineSlotsMax, memoryEnd, rowSlots, rowTemplates, rowTimes, rowsMax,
-  slotValues, slotsMax, state, stringBytes, stringSpans, stringsMax, templatesMax,
+  slotValues, slotsMax, state, stringBytes, stringSpans, stringsMax,
 } from "./scan-layout";
+export { crowdSlots } from "./scan-tags";
 export { setTimeUnit } from "./scan-values";
 
 // what to do with a slot; the same numbers as `SlotOp` in scan.ts
@@ -35,49 +43,61 @@ const opTime: u32 = 4;
 const opIso: u32 = 5;
 const opSkipNumber: u32 = 6;
 const opSkipString: u32 = 7;
+const opTags: u32 = 8;
 
 // what `scan` returns; the same numbers as `ScanStatus` in scan.ts
 const done: i32 = 0;
 const unrecognised: i32 = 1;
 const candidate: i32 = 2;
 const full: i32 = 3;
-const fixupsFull: i32 = 4;
+const newTags: i32 = 4;
+const fixupsFull: i32 = 5;
 
-/** The template of the line before; `templatesMax` stands for none. */
-let last: u32 = templatesMax;
-let templateCount: u32 = 0;
-let templateEnd: usize = templateBytes;
+/** Ids of templates outside: those below are of rows that the other side appends. */
+export const firstTemplate: u32 = rowsMax;
+
+/** The shape of the line before; `shapesMax` stands for none. */
+let last: u32 = shapesMax;
+let shapeCount: u32 = 0;
+let shapeEnd: usize = shapeBytes;
 let inputEnd: usize = input;
+/** The template of the line matched last. */
+let template: u32 = 0;
 /** Set by `match` when there was no room for a string. */
 let stringsFull: bool = false;
 let lineTime: f64 = 0;
-/** Where `match` came to a last segment that differs, else 0. */
-let tail: usize = 0;
+/** Set by `match` when a line lacks nothing but a template for its tags, which are [tagsFrom, tagsTo). */
+let tagsAreNew: bool = false;
+let tagsFrom: usize = 0;
+let tagsTo: usize = 0;
 
 export function init(seed: u64): void {
   setSeed(seed);
-  noTemplates();
+  seedTags(seed);
+  noShapes();
   clearRows();
 }
 
 export function clearTemplates(): void {
   memory.fill(table, 0, (<usize>tableSlots) << 4);
   memory.fill(sightings, 0, (<usize>sightingsMax) << 2);
-  noTemplates();
+  forgetTags();
+  noShapes();
 }
 
 /** Leaves the tables alone: fresh memory holds zeros, and to touch all of it would be most of the time to open a database. */
-function noTemplates(): void {
-  memory.fill(templates, 0xff, ((<usize>templatesMax) + 1) << 3);
-  templateCount = 0;
-  templateEnd = templateBytes;
-  last = templatesMax;
+function noShapes(): void {
+  store<u32>(shapes + ((<usize>shapesMax) << 3), shapesMax, 4);
+  shapeCount = 0;
+  shapeEnd = shapeBytes;
+  last = shapesMax;
 }
 
 export function clearRows(): void {
   store<u32>(state, 0, rowCountAt);
   store<u32>(state, 0, slotCountAt);
   store<u32>(state, 0, fixupCountAt);
+  store<u32>(state, 0, untimedCountAt);
   clearStrings();
 }
 
@@ -114,35 +134,35 @@ export function scan(): i32 {
       status = fixupsFull;
       break;
     }
-    let template = load<u32>(templates + ((<usize>last) << 3), 4);
+    let shape = load<u32>(shapes + ((<usize>last) << 3), 4);
     let after: usize = 0;
-    tail = 0;
-    if (template < templatesMax) {
-      after = match(template, p);
-      if (tail != 0) {
-        // all up to the tags is as predicted: look up another template that differs in its last segment only
-        template = find(tailHash(load<u64>(load<u32>(templates + ((<usize>template) << 3))), tail));
-        if (template < templatesMax && (after = match(template, p)) != 0)
-          store<u32>(templates + ((<usize>last) << 3), template, 4);
-      }
-    }
-    if (after == 0) {
+    tagsAreNew = false;
+    if (shape != shapesMax) after = match(shape, p);
+    if (after == 0 && !tagsAreNew) {
       tokenise(p);
-      template = find(skeletonHash);
-      if (template < templatesMax) after = match(template, p);
-      if (after == 0) {
+      shape = find(skeletonHash);
+      if (shape != shapesMax) after = match(shape, p);
+      if (after == 0 && !tagsAreNew) {
         if (stringsFull) {
           stringsFull = false;
           status = full;
-        } else status = template == templatesMax && skeletonHash != 0 && seenBefore(skeletonHash) ? candidate : unrecognised;
+        } else status = shape == shapesMax && skeletonHash != 0 && seenBefore(skeletonHash) ? candidate : unrecognised;
         break;
       }
-      store<u32>(templates + ((<usize>last) << 3), template, 4);
+      store<u32>(shapes + ((<usize>last) << 3), shape, 4);
     }
-    last = template;
-    store<u32>(rowTemplates + ((<usize>rows) << 2), template);
+    last = shape;
+    if (after == 0) {
+      store<u32>(state, <u32>(tagsFrom - input), lineTagsAt);
+      store<u32>(state, <u32>(tagsTo - tagsFrom), lineTagsLengthAt);
+      store<u32>(state, shape, lineShapeAt);
+      status = newTags;
+      break;
+    }
+    store<u32>(rowTemplates + ((<usize>rows) << 2), firstTemplate + template);
     store<u32>(rowSlots + ((<usize>rows) << 2), firstSlot);
     store<f64>(rowTimes + ((<usize>rows) << 3), lineTime);
+    if (lineTime != lineTime) store<u32>(state, load<u32>(state, untimedCountAt) + 1, untimedCountAt);
     rows++;
     lines++;
     p = after;
@@ -153,22 +173,28 @@ export function scan(): i32 {
   return status;
 }
 
-/** Reads the line at p as the template says; the address of the next line, or 0 with nothing changed. */
-function match(template: u32, p: usize): usize {
+/** Reads the line at p as the shape says; the address of the next line, or 0 with nothing changed. */
+function match(shape: u32, p: usize): usize {
   let slot = load<u32>(state, slotCountAt);
   let fixupCount = load<u32>(state, fixupCountAt);
   let time: f64 = NaN;
-  let t = (<usize>load<u32>(templates + ((<usize>template) << 3))) + 8;
+  let t: usize = load<u32>(shapes + ((<usize>shape) << 3));
+  tagsFrom = p;
+  tagsTo = p;
   while (true) {
     const length: usize = load<u32>(t);
     const op = load<u32>(t, 4);
-    if (!equalBytes(p, t + 8, length)) {
-      if (op == opEnd) tail = p;
-      return 0;
-    }
+    if (!equalBytes(p, t + 8, length)) return 0;
     p += length;
     t += 8 + length;
     if (op == opFloat) {
+      const short = readShortNumber(p);
+      if (short != 0) {
+        store<f64>(slotValues + ((<usize>slot) << 3), number);
+        slot++;
+        p = short;
+        continue;
+      }
       const start = p;
       p = readNumber(p);
       if (p == 0) return 0;
@@ -184,11 +210,13 @@ function match(template: u32, p: usize): usize {
       p = readTime(p);
       if (p == 0) return 0;
       time = number;
+    } else if (op == opTags) {
+      tagsFrom = p;
+      p = readTags(p);
+      if (p == 0) return 0;
+      tagsTo = p;
     } else if (op == opEnd) {
-      if (load<u8>(p) != 10) {
-        tail = p - length;
-        return 0;
-      }
+      if (load<u8>(p) != 10) return 0;
       break;
     } else if (op == opString) {
       const end = readString(p);
@@ -215,13 +243,20 @@ function match(template: u32, p: usize): usize {
       if (p == 0) return 0;
     }
   }
+  // series tend to come in the order in which they first came
+  const found = findTemplate(tagsFrom, tagsTo, shape, template + 1);
+  if (found == templatesMax) {
+    tagsAreNew = true;
+    return 0;
+  }
+  template = found;
   lineTime = time;
   store<u32>(state, slot, slotCountAt);
   store<u32>(state, fixupCount, fixupCountAt);
   return p + 1;
 }
 
-/** The registered template with this hash, or `templatesMax`. */
+/** The registered shape with this hash, or `shapesMax`. */
 function find(hash: u64): u32 {
   let index = <u32>(hash >> 40) & (tableSlots - 1);
   for (let probe: u32 = 0; probe < probesMax; probe++) {
@@ -231,7 +266,7 @@ function find(hash: u64): u32 {
     if (found == 0) break;
     index = (index + 1) & (tableSlots - 1);
   }
-  return templatesMax;
+  return shapesMax;
 }
 
 /** Whether the filter knows the hash; it does from now on. Buckets of four, the newest first, forget their oldest. */
@@ -245,39 +280,53 @@ function seenBefore(hash: u64): bool {
 }
 
 /**
- * Registers the line that `scan` stopped at as a candidate, with one op a slot in `lineOps`; its id, or -1 when it finds
- * no place. `-1` for want of room is for ever, until `clearTemplates`.
+ * Registers the shape of the line that `scan` stopped at as a candidate, with one op a slot in `lineOps`; its id, or -1
+ * when it finds no place. `-1` for want of room is for ever, until `clearTemplates`.
  */
 export function register(): i32 {
   const slots = load<u32>(state, lineSlotCountAt);
   const line = input + load<u32>(state, positionAt);
   let end = line;
   while (load<u8>(end) != 10) end++;
-  const size = (end - line) + 8 + (<usize>slots + 1) * 8;
-  if (templateCount == templatesMax || templateEnd + size > templateBytes + templateBytesMax) return -1;
+  const size = (end - line) + (<usize>slots + 1) * 8;
+  if (shapeCount == shapesMax || shapeEnd + size > shapeBytes + shapeBytesMax) return -1;
   let index = <u32>(skeletonHash >> 40) & (tableSlots - 1);
   let probe: u32 = 0;
   while (load<u64>(table + ((<usize>index) << 4)) != 0) {
     if (++probe == probesMax) return -1;
     index = (index + 1) & (tableSlots - 1);
   }
-  const id = templateCount++;
+  const id = shapeCount++;
   const entry = table + ((<usize>index) << 4);
   store<u64>(entry, skeletonHash);
   store<u32>(entry, id, 8);
-  store<u32>(templates + ((<usize>id) << 3), <u32>templateEnd);
-  store<u64>(templateEnd, prefixHash);
-  templateEnd += 8;
+  store<u32>(shapes + ((<usize>id) << 3), <u32>shapeEnd);
+  store<u32>(shapes + ((<usize>id) << 3), shapesMax, 4);
+  store<u32>(state, id, lineShapeAt);
+  store<u32>(state, 0, lineTagsAt);
+  store<u32>(state, 0, lineTagsLengthAt);
   let segment = line;
   for (let i: u32 = 0; i <= slots; i++) {
     const slot = lineSlots + (<usize>i) * 12;
     const segmentEnd = i < slots ? input + load<u32>(slot) : end;
     const length = segmentEnd - segment;
-    store<u32>(templateEnd, <u32>length);
-    store<u32>(templateEnd, i < slots ? <u32>load<u8>(lineOps + i) : opEnd, 4);
-    memory.copy(templateEnd + 8, segment, length);
-    templateEnd += 8 + length;
+    const op = i < slots ? <u32>load<u8>(lineOps + i) : opEnd;
+    store<u32>(shapeEnd, <u32>length);
+    store<u32>(shapeEnd, op, 4);
+    memory.copy(shapeEnd + 8, segment, length);
+    shapeEnd += 8 + length;
+    if (op == opTags) {
+      store<u32>(state, load<u32>(slot), lineTagsAt);
+      store<u32>(state, load<u32>(slot, 4), lineTagsLengthAt);
+    }
     if (i < slots) segment = segmentEnd + load<u32>(slot, 4);
   }
   return <i32>id;
+}
+
+/** Makes a template of the shape and tags of the line that `scan` stopped at; its id, or -1 when there are too many. */
+export function addLineTemplate(): i32 {
+  const from = input + load<u32>(state, lineTagsAt);
+  const id = addTemplate(from, from + load<u32>(state, lineTagsLengthAt), load<u32>(state, lineShapeAt));
+  return id < 0 ? -1 : <i32>firstTemplate + id;
 }

@@ -15,7 +15,7 @@ import type { WorkerData, WorkerMessage } from './worker-main.ts'
 
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
 /** Objects of a moment: with less room for them a thread holds less, and is no slower. */
-const resourceLimits = { maxYoungGenerationSizeMb: 16 }
+const resourceLimits = { maxYoungGenerationSizeMb: 6 }
 const mainModule = new URL(`./worker-main${extension}`, import.meta.url)
 
 export const nodeWorkers: Workers = { run: runInThread }

@@ -62,7 +62,7 @@ export interface OpenSource {
 }
 
 export async function* aggregate(node: AggregateNode, input: AggregateInput, execution: Execution): BatchStream {
-  const aggregation = compileAggregation(node, input.schema, input.order, execution.kernels)
+  const aggregation = compileAggregation(node, input.schema, input.order, execution.kernels, execution.arrays)
   const aggregator = new Aggregator(aggregation, queryMemory(execution))
   const pass = new Pass(aggregator, 0, execution)
   /** Of one source alone: of several none says how far in time all have come. */
@@ -187,7 +187,7 @@ async function openRows(
   const { aggregator } = pass
   const byRows = { addByRuns: () => false, addKnown: () => {} }
   const usesRuns = ofScan.byRuns && !aggregator.takesAnyRange
-  const addByRuns = usesRuns ? runAggregation(aggregator, partOf, execution.kernels) : byRows.addByRuns
+  const addByRuns = usesRuns ? runAggregation(aggregator, partOf, execution) : byRows.addByRuns
   const answers =
     ofScan.fromStatistics && scan !== undefined
       ? answerFromStatistics(aggregator, scan, partOf, ofScan.said)

@@ -5,6 +5,7 @@
  *
  * Invariant: calls of equal arguments and kind share one slot.
  */
+import type { ArrayMemory } from '../../columnar/arena.ts'
 import { type Batch, columnIndex, type Schema, type ValueType } from '../../columnar/batch.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Expr } from '../../sydraql/expression.ts'
@@ -84,6 +85,7 @@ export function compileAggregation(
   input: Schema,
   order: InputOrder,
   kernels: Kernels,
+  arrays?: ArrayMemory,
 ): Aggregation {
   // Elsewhere than over a scan a time may be null: there a bucket is a key like any other, but the first to sort by.
   const bucketKey = node.keys.find(key => key.bucket !== undefined && order.ranks !== undefined)
@@ -100,13 +102,14 @@ export function compileAggregation(
       constants: call.args.slice(columnCount(call.function)).map(constantValue),
       distinct: call.distinct,
       kernels,
+      arrays,
     })
     const { finish, ofSorted } = aggregate
     return { slot: slotFor(slots, call, aggregate, input), finish, ofSorted }
   })
   const timeColumn = order.time === undefined ? -1 : columnIndex(input, order.time)
-  const starts = reusableNumbers()
-  const groups = reusableCodes()
+  const starts = reusableNumbers(arrays)
+  const groups = reusableCodes(arrays)
   let capacity = 0
   const computed = [...plain.map(key => key.expr), ...slots.flatMap(slot => [slot.argument, slot.secondArgument])]
   const rowBytes = 12 + computedBytes * computed.filter(expr => expr?.kind === 'call' || expr?.kind === 'case').length

@@ -8,8 +8,8 @@
  * 1. Both ways give the same groups and values, but for the rounding of sums.
  * 2. Several aggregators may have one table: a group then has one id in all of them, and no rows in some.
  */
-import type { Batch } from '../../columnar/batch.ts'
-import { BatchBuilder } from '../../columnar/builder.ts'
+import type { Batch, Column } from '../../columnar/batch.ts'
+import { ColumnBuilder, columnOf } from '../../columnar/builder.ts'
 import type { Scalar } from '../../columnar/value.ts'
 import type { AggregateNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
@@ -190,17 +190,29 @@ export class Aggregator {
 
   /** The rows of these groups, about `batchRows` at once. */
   *results(groups: Uint32Array, batchRows: number): Generator<Batch> {
-    const out = new BatchBuilder(this.node.schema, Math.min(groups.length, batchRows))
     this.gather(groups)
-    const row: Scalar[] = new Array<Scalar>(this.node.keys.length + this.outputs.length).fill(null)
-    for (let i = 0; i < groups.length; i++) {
-      this.writeRow(groups[i]!, row)
-      out.push(row)
-      if (out.length === batchRows || i === groups.length - 1) {
-        yield out.batch()
-        out.clear()
-      }
+    for (let from = 0; from < groups.length; from += batchRows) {
+      const some = groups.length <= batchRows ? groups : groups.subarray(from, from + batchRows)
+      yield { length: some.length, columns: this.#columnsOf(some), selection: undefined }
     }
+  }
+
+  /** The keys, then the values. */
+  #columnsOf(groups: Uint32Array): Column[] {
+    const { node, table, aggregation, outputs } = this
+    const columns = aggregation.keyPlaces.map((place, key): Column => {
+      const { type } = node.schema[key]!
+      if (place >= 0) return table.keyColumn(groups, place, type)
+      return columnOf(type, table.bucketStarts(groups), undefined, undefined)
+    })
+    for (let o = 0; o < outputs.length; o++) {
+      const { slot, finish, known } = outputs[o]!
+      const out = new ColumnBuilder(node.schema[columns.length]!.type, groups.length)
+      for (let i = 0; i < groups.length; i++)
+        out.push(known === undefined ? finish(slot.state, groups[i]!) : known[groups[i]!]!)
+      columns.push(out.column())
+    }
+    return columns
   }
 
   /** Whether some state has something to prepare before rows are written. */
@@ -208,17 +220,12 @@ export class Aggregator {
     return this.slots.some(({ state }) => state.gather !== undefined)
   }
 
-  /** To be called before `writeRow`, with the groups whose rows are wanted. */
+  /** To be called before `writeValues`, with the groups whose rows are wanted. */
   gather(groups: Uint32Array): void {
     for (let s = 0; s < this.slots.length; s++) this.slots[s]!.state.gather?.(groups)
   }
 
-  /** Writes the keys and values of a group. */
-  writeRow(group: number, row: Scalar[]): void {
-    this.writeKeys(group, row)
-    this.writeValues(group, row)
-  }
-
+  /** Writes the keys of a group. */
   writeKeys(group: number, row: Scalar[]): void {
     const { table } = this
     const { keyPlaces } = this.aggregation
@@ -228,7 +235,7 @@ export class Aggregator {
     }
   }
 
-  /** After the keys. */
+  /** Writes its values, after the keys. */
   writeValues(group: number, row: Scalar[]): void {
     const keys = this.aggregation.keyPlaces.length
     for (let o = 0; o < this.outputs.length; o++) {
@@ -257,6 +264,10 @@ export class Aggregator {
     const places = Uint32Array.from(kept.keys())
     for (const slot of this.slots) {
       const old = slot.state
+      if (old.keep !== undefined) {
+        old.keep(kept)
+        continue
+      }
       slot.state = slot.create()
       slot.state.reserve(kept.length)
       slot.state.merge(old, kept, places)

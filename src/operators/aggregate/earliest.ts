@@ -1,4 +1,5 @@
 /** `first` and `last`: the non-null value of the earliest or latest row, by (time, then printed series). */
+import { type ArrayMemory, ownArrays } from '../../columnar/arena.ts'
 import type { Column, ValueType } from '../../columnar/batch.ts'
 import { InterningDictionary } from '../../columnar/batch.ts'
 import { CodeTranslation } from '../../columnar/builder.ts'
@@ -16,19 +17,21 @@ import {
 
 export class EarliestState implements AggregateState {
   readonly #type: ValueType
+  readonly #arrays: ArrayMemory
   /** 1: a row with a smaller time wins (`first`), -1: with a greater one (`last`). */
   readonly #direction: 1 | -1
   /** NaN where the group has no value yet. */
-  #timesUs = new Float64Array(0)
+  #timesUs: Float64Array = new Float64Array(0)
   #series: Uint32Array = new Uint32Array(0)
   /** Numbers, booleans as 1 and 0, or codes of `dictionary`. */
-  #values = new Float64Array(0)
+  #values: Float64Array = new Float64Array(0)
   readonly #codes = new CodeTranslation(new InterningDictionary())
   /** Stands for the time where rows have none: they come as they come. */
   #sequence = 0
   #order: Pick<RowOrdering, 'ranks'> | undefined
 
-  constructor(type: ValueType, which: 'first' | 'last') {
+  constructor(type: ValueType, which: 'first' | 'last', arrays: ArrayMemory = ownArrays) {
+    this.#arrays = arrays
     this.#type = type
     this.#direction = which === 'first' ? 1 : -1
   }
@@ -37,9 +40,9 @@ export class EarliestState implements AggregateState {
     return this.#timesUs.byteLength * 2 + this.#series.byteLength
   }
   reserve(groups: number): void {
-    this.#timesUs = grownNumbers(this.#timesUs, groups, NaN) as Float64Array<ArrayBuffer>
-    this.#values = grownNumbers(this.#values, groups) as Float64Array<ArrayBuffer>
-    this.#series = grownCodes(this.#series, groups)
+    this.#timesUs = grownNumbers(this.#timesUs, groups, NaN, this.#arrays)
+    this.#values = grownNumbers(this.#values, groups, 0, this.#arrays)
+    this.#series = grownCodes(this.#series, groups, this.#arrays)
   }
 
   add(column: Column, rows: GroupedRows): void {

@@ -1,4 +1,5 @@
 /** The aggregate functions by name: which state each keeps, and its value at the end. */
+import type { ArrayMemory } from '../../columnar/arena.ts'
 import type { ValueType } from '../../columnar/batch.ts'
 import type { Scalar } from '../../columnar/value.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -35,6 +36,8 @@ export interface AggregateSignature {
   readonly constants: readonly Scalar[]
   readonly distinct: boolean
   readonly kernels: Kernels
+  /** Where the numbers of states are that keep few; undefined: each is its own. */
+  readonly arrays?: ArrayMemory | undefined
 }
 
 /** The state's class is the one that `create` makes: `kind` keeps others away. */
@@ -49,7 +52,7 @@ function define<S extends AggregateState>(
 }
 
 const summary = (finish: (state: SummaryState, group: number) => Scalar) => (signature: AggregateSignature) =>
-  define('summary', () => new SummaryState(signature.kernels), finish)
+  define('summary', () => new SummaryState(signature.kernels, signature.arrays), finish)
 
 const isNumber = (type: ValueType | undefined): boolean => type !== undefined && type !== 'string'
 
@@ -68,10 +71,10 @@ const extreme = (which: 'min' | 'max') => (signature: AggregateSignature) => {
 
 const earliest =
   (which: 'first' | 'last') =>
-  ({ type }: AggregateSignature) =>
+  ({ type, arrays }: AggregateSignature) =>
     define(
       which,
-      () => new EarliestState(type!, which),
+      () => new EarliestState(type!, which, arrays),
       (state, group) => state.value(group),
       true,
     )

@@ -20,14 +20,18 @@ interface Ranked {
   readonly ranks: Uint32Array
 }
 
+/** Of tables that have none: nothing is ever added. */
+const noBuckets = new NumberTable()
+const noGroups = new PairTable()
+
 export class GroupTable {
   /** One index per key that is no bucket, in the order of the keys. */
   readonly #keys: readonly KeyIndex[]
   /** `pairs[i]` joins the part so far with key `i + 1`. */
   readonly #pairs: readonly PairTable[]
   readonly #hasBucket: boolean
-  readonly #buckets = new NumberTable()
-  readonly #groups = new PairTable()
+  readonly #buckets: NumberTable
+  readonly #groups: PairTable
   readonly #parts = reusableCodes()
   readonly #ids = reusableCodes()
 
@@ -35,6 +39,8 @@ export class GroupTable {
     this.#keys = keyTypes.map(type => keyIndex(type))
     this.#pairs = keyTypes.slice(1).map(() => new PairTable())
     this.#hasBucket = hasBucket
+    this.#buckets = hasBucket ? new NumberTable() : noBuckets
+    this.#groups = hasBucket && keyTypes.length > 0 ? new PairTable() : noGroups
   }
 
   get size(): number {
@@ -124,9 +130,23 @@ export class GroupTable {
     return this.#keys[key]!.value(this.#keyId(this.#partOf(group), key))
   }
 
+  /** A key of each of these groups. */
+  keyColumn(groups: Uint32Array, key: number, type: ValueType): Column {
+    const ids = new Uint32Array(groups.length)
+    for (let i = 0; i < groups.length; i++) ids[i] = this.#keyId(this.#partOf(groups[i]!), key)
+    return this.#keys[key]!.column(ids, type)
+  }
+
+  bucketStarts(groups: Uint32Array): Float64Array {
+    const starts = new Float64Array(groups.length)
+    for (let i = 0; i < groups.length; i++) starts[i] = this.bucketStart(groups[i]!)
+    return starts
+  }
+
   /** Group ids in the order of the result: by bucket, then by the keys, nulls last. */
   sorted(groups: Uint32Array): Uint32Array {
     const count = groups.length
+    if (this.#hasBucket && this.#keys.length === 0 && this.#ascend(groups)) return groups
     const digits: Ranked[] = this.#keys.map((key, i) => {
       const ranks = keyRanks(key)
       return { size: key.size, ranks: groups.map(group => ranks[this.#keyId(this.#partOf(group), i)]!) }
@@ -148,9 +168,17 @@ export class GroupTable {
     return groups.map((_, i) => groups[numbers[i]! % count]!)
   }
 
+  /** Whether the buckets of these groups follow one another. */
+  #ascend(groups: Uint32Array): boolean {
+    for (let i = 1; i < groups.length; i++)
+      if (this.#buckets.key(groups[i]!) <= this.#buckets.key(groups[i - 1]!)) return false
+    return true
+  }
+
   #bucketRanks(groups: Uint32Array): Ranked {
     const { size } = this.#buckets
-    const ids = Uint32Array.from({ length: size }, (_, id) => id)
+    const ids = new Uint32Array(size)
+    for (let id = 0; id < size; id++) ids[id] = id
     ids.sort((a, b) => this.#buckets.key(a) - this.#buckets.key(b))
     const ranks = new Uint32Array(size)
     for (let rank = 0; rank < size; rank++) ranks[ids[rank]!] = rank

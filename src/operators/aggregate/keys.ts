@@ -9,8 +9,10 @@
  * 1. Ids count from 0 in the order of first sight and never change.
  * 2. A table is at most half full, so probing ends.
  */
-import type { Batch, Column, Dictionary, StringColumn } from '../../columnar/batch.ts'
+import type { Batch, Column, Dictionary, StringColumn, ValueType } from '../../columnar/batch.ts'
+import { columnOf } from '../../columnar/builder.ts'
 import { compareScalars, type Scalar } from '../../columnar/value.ts'
+import { compareUtf8 } from '../../lib/text.ts'
 
 export interface KeyIndex {
   readonly size: number
@@ -21,12 +23,15 @@ export interface KeyIndex {
   find(column: Column, batch: Batch, out: Uint32Array): void
   /** The value of an id. */
   value(id: number): Scalar
+  /** The values of ids, a row each; their array is taken over. */
+  column(ids: Uint32Array, type: ValueType): Column
   /** The id of a value, which is given one if it has none. */
   idOf(value: Scalar): number
 }
 
 /** Ids of values in their order, as ranks: `ranks[id]`; null is last. */
 export function keyRanks(index: KeyIndex): Uint32Array {
+  if (index instanceof TextKeys) return index.ranks()
   const ids = Uint32Array.from({ length: index.size }, (_, id) => id)
   const values = Array.from(ids, id => index.value(id))
   ids.sort((a, b) => {
@@ -66,6 +71,7 @@ export class NumberTable {
   /** id + 1, or 0 where free. */
   #slots = new Uint32Array(initialSlots)
   #nanId = noId
+  #last = -1
 
   get byteLength(): number {
     return this.#keys.byteLength + this.#slots.byteLength
@@ -79,6 +85,13 @@ export class NumberTable {
     if (Number.isNaN(value)) return this.#nan()
     // `+ 0` makes 0 of -0.
     const key = value + 0
+    // Buckets come one after another, again and again.
+    const next = this.#last + 1
+    if (next < this.size && this.#keys[next] === key) return (this.#last = next)
+    return (this.#last = this.#sought(key))
+  }
+
+  #sought(key: number): number {
     const mask = this.#slots.length - 1
     for (let slot = hashNumber(key) & mask; ; slot = (slot + 1) & mask) {
       const found = this.#slots[slot]!
@@ -270,6 +283,14 @@ class NumberKeys implements KeyIndex {
     return this.#isBoolean ? key === 1 : key
   }
 
+  column(ids: Uint32Array, type: ValueType): Column {
+    const values = this.#isBoolean ? new Uint8Array(ids.length) : new Float64Array(ids.length)
+    for (let i = 0; i < ids.length; i++) values[i] = Number(this.value(ids[i]!))
+    const hasNull = this.#nullId !== noId
+    const valid = hasNull ? Uint8Array.from(ids, id => (id === this.#nullId ? 0 : 1)) : undefined
+    return columnOf(type, values, valid, undefined)
+  }
+
   idOf(value: Scalar): number {
     return value === null ? this.#null() : this.#shifted(this.#table.id(Number(value)))
   }
@@ -285,9 +306,27 @@ class NumberKeys implements KeyIndex {
   }
 }
 
+class KeyTexts implements Dictionary {
+  readonly #values: readonly (string | null)[]
+
+  constructor(values: readonly (string | null)[]) {
+    this.#values = values
+  }
+  get size(): number {
+    return this.#values.length
+  }
+  at(code: number): string {
+    return this.#values[code] ?? ''
+  }
+}
+
+const surrogate = /[\ud800-\udfff]/
+
 class TextKeys implements KeyIndex {
   readonly #ids = new Map<string | null, number>()
   readonly #values: (string | null)[] = []
+  /** What ids are codes of. */
+  readonly #texts: Dictionary = new KeyTexts(this.#values)
   /** Per dictionary: code -> id + 1. */
   readonly #memos = new WeakMap<Dictionary, Uint32Array>()
   #textUnits = 0
@@ -345,6 +384,25 @@ class TextKeys implements KeyIndex {
 
   value(id: number): Scalar {
     return this.#values[id]!
+  }
+
+  column(ids: Uint32Array): Column {
+    const nullId = this.#ids.get(null)
+    const valid = nullId === undefined ? undefined : Uint8Array.from(ids, id => (id === nullId ? 0 : 1))
+    return { type: 'string', values: ids, valid, dictionary: this.#texts }
+  }
+
+  ranks(): Uint32Array {
+    const ranks = new Uint32Array(this.#values.length)
+    const texts: string[] = []
+    for (const value of this.#values) if (value !== null) texts.push(value)
+    // UTF-16 units are in the order of UTF-8 bytes but for surrogates, and compared faster.
+    if (texts.some(text => surrogate.test(text))) texts.sort(compareUtf8)
+    else texts.sort()
+    for (let rank = 0; rank < texts.length; rank++) ranks[this.#ids.get(texts[rank]!)!] = rank
+    const nullId = this.#ids.get(null)
+    if (nullId !== undefined) ranks[nullId] = texts.length
+    return ranks
   }
 
   idOf(value: Scalar): number {

@@ -93,6 +93,7 @@ export class Pass {
   }
 
   close(): void {
+    for (const { state } of this.aggregator.slots) state.release?.()
     this.aggregator.release()
     this.overflow?.remove()
     for (const values of this.#values.values()) values.close()

@@ -61,7 +61,7 @@ export function slabsOf(
 }
 
 /** Finds the pieces; nothing is read yet. */
-function rollupSlabs({ parts, request }: OpenRollups, fold: RollupFold, { read }: Execution): RollupSlabs {
+function rollupSlabs({ parts, request }: OpenRollups, fold: RollupFold, { read, arrays }: Execution): RollupSlabs {
   const wanted = { ...request, metric: fold.metric, fields: fold.metric.fields }
   const pieces: SpannedPiece[] = []
   let rows = 0
@@ -80,7 +80,7 @@ function rollupSlabs({ parts, request }: OpenRollups, fold: RollupFold, { read }
   }
   const slabs = Math.max(1, Math.ceil(rows / slabRowsMax))
   const slabUs = Math.ceil((endUs - nextUs) / slabs)
-  const buffer = new RowBuffer(wanted.fields)
+  const buffer = new RowBuffer(wanted.fields, Math.min(rows, foldRows), undefined, arrays)
   const counts = (read.rollups ??= new Map<number, number>())
 
   const addNext = (): number | undefined => {

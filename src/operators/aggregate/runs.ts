@@ -6,9 +6,11 @@
  *
  * Needs keys that depend on the series alone, besides the bucket.
  */
+import type { ArrayMemory } from '../../columnar/arena.ts'
 import type { Batch, Column } from '../../columnar/batch.ts'
-import { firstAtOrAfter } from '../../columnar/search.ts'
+import { firstAtOrAfter, firstAtOrAfterNear } from '../../columnar/search.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
+import type { Execution } from '../execution.ts'
 import { reusableCodes, reusableNumbers } from '../functions/evaluator.ts'
 import type { Aggregator, Slot } from './aggregator.ts'
 import type { RowOrdering } from './state.ts'
@@ -23,9 +25,13 @@ export type PartOfSeries = (ordinal: number) => number
 /** Adds a batch by runs; false when it has a selection or its runs are too short, and nothing was added. */
 export type AddByRuns = (batch: Batch) => boolean
 
-export function runAggregation(aggregator: Aggregator, partOf: PartOfSeries, kernels: Kernels): AddByRuns {
-  const ends = reusableCodes()
-  const cut = bucketCutter(aggregator, kernels)
+export function runAggregation(
+  aggregator: Aggregator,
+  partOf: PartOfSeries,
+  { kernels, arrays }: Pick<Execution, 'kernels' | 'arrays'>,
+): AddByRuns {
+  const ends = reusableCodes(arrays)
+  const cut = bucketCutter(aggregator, kernels, arrays)
   return batch => {
     if (batch.selection !== undefined) return false
     const series = aggregator.series(batch)
@@ -73,7 +79,7 @@ interface Columns {
 type Cutter = (columns: Columns, order: RowOrdering, from: number, to: number, part: number) => void
 
 /** Cuts a run by bucket and adds the pieces to their groups. */
-function bucketCutter(aggregator: Aggregator, kernels: Kernels): Cutter {
+function bucketCutter(aggregator: Aggregator, kernels: Kernels, arrays: ArrayMemory | undefined): Cutter {
   const { bucket, slots, table } = aggregator
   const addRange = ({ first, second }: Columns, order: RowOrdering, from: number, to: number, group: number) => {
     for (let s = 0; s < slots.length; s++) slots[s]!.state.addRange(first[s], from, to, group, order, second[s])
@@ -86,7 +92,7 @@ function bucketCutter(aggregator: Aggregator, kernels: Kernels): Cutter {
     }
   const { functions } = bucket
   if (bucket.bucket.kind === 'fixed')
-    return fixedCutter(aggregator, bucket.bucket.widthUs, bucket.bucket.originUs, kernels)
+    return fixedCutter(aggregator, bucket.bucket.widthUs, bucket.bucket.originUs, kernels, arrays)
   return (columns, order, from, to, part) => {
     for (let row = from; row < to; ) {
       const startUs = functions.floor(order.timesUs[row]!)
@@ -99,12 +105,18 @@ function bucketCutter(aggregator: Aggregator, kernels: Kernels): Cutter {
   }
 }
 
-function fixedCutter(aggregator: Aggregator, widthUs: number, originUs: number, kernels: Kernels): Cutter {
+function fixedCutter(
+  aggregator: Aggregator,
+  widthUs: number,
+  originUs: number,
+  kernels: Kernels,
+  arrays: ArrayMemory | undefined,
+): Cutter {
   const { bucket, slots, table } = aggregator
-  const starts = reusableNumbers()
-  const ends = reusableCodes()
-  const summaries = reusableNumbers()
-  const groups = reusableCodes()
+  const starts = reusableNumbers(arrays)
+  const ends = reusableCodes(arrays)
+  const summaries = reusableNumbers(arrays)
+  const groups = reusableCodes(arrays)
   const isSummary = (slot: Slot) => slot.kind === 'summary'
   const needsRanges = !slots.every(isSummary) || slots.length === 0
 
@@ -124,10 +136,17 @@ function fixedCutter(aggregator: Aggregator, widthUs: number, originUs: number, 
     if (needsRanges) {
       const runEnds = ends(rows)
       let runs = 0
-      for (let row = from; row < to; row = runEnds[runs++]!) {
-        const startUs = bucket!.functions.floor(timesUs[row]!)
+      // Mostly the next bucket has rows, and as many.
+      let startUs = NaN
+      let runRows = 0
+      for (let row = from; row < to; ) {
+        startUs += widthUs
+        if (!(timesUs[row]! < startUs + widthUs)) startUs = bucket!.functions.floor(timesUs[row]!)
+        const end = firstAtOrAfterNear(timesUs, startUs + widthUs, row, to, row + runRows)
         runStarts[runs] = startUs
-        runEnds[runs] = firstAtOrAfter(timesUs, startUs + widthUs, row, to)
+        runEnds[runs++] = end
+        runRows = end - row
+        row = end
       }
       assign(runs)
       assigned = true

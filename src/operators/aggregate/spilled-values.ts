@@ -52,6 +52,7 @@ export class SpilledValues {
       await this.#add(Float64Array.from(groups.subarray(0, length)), values, counts, length)
       await this.#execution.pace()
     }
+    state.release?.()
     this.#slot.state = this.#slot.create()
   }
 

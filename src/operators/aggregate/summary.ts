@@ -1,4 +1,5 @@
 /** Count, sum, min, max of numbers in one state: `count sum avg min max spread` of one argument share it. */
+import { type ArrayMemory, ownArrays } from '../../columnar/arena.ts'
 import type { Column } from '../../columnar/batch.ts'
 import type { Kernels, Summary } from '../../kernels/kernels.ts'
 import { type AggregateState, type GroupedRows, grownNumbers } from './state.ts'
@@ -10,12 +11,14 @@ const empty = [0, 0, Infinity, -Infinity, 0] as const
 const kernelRowsMin = 48
 
 export class SummaryState implements AggregateState {
-  #cells = new Float64Array(0)
+  #cells: Float64Array = new Float64Array(0)
   readonly #kernels: Kernels
+  readonly #arrays: ArrayMemory
   readonly #summary: Summary = { count: 0, nanCount: 0, min: Infinity, max: -Infinity, sum: 0 }
 
-  constructor(kernels: Kernels) {
+  constructor(kernels: Kernels, arrays: ArrayMemory = ownArrays) {
     this.#kernels = kernels
+    this.#arrays = arrays
   }
 
   get byteLength(): number {
@@ -25,7 +28,7 @@ export class SummaryState implements AggregateState {
   reserve(groups: number): void {
     const before = this.#cells.length
     if (before >= groups * width) return
-    const larger = new Float64Array(width * Math.max(groups, (2 * before) / width, 4))
+    const larger = this.#arrays.float64(width * Math.max(groups, (2 * before) / width, 4))
     larger.set(this.#cells)
     for (let at = before; at < larger.length; at += width) larger.set(empty, at)
     this.#cells = larger

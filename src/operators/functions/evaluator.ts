@@ -6,6 +6,7 @@
  * 2. The column belongs to the evaluator (or to the batch) and is overwritten by the next call.
  * 3. Evaluation never throws for a value: what has no answer is null.
  */
+import { type ArrayMemory, ownArrays } from '../../columnar/arena.ts'
 import type { Batch, Column, ValueType } from '../../columnar/batch.ts'
 import { InterningDictionary } from '../../columnar/batch.ts'
 import type { Scalar } from '../../columnar/value.ts'
@@ -35,9 +36,9 @@ export function reusable<A>(make: (length: number) => A): (length: number) => A 
     return array
   }
 }
-export const reusableNumbers = () => reusable(length => new Float64Array(length))
+export const reusableNumbers = (memory: ArrayMemory = ownArrays) => reusable(length => memory.float64(length))
 export const reusableBytes = () => reusable(length => new Uint8Array(length))
-export const reusableCodes = () => reusable(length => new Uint32Array(length))
+export const reusableCodes = (memory: ArrayMemory = ownArrays) => reusable(length => memory.uint32(length))
 
 /** A constant as a column: filled once, then handed out as often as asked. */
 export function constantEvaluator(type: ExprType, value: Scalar): Evaluator {

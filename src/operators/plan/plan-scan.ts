@@ -1,11 +1,11 @@
 /** Plans a scan: its order, and whether block statistics may skip. */
 import type { Batch } from '../../columnar/batch.ts'
+import type { End } from '../../storage/series-ends.ts'
 import type { Expr } from '../../sydraql/expression.ts'
 import { formatExpr } from '../../sydraql/format.ts'
 import type { ScanNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { instrument } from '../instrument.ts'
-import type { BatchStream } from '../operator.ts'
 import { type IsSmall, openScan, type PhysicalOrder, type RollupChooser } from '../scan/scan.ts'
 import type { PhysicalPlan, PlannerOptions } from './types.ts'
 
@@ -18,6 +18,8 @@ export interface PlannedScan {
 export interface ScanChoices {
   /** Each series is read up to its first row for which this is true, which comes too; nothing of it after. */
   readonly until?: Expr | undefined
+  /** See `ScanOptions`. */
+  readonly end?: End | undefined
   readonly isSmall?: IsSmall | undefined
   /** Widths of rollups that may answer, for `explain`. */
   readonly rollups?: string | undefined
@@ -27,11 +29,11 @@ export function planScan(
   node: ScanNode,
   order: PhysicalOrder,
   options: PlannerOptions,
-  { until, isSmall, rollups: widths }: ScanChoices = {},
+  { until, end, isSmall, rollups: widths }: ScanChoices = {},
 ): PlannedScan {
   const blockBounds = node.rowPredicate !== undefined && !options.disabledRules.has('block-bounds')
   const open: PlannedScan['open'] = (execution, { rollups } = { rollups: undefined }) =>
-    openScan(node, { order, blockBounds, until, isSmall, rollups }, execution)
+    openScan(node, { order, blockBounds, until, end, isSmall, rollups }, execution)
   const plan: PhysicalPlan = {
     name: 'scan',
     schema: node.schema,
@@ -47,14 +49,17 @@ export function planScan(
     rules: blockBounds ? ['block-bounds'] : [],
     inputs: [],
     open(execution) {
-      const stream = asStream(() => open(execution).batches())
-      return instrument(this, stream, execution)
+      return instrument(
+        this,
+        whenPulled(() => open(execution).batches()),
+        execution,
+      )
     },
   }
   return { plan, open }
 }
 
-/** A generator as a stream; nothing happens before the first pull. */
-export async function* asStream(open: () => Generator<Batch>): BatchStream {
+/** Nothing is opened before the first pull. */
+function* whenPulled(open: () => Generator<Batch>): Generator<Batch> {
   yield* open()
 }

@@ -4,6 +4,7 @@
  *   scan  ->  filters  ->  projection  ->  pairs         each where there is something for it to do
  */
 import type { Schema } from '../../columnar/batch.ts'
+import type { End } from '../../storage/series-ends.ts'
 import type { Expr } from '../../sydraql/expression.ts'
 import type { AggregateNode, NamedExpr, ScanNode } from '../../sydraql/plan.ts'
 import { collectColumns, sameExpr } from '../../sydraql/rewrite.ts'
@@ -19,7 +20,7 @@ import type { IsSmall, PhysicalOrder } from '../scan/scan.ts'
 import { isSeriesColumn } from '../scan/series.ts'
 import { type PairsPlan, pairsOver } from './plan-pairs.ts'
 import { planRollup } from './plan-rollup.ts'
-import { asStream, planScan } from './plan-scan.ts'
+import { planScan } from './plan-scan.ts'
 import type { PhysicalPlan, PhysicalRule, PlannerOptions } from './types.ts'
 
 /** A scan that yields `time` and `series` too, and what is between it and the aggregation. */
@@ -78,6 +79,7 @@ export function planSource(
       : undefined
   const planned = planScan(scan, end?.order ?? order, options, {
     until: end?.found,
+    end: end?.ofField,
     isSmall,
     rollups: rollup?.widths,
   })
@@ -103,11 +105,7 @@ export function planSource(
       if (!isBare || paired !== undefined) return { scan: undefined, stream: () => plan.open(execution) }
       const opened = planned.open(execution, { rollups: withRollups ? rollup?.choose : undefined })
       const stream = (pieces?: readonly number[]): BatchStream => {
-        const batches = instrument(
-          planned.plan,
-          asStream(() => opened.batches(pieces)),
-          execution,
-        )
+        const batches = instrument(planned.plan, opened.batches(pieces), execution)
         return projected === undefined ? batches : projected.over(batches, execution)
       }
       return { scan: opened, stream }
@@ -123,11 +121,18 @@ const overScan = (node: AggregateNode, said: (expr: Expr) => Expr): AggregateNod
   aggregates: node.aggregates.map(call => ({ ...call, args: call.args.map(said) })),
 })
 
+interface SoughtEnd {
+  readonly order: PhysicalOrder
+  readonly found: Expr
+  /** It is the end of a field as it is, a number. */
+  readonly ofField: End | undefined
+}
+
 /**
  * When all that is asked is the first, or the last, value of one expression: from which end to read, and when a series
  * has given it. Over all series together the one row would have to be found first; there it does not pay.
  */
-function soughtEnd({ keys, aggregates }: AggregateNode): { order: PhysicalOrder; found: Expr } | undefined {
+function soughtEnd({ keys, aggregates }: AggregateNode): SoughtEnd | undefined {
   const [first, ...others] = aggregates
   if (first === undefined || keys.length === 0 || (first.function !== 'last' && first.function !== 'first'))
     return undefined
@@ -137,8 +142,10 @@ function soughtEnd({ keys, aggregates }: AggregateNode): { order: PhysicalOrder;
   if (others.some(call => call.function !== first.function || !sameExpr(call.args[0]!, value))) return undefined
   const { span } = value
   const isNull: Expr = { kind: 'call', type: 'boolean', name: 'is_null', args: [value], span }
+  const isNumber = value.type === 'float' || value.type === 'integer'
   return {
     order: first.function === 'last' ? 'time desc' : 'time',
+    ofField: value.kind === 'column' && isNumber ? first.function : undefined,
     found: { kind: 'call', type: 'boolean', name: 'not', args: [isNull], span },
   }
 }

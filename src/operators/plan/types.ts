@@ -13,10 +13,12 @@ export const physicalRules = {
   'series-groups': 'find the group once per series where the keys depend on it alone',
   'bucket-streaming': 'read by time windows, so that buckets leave in order as soon as they have ended',
   'whole-buckets': 'read pieces as they lie where few rows make few groups, which then leave at the end',
+  'bucket-windows': 'read time from the end that a limit over buckets wants, and no further than there are enough',
   'window-runs': 'keep row functions for one partition at a time where partitions come one after the other',
   'partial-aggregation': 'aggregate each input of a union by the best way it has, all into the same groups',
   'last-point': 'read what first and last are wanted of from that end, each series until it has given its value',
   'top-n': 'keep only the rows that a limit over a sort can want',
+  'top-order': 'where a top-n is by time first, read in that order and no further than its last time',
 } as const
 
 export type PhysicalRule = keyof typeof physicalRules

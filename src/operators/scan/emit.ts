@@ -19,6 +19,8 @@ export const fieldNames = (node: ScanNode): string[] =>
 /** Yields the buffer's rows in order until the scan's limits are reached; `ended` says that they were. */
 export interface Emitter {
   emit(buffer: RowBuffer, watermarkUs: number | undefined): Generator<Batch>
+  /** Forgets the rows from `from` on that do not satisfy the row predicate: before they are sorted, where none merges. */
+  keepAccepted(buffer: RowBuffer, from: number): void
   readonly ended: boolean
 }
 
@@ -47,19 +49,24 @@ export function emitter(
   })
   let remaining = node.limit ?? Infinity
 
+  const rowsOf = (buffer: RowBuffer, from: number, to: number) => ({
+    length: to - from,
+    columns: columns.map(column => column(buffer, from, to)),
+    selection: undefined,
+  })
+
   return {
+    keepAccepted(buffer, from) {
+      const accepted = predicate?.(rowsOf(buffer, from, buffer.length))
+      if (accepted !== undefined) buffer.keep(accepted, from)
+    },
     get ended() {
       return remaining <= 0 || perSeries?.open === 0
     },
     *emit(buffer, watermarkUs) {
       for (let from = 0; from < buffer.length && remaining > 0; from += batchRows) {
         const to = Math.min(from + batchRows, buffer.length)
-        const whole = {
-          length: to - from,
-          columns: columns.map(column => column(buffer, from, to)),
-          selection: undefined,
-          watermarkUs: to === buffer.length ? watermarkUs : undefined,
-        }
+        const whole = { ...rowsOf(buffer, from, to), watermarkUs: to === buffer.length ? watermarkUs : undefined }
         let selection = predicate?.(whole)
         if (perSeries !== undefined) {
           const series = buffer.series.subarray(from, to)

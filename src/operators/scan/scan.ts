@@ -16,6 +16,7 @@
  * 4. Nothing is read before the first pull, nor after the limit is reached.
  * 5. In order of time pieces are listed as far as it comes, see `listing.ts`. With a limit per series, what holds only series
  *    that have given their rows is not read: pieces are listed anew, for those that are left, whenever half of them are done.
+ * 6. Last and first values that sources know come first, as rows of their series; only the other series are read.
  */
 import type { Batch } from '../../columnar/batch.ts'
 import { assert } from '../../lib/assert.ts'
@@ -23,12 +24,15 @@ import { overlapGroups } from '../../storage/overlap.ts'
 import { newReadStatistics } from '../../storage/read-statistics.ts'
 import type { RollupChoice, RollupPart } from '../../storage/rollup/choose.ts'
 import { RowBuffer } from '../../storage/row-buffer.ts'
+import type { End } from '../../storage/series-ends.ts'
 import type { FieldInfo, MetricInfo, Piece, ReadRequest, ReadStatistics, SeriesSet } from '../../storage/types.ts'
 import type { Expr } from '../../sydraql/expression.ts'
 import type { ScanNode, ScanOrder } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { fieldBounds } from './bounds.ts'
+import { byBlocks, fitsBlocks } from './by-blocks.ts'
 import { type Emitter, emitter, fieldNames } from './emit.ts'
+import { appendKnownEnds } from './known-ends.ts'
 import { Listings } from './listing.ts'
 import {
   type ActivePiece,
@@ -87,6 +91,8 @@ export interface ScanOptions {
   readonly blockBounds: boolean
   /** Read each series up to its first row for which this is true. Not together with a row predicate or limits. */
   readonly until: Expr | undefined
+  /** What `until` looks for is the last, or first, value of the one field, a number: some may be known without reading rows. */
+  readonly end: End | undefined
   /** Where true, a scan by `windows` reads in order `none` instead. */
   readonly isSmall: IsSmall | undefined
   /** Chooses rollups to answer for some of the rows. */
@@ -117,11 +123,12 @@ export function openScan(node: ScanNode, options: ScanOptions, present: Executio
   assert(metric !== undefined, `metric ${node.metric} is known`)
   const fields = fieldNames(node).map(name => fieldOf(metric, name))
   const series = selectSeries(metric, node.seriesIds, node.seriesPredicate, catalog, kernels)
-  const { toUs } = node.range
-  const fromUs = Math.max(node.range.fromUs, version.horizonUs(metric))
+  const range = within(node.range, execution.span)
+  const { toUs } = range
+  const fromUs = Math.max(range.fromUs, version.horizonUs(metric))
   const request: ReadRequest = { metric, fields, fromUs, toUs, series, statistics: execution.read }
   const none = series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
-  const asked = { ...request, fromUs: node.range.fromUs }
+  const asked = { ...request, fromUs: range.fromUs }
   const isEmpty = none || fromUs >= toUs
   const chooseRollups = (found: readonly Piece[]) =>
     none || asked.fromUs >= toUs ? undefined : options.rollups?.(found, asked, execution)
@@ -168,7 +175,7 @@ export function openScan(node: ScanNode, options: ScanOptions, present: Executio
         execution,
         request,
         window,
-        buffer: new RowBuffer(fields),
+        buffer: new RowBuffer(fields, undefined, undefined, execution.arrays),
         emitter: emitter(node, perSeries, until, execution),
         perSeries,
         asked: newReadStatistics(),
@@ -176,9 +183,16 @@ export function openScan(node: ScanNode, options: ScanOptions, present: Executio
       const some = wanted === undefined ? pieces : wanted.map(index => pieces[index]!)
       const alone = wanted === undefined ? isolated : Uint8Array.from(wanted, index => isolated[index]!)
       try {
-        if (isListedByTime) yield* isEmpty ? [] : byTime(reading)
+        if (isListedByTime && !isEmpty) {
+          if (options.end !== undefined && fields.length === 1) yield* known(reading, ordinals, options.end)
+          if (reading.emitter.ended) return
+          const alone = node.limit === undefined && perSeries === undefined ? piecesOfOne(reading) : undefined
+          if (alone === undefined) yield* byTime(reading, node.limit !== undefined)
+          else yield* inStorageOrder(reading, alone, new Uint8Array(alone.length).fill(1))
+        } else if (isListedByTime) return
         else if (order === 'none') yield* inStorageOrder(reading, some, alone)
         else if (order === 'series,time') yield* bySeries(reading, some)
+        else if (order === 'windows' && fitsBlocks(some, alone, reading)) yield* byBlocks(reading, some, alone, request)
         else yield* byWindows(reading, some, alone, request, order === 'windows' || order === 'series in windows')
       } finally {
         execution.read.bytesRead += reading.asked.bytesRead
@@ -200,6 +214,9 @@ function executionAt({ asOf }: ScanNode, execution: Execution): Execution {
   return { ...execution, version: execution.versionAt(asOf.ref) }
 }
 
+const within = (range: TimeSpan, span: TimeSpan | undefined): TimeSpan =>
+  span === undefined ? range : { fromUs: Math.max(range.fromUs, span.fromUs), toUs: Math.min(range.toUs, span.toUs) }
+
 function fieldOf(metric: MetricInfo, name: string): FieldInfo {
   const field = metric.fields.find(info => info.name === name)
   assert(field !== undefined, `${metric.name} has a field ${name}`)
@@ -208,6 +225,9 @@ function fieldOf(metric: MetricInfo, name: string): FieldInfo {
 
 /** 1 for each piece that no other overlaps. */
 function isolatedPieces(pieces: readonly Piece[]): Uint8Array {
+  const source = pieces[0]?.source
+  if (pieces.length <= 1 || (source !== undefined && pieces.every(piece => piece.source === source)))
+    return new Uint8Array(pieces.length).fill(1)
   const alone = new Set<Piece>()
   for (const group of overlapGroups(pieces)) if (group.pieces.length === 1) alone.add(group.pieces[0]!)
   return Uint8Array.from(pieces, piece => (alone.has(piece) ? 1 : 0))
@@ -254,15 +274,38 @@ function* byWindows(
 
 const nowhere: TimeSpan = { fromUs: 0, toUs: 0 }
 
+/** Of one series, ascending: its pieces as they follow one another, if they do and nothing is to be merged. */
+function piecesOfOne({ execution, request, asked, window }: Reading): readonly Piece[] | undefined {
+  if (request.series?.ordinals.length !== 1 || window.order !== 'time-series') return undefined
+  const pieces = execution.version.pieces({ ...request, statistics: asked })
+  pieces.sort((a, b) => a.minTimeUs - b.minTimeUs)
+  for (let i = 1; i < pieces.length; i++) if (pieces[i]!.minTimeUs <= pieces[i - 1]!.maxTimeUs) return undefined
+  execution.read.segmentsScanned += asked.segmentsScanned
+  execution.read.segmentsPruned += asked.segmentsPruned
+  return pieces
+}
+
+/** The rows that are known without reading. */
+function* known(reading: Reading, ordinals: Uint32Array, end: End): Generator<Batch> {
+  const { execution, request, asked, buffer, emitter } = reading
+  appendKnownEnds(execution.version, { ...request, statistics: asked }, ordinals, end, buffer)
+  if (buffer.length === 0) return
+  account(reading)
+  yield* emitter.emit(buffer, undefined)
+  // Where rows are read, too, segments are counted with them.
+  if (emitter.ended) execution.read.segmentsScanned += asked.segmentsScanned
+}
+
 /** Windows of one listing after another, until all is read or every series has given its rows. */
-function* byTime(reading: Reading): Generator<Batch> {
+function* byTime(reading: Reading, isLimited: boolean): Generator<Batch> {
   const { emitter, execution, request, asked, window, perSeries } = reading
   const descending = window.order === 'time-series desc'
+  const takesAll = !descending && perSeries === undefined && !isLimited
   const rows = listedWindows * window.rowsMax
   const listings = new Listings(execution.version, { ...request, statistics: asked }, descending, rows)
   let { fromUs, toUs } = listings.extent
   let series = request.series
-  let open = perSeries?.open ?? 0
+  let open = perSeries?.all ?? 0
   try {
     while (fromUs < toUs && !emitter.ended) {
       if (perSeries !== undefined && perSeries.open < open) {
@@ -271,7 +314,11 @@ function* byTime(reading: Reading): Generator<Batch> {
       }
       const { span, pieces } = listings.next({ fromUs, toUs }, series)
       const enough = (): boolean => perSeries !== undefined && perSeries.open * 2 <= open
-      const unread = yield* byWindows(reading, pieces, isolatedPieces(pieces), span, false, enough)
+      const isolated = isolatedPieces(pieces)
+      const unread =
+        takesAll && fitsBlocks(pieces, isolated, reading)
+          ? yield* byBlocks(reading, pieces, isolated, span)
+          : yield* byWindows(reading, pieces, isolated, span, false, enough)
       const isRead = unread.fromUs >= unread.toUs
       if (descending) toUs = isRead ? span.fromUs : unread.toUs
       else fromUs = isRead ? span.toUs : unread.fromUs
@@ -369,7 +416,5 @@ function read(reading: Reading, active: readonly ActivePiece[], fromUs: number, 
 
 /** Pieces count the rows they read; the buffer's memory is counted here. */
 function account({ buffer, execution }: Reading): void {
-  let rowBytes = 12
-  for (const field of buffer.fields) rowBytes += field.values.BYTES_PER_ELEMENT + 1
-  execution.memory.hold(buffer, buffer.capacity * rowBytes)
+  execution.memory.hold(buffer, buffer.byteLength)
 }

@@ -14,6 +14,8 @@ export interface SeriesLimit {
   /** The same where only rows of `counted` (undefined: all) count; rows before a series has its number come too. */
   takeUntil(series: Uint32Array, counted: Uint32Array | undefined, length: number): Uint32Array
   readonly open: number
+  /** How many there are. */
+  readonly all: number
   hasAll(ordinal: number): boolean
   /** Ordinals of series that may still give rows, ascending. */
   openOrdinals(): Uint32Array
@@ -59,6 +61,7 @@ export function seriesLimit(limit: number, ordinals: Uint32Array): SeriesLimit {
       }
       return kept.subarray(0, rows)
     },
+    all: ordinals.length,
     get open() {
       return open
     },

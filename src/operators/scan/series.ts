@@ -7,7 +7,7 @@
 import type { Column, Schema } from '../../columnar/batch.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
-import type { CatalogReader } from '../../storage/catalog/types.ts'
+import type { CatalogReader, TagColumn } from '../../storage/catalog/types.ts'
 import type { MetricInfo, SeriesSet } from '../../storage/types.ts'
 import type { Expr } from '../../sydraql/expression.ts'
 import { collectColumns, conjuncts } from '../../sydraql/rewrite.ts'
@@ -35,6 +35,7 @@ export function seriesColumn(name: string, catalog: CatalogReader): SeriesColumn
   const key = name.slice(tagPrefix.length)
   const codes = reusableCodes()
   const masks = reusableBytes()
+  const codeOf = rememberedCodes()
   return (ordinals, length) => {
     const values = codes(length)
     const valid = masks(length)
@@ -48,7 +49,7 @@ export function seriesColumn(name: string, catalog: CatalogReader): SeriesColumn
       const series = ordinals[from]!
       let to = from + 1
       while (to < length && ordinals[to] === series) to++
-      const code = tag.code(series)
+      const code = codeOf(tag, series)
       if (code < 0) {
         if (nulls === 0) valid.fill(1, 0, length)
         nulls += to - from
@@ -58,6 +59,35 @@ export function seriesColumn(name: string, catalog: CatalogReader): SeriesColumn
       from = to
     }
     return { type: 'string', values, valid: nulls === 0 ? undefined : valid, dictionary: tag.dictionary }
+  }
+}
+
+/** Series whose codes are remembered, each in the one place that it may have. */
+const rememberedMax = 4096
+const rememberedFrom = 1024
+
+/** In order of time every row is of another series, but they come again and again. */
+function rememberedCodes(): (tag: TagColumn, series: number) => number {
+  let series = new Uint32Array(0)
+  /** The code + 2; 0: there is none. */
+  let codes = new Uint32Array(0)
+  let asked = 0
+  return (tag, ordinal) => {
+    // Room for them costs more than a few are worth.
+    if (asked < rememberedFrom) {
+      asked++
+      return tag.code(ordinal)
+    }
+    if (series.length === 0) {
+      series = new Uint32Array(rememberedMax)
+      codes = new Uint32Array(rememberedMax)
+    }
+    const place = ordinal & (rememberedMax - 1)
+    if (series[place] !== ordinal || codes[place] === 0) {
+      series[place] = ordinal
+      codes[place] = tag.code(ordinal) + 2
+    }
+    return codes[place]! - 2
   }
 }
 

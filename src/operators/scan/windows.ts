@@ -48,6 +48,13 @@ export class WindowPlan {
     return { fromUs: this.#times[0]!, toUs: this.#times.at(-1)! }
   }
 
+  /** About how many there are. */
+  get rows(): number {
+    let rows = 0
+    for (let i = 1; i < this.#times.length; i++) rows += this.#density[i - 1]! * (this.#times[i]! - this.#times[i - 1]!)
+    return Math.ceil(rows)
+  }
+
   /** The end of a window that begins at `fromUs` and holds about `rows` rows. */
   endAfter(fromUs: number, rows: number): number {
     const times = this.#times

@@ -3,6 +3,7 @@ import { readUtf8, writeUtf8 } from '../../lib/text.ts'
 import type { Tags } from '../types.ts'
 import { checkText, printName, tagKeyBytesMax, tagValueBytesMax } from './identity.ts'
 import type { CatalogTables, KeyEntry, MetricEntry } from './tables.ts'
+import type { TagPlan, Utf8Tags } from './utf8-tags.ts'
 
 /** One series at a time is written here. */
 let scratch = new Uint8Array(4096)
@@ -33,6 +34,38 @@ export function canonicalBytes(metric: MetricEntry, tags: Tags, keys: ReadonlyMa
   }
   if (tags.length > 0) scratch[at++] = 0x7d
   return scratch.subarray(0, at)
+}
+
+/** The same for tags as UTF-8, whose values need no escapes. */
+export function canonicalUtf8(
+  metric: MetricEntry,
+  { bytes, spans }: Utf8Tags,
+  { keys, at: given }: TagPlan,
+): Uint8Array {
+  let needed = metric.printedBytes.length + 2
+  for (let i = 0; i < keys.length; i++) {
+    const span = 4 * given[i]!
+    needed += keys[i]!.printedBytes.length + spans[span + 3]! - spans[span + 2]! + 2
+  }
+  reserve(needed)
+  const into = scratch
+  let at = copyBytes(metric.printedBytes, 0, metric.printedBytes.length, into, 0)
+  for (let i = 0; i < keys.length; i++) {
+    into[at++] = i === 0 ? 0x7b : 0x2c // { or ,
+    const { printedBytes } = keys[i]!
+    at = copyBytes(printedBytes, 0, printedBytes.length, into, at)
+    const span = 4 * given[i]!
+    at = copyBytes(bytes, spans[span + 2]!, spans[span + 3]!, into, at)
+    into[at++] = 0x22
+  }
+  if (keys.length > 0) into[at++] = 0x7d
+  return into.subarray(0, at)
+}
+
+/** A loop: texts are short. Where they end in `into`. */
+function copyBytes(bytes: Uint8Array, from: number, to: number, into: Uint8Array, at: number): number {
+  for (let i = from; i < to; i++) into[at++] = bytes[i]!
+  return at
 }
 
 /** The printed form of a registered series: its parts are copied as bytes and read as one text. */

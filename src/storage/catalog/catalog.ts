@@ -16,12 +16,13 @@ import { SydraError } from '../../lib/errors.ts'
 import { compareUtf8, fromHex, toHex } from '../../lib/text.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import type { FieldInfo, FieldType, MetricInfo, Tags } from '../types.ts'
-import { canonicalBytes } from './canonical.ts'
+import { canonicalBytes, canonicalUtf8 } from './canonical.ts'
 import * as identity from './identity.ts'
 import { TablesReader } from './reader.ts'
 import { type CatalogRecord, RecordJournal, readRecord } from './records.ts'
 import { CatalogTables, type MetricEntry } from './tables.ts'
 import type { CatalogWriter } from './types.ts'
+import { type TagPlan, TagPlans, type Utf8Tags } from './utf8-tags.ts'
 
 export interface CatalogOptions {
   /** 16 bytes as hex: which history the ordinals belong to. */
@@ -43,6 +44,10 @@ export class Catalog extends TablesReader implements CatalogWriter {
   readonly #hash: identity.SeriesHasher
   readonly #seriesMax: number
   readonly #journal: RecordJournal
+  readonly #plans = new TagPlans()
+  /** Codes and postings of a series while it is registered, by their number. */
+  readonly #codes: Uint32Array[] = []
+  readonly #postings: Uint32Array[] = []
   #confirmed: number
   #logged: number
 
@@ -114,6 +119,54 @@ export class Catalog extends TablesReader implements CatalogWriter {
     return this.#addSeries(metric, idLow, idHigh, tags)
   }
 
+  useSeriesUtf8(info: MetricInfo, tags: Utf8Tags): number {
+    const metric = this.#metric(info)
+    const plan = this.#plans.of(metric, tags, this.tables)
+    if (plan === undefined) return -1
+    wideId[0] = this.#hash(canonicalUtf8(metric, tags, plan))
+    const idLow = idWords[0]!
+    const idHigh = idWords[1]!
+    const known = this.tables.series.find(idLow, idHigh)
+    if (known >= 0) return this.#isSeriesUtf8(known, metric, tags, plan) ? known : -1
+    if (this.seriesCount >= this.#seriesMax) return -1
+    const { keys, at } = plan
+    const codes = wordsOf(this.#codes, 2 * keys.length)
+    for (let i = 0; i < keys.length; i++) {
+      const { code, values } = keys[i]!
+      const from = tags.spans[4 * at[i]! + 2]!
+      const to = tags.spans[4 * at[i]! + 3]!
+      const valueCount = values.size
+      // many tags are the same for one series after the other
+      const before = plan.values[i]!
+      const value =
+        before < valueCount && values.equalsUtf8(before, tags.bytes, from, to)
+          ? before
+          : values.addUtf8(tags.bytes, from, to)
+      plan.values[i] = value
+      if (value === valueCount) this.#journal.appendValue(code, value, tags.bytes, from, to)
+      codes[2 * i] = code
+      codes[2 * i + 1] = value
+    }
+    const series = this.#linkSeries(metric, idLow, idHigh, codes)
+    this.#journal.append({ kind: 'series', series, metric: info.id, idLow, idHigh, tags: codes })
+    return series
+  }
+
+  #isSeriesUtf8(ordinal: number, metric: MetricEntry, { bytes, spans }: Utf8Tags, { keys, at }: TagPlan): boolean {
+    const { series, postings } = this.tables
+    const from = series.tagsStart(ordinal)
+    if (series.metric.data[ordinal] !== metric.info.id) return false
+    if (series.tagsEnd.data[ordinal]! - from !== keys.length) return false
+    for (let i = 0; i < keys.length; i++) {
+      const posting = series.tagPosting.data[from + i]!
+      const span = 4 * at[i]! + 2
+      if (postings.key.data[posting] !== keys[i]!.code) return false
+      if (!keys[i]!.values.equalsUtf8(postings.value.data[posting]!, bytes, spans[span]!, spans[span + 1]!))
+        return false
+    }
+    return true
+  }
+
   #refuseSeries(printed: string): never {
     throw new SydraError(
       'too_many_series',
@@ -143,7 +196,7 @@ export class Catalog extends TablesReader implements CatalogWriter {
   }
 
   #linkSeries(metric: MetricEntry, idLow: number, idHigh: number, codes: Uint32Array): number {
-    const postings = new Uint32Array(codes.length / 2)
+    const postings = wordsOf(this.#postings, codes.length / 2)
     for (let i = 0; i < postings.length; i++)
       postings[i] = this.tables.usePosting(metric, this.tables.keys[codes[2 * i]!]!, codes[2 * i + 1]!)
     return this.tables.addSeries(metric, idLow, idHigh, postings)
@@ -341,6 +394,12 @@ export class Catalog extends TablesReader implements CatalogWriter {
     return { tables: this.tables, sequence: this.sequence }
   }
 }
+
+/** The words of an id, lower first: SydraDB runs on little-endian machines. */
+const wideId = new BigUint64Array(1)
+const idWords = new Uint32Array(wideId.buffer)
+
+const wordsOf = (kept: Uint32Array[], length: number): Uint32Array => (kept[length] ??= new Uint32Array(length))
 
 function checkTags(tags: Tags): void {
   for (let i = 0; i < tags.length; i++) {

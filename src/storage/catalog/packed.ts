@@ -105,17 +105,38 @@ export class StringPool implements Dictionary {
   /** The text's code, added when new. */
   add(text: string): number {
     const length = encode(text)
+    return this.#addScratch(length)
+  }
+
+  /** The same for a text given as UTF-8. */
+  addUtf8(bytes: Uint8Array, from: number, to: number): number {
+    const length = to - from
+    if (length > scratch.length) scratch = new Uint8Array(length * 2)
+    const into = scratch
+    for (let i = 0; i < length; i++) into[i] = bytes[from + i]!
+    return this.#addScratch(length)
+  }
+
+  #addScratch(length: number): number {
     const hash = hashBytes(scratch, 0, length)
     const found = this.#probe(hash, length)
     if (found >= 0) return found
     const code = this.size
     const from = this.usedBytes
     this.#reserveBytes(from + length)
-    this.bytes.set(scratch.subarray(0, length), from)
+    for (let i = 0; i < length; i++) this.bytes[from + i] = scratch[i]!
     this.ends.push(from + length)
     if (this.size * 4 > this.#slots.length * 3) this.#rehash(this.size)
     else this.#place(hash, code)
     return code
+  }
+
+  /** Whether the code's text is this one, given as UTF-8. */
+  equalsUtf8(code: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const start = this.start(code)
+    if (this.end(code) - start !== to - from) return false
+    for (let i = from; i < to; i++) if (this.bytes[start + i - from] !== bytes[i]) return false
+    return true
   }
 
   /** Whether the code's text is this one: cheaper than finding the text. */

@@ -1,6 +1,7 @@
 /** The catalog as queries see it: lookups over `CatalogTables`, texts made on demand. */
 import type { Dictionary } from '../../columnar/batch.ts'
 import { compareUtf8 } from '../../lib/text.ts'
+import type { PackedKeys, PageKeys, SeriesKeys } from '../segment/dictionary.ts'
 import type { MetricInfo, Tags } from '../types.ts'
 import { printedSeries } from './canonical.ts'
 import { TextCache } from './packed.ts'
@@ -13,12 +14,13 @@ const cachedPrintedMax = 8192
 
 const noSeries = new Uint32Array(0)
 
-export class TablesReader implements CatalogReader {
+export class TablesReader implements CatalogReader, SeriesKeys {
   protected readonly tables: CatalogTables
   protected readonly order: SeriesOrder
   readonly printed: Dictionary
   readonly ids: Dictionary
   #byName: readonly MetricInfo[] = []
+  readonly packed: PackedKeys
   readonly #columns = new Map<KeyEntry, TagColumn>()
 
   constructor(tables: CatalogTables) {
@@ -26,6 +28,7 @@ export class TablesReader implements CatalogReader {
     this.order = new SeriesOrder(tables)
     const seriesCount = (): number => tables.series.size
     this.printed = textDictionary(seriesCount, ordinal => printedSeries(tables, ordinal))
+    this.packed = packedKeys(tables)
     this.ids = textDictionary(seriesCount, ordinal => {
       const { idLow, idHigh } = tables.series
       return ((BigInt(idHigh.data[ordinal]!) << 32n) | BigInt(idLow.data[ordinal]!)).toString()
@@ -174,5 +177,38 @@ function textDictionary(size: () => number, make: (ordinal: number) => string): 
       return size()
     },
     at: ordinal => cache.at(ordinal),
+  }
+}
+
+function packedKeys(tables: CatalogTables): PackedKeys {
+  const { series, postings } = tables
+  // numbers on the page that is written, by code of the key
+  let current: PageKeys | undefined
+  let numbers: (number | undefined)[] = []
+  return {
+    writeId(ordinal, out) {
+      out.u32(series.idLow.data[ordinal]!)
+      out.u32(series.idHigh.data[ordinal]!)
+    },
+    writeTags(ordinal, page, out) {
+      if (page !== current) {
+        current = page
+        numbers = []
+      }
+      const from = series.tagsStart(ordinal)
+      const to = series.tagsEnd.data[ordinal]!
+      out.varint(to - from)
+      const ofTags = series.tagPosting.data
+      const keyCodes = postings.key.data
+      const valueCodes = postings.value.data
+      for (let tag = from; tag < to; tag++) {
+        const posting = ofTags[tag]!
+        const keyCode = keyCodes[posting]!
+        const { name, values } = tables.keys[keyCode]!
+        const code = valueCodes[posting]!
+        out.varint((numbers[keyCode] ??= page.number(name)))
+        out.utf8Text(values.bytes, values.start(code), values.end(code))
+      }
+    },
   }
 }

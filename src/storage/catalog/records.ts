@@ -11,6 +11,7 @@
 
 import { type ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import type { FieldType } from '../types.ts'
+import { U32List } from './packed.ts'
 
 const recordKind = { metric: 1, field: 2, key: 3, value: 4, series: 5 } as const
 
@@ -109,7 +110,7 @@ export function readRecord(from: ByteReader): CatalogRecord {
 export class RecordJournal {
   #out = new ByteWriter(1024)
   /** End of each kept record in `#out`. */
-  #ends: number[] = []
+  #ends = new U32List(64)
   #first: number
 
   constructor(first = 0) {
@@ -129,13 +130,23 @@ export class RecordJournal {
     this.#ends.push(this.#out.length)
   }
 
+  /** A record of kind `value`, its text given as UTF-8. */
+  appendValue(key: number, value: number, bytes: Uint8Array, from: number, to: number): void {
+    const out = this.#out
+    out.u8(recordKind.value)
+    out.varint(value)
+    out.varint(key)
+    out.utf8Text(bytes, from, to)
+    this.#ends.push(out.length)
+  }
+
   /** The records [from, upTo), back to back; borrowed. */
   since(from: number, upTo = this.next): Uint8Array {
     return this.#out.bytes.subarray(this.#startOf(from), this.#startOf(upTo))
   }
 
   #startOf(number: number): number {
-    return number === this.#first ? 0 : this.#ends[number - this.#first - 1]!
+    return number === this.#first ? 0 : this.#ends.data[number - this.#first - 1]!
   }
 
   get first(): number {
@@ -148,7 +159,7 @@ export class RecordJournal {
     const limit = this.#startOf(from) + bytesMax
     if (this.#out.length <= limit) return this.next
     let end = index
-    while (end < this.#ends.length && this.#ends[end]! <= limit) end++
+    while (end < this.#ends.length && this.#ends.data[end]! <= limit) end++
     return this.#first + Math.max(end, index + 1)
   }
 
@@ -156,12 +167,14 @@ export class RecordJournal {
   trim(upTo: number): void {
     const count = upTo - this.#first
     if (count <= 0) return
-    const cut = this.#ends[count - 1]!
+    const cut = this.#ends.data[count - 1]!
     const kept = this.#out.bytes.subarray(cut, this.#out.length)
     const out = new ByteWriter(Math.max(1024, kept.length))
     out.raw(kept)
     this.#out = out
-    this.#ends = this.#ends.slice(count).map(end => end - cut)
+    const ends = new U32List(Math.max(64, this.#ends.length - count))
+    for (let i = count; i < this.#ends.length; i++) ends.push(this.#ends.data[i]! - cut)
+    this.#ends = ends
     this.#first = upTo
   }
 }

@@ -32,6 +32,7 @@ export interface MetricEntry {
 export interface KeyEntry {
   readonly code: number
   readonly name: string
+  readonly nameBytes: Uint8Array
   /** The key as printed, with what always follows it: `host="`. */
   readonly printed: string
   readonly printedBytes: Uint8Array
@@ -81,7 +82,14 @@ export class CatalogTables {
 
   addKey(name: string, values = new StringPool()): KeyEntry {
     const printed = `${printName(name)}="`
-    const entry: KeyEntry = { code: this.keys.length, name, printed, printedBytes: encoder.encode(printed), values }
+    const entry: KeyEntry = {
+      code: this.keys.length,
+      name,
+      nameBytes: encoder.encode(name),
+      printed,
+      printedBytes: encoder.encode(printed),
+      values,
+    }
     this.keys.push(entry)
     this.keysByName.set(name, entry)
     return entry

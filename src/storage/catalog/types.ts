@@ -4,6 +4,7 @@
  */
 import type { Dictionary } from '../../columnar/batch.ts'
 import type { FieldInfo, FieldType, MetricInfo, Tags } from '../types.ts'
+import type { Utf8Tags } from './utf8-tags.ts'
 
 export interface TagColumn {
   readonly key: string
@@ -52,4 +53,6 @@ export interface CatalogWriter extends CatalogReader {
   useField(metric: MetricInfo, name: string, type: FieldType): FieldInfo
   /** Finds or registers. Throws `too_many_series`, `too_many_tags`, `invalid_row`, `series_id_collision`. */
   useSeries(metric: MetricInfo, tags: Tags): number
+  /** The same for tags as they lie in a line; -1 when `useSeries` has to decide. */
+  useSeriesUtf8(metric: MetricInfo, tags: Utf8Tags): number
 }

@@ -25,8 +25,9 @@ import { mergeSeries, placesIn, SourceKeys } from './series.ts'
 import { type MetricSlices, mergedSlices } from './slices.ts'
 import { MergeSource, SourceMetric } from './source.ts'
 
-/** Chunks that the next slice may need again. */
+/** Chunks that the next slice may need again: the group of each input that it cuts. */
 const cacheBytesMax = 8 * 2 ** 20
+const inputCacheBytes = 2 ** 19
 /** Progress is told after so many more bytes. */
 const progressBytes = 4 * 2 ** 20
 /** A pause of the rate limit is worth it from here on. */
@@ -38,7 +39,11 @@ export async function merge(job: MergeJob, context: WorkerContext<MergeProgress>
   const startedMs = ports.clock.monotonicMs()
   const kernels = createWasmKernels()
   const { directory, inputs } = job
-  const environment = segmentEnvironment(ports, kernels, { directory, openFilesMax: inputs.length, cacheBytesMax })
+  const environment = segmentEnvironment(ports, kernels, {
+    directory,
+    openFilesMax: inputs.length,
+    cacheBytesMax: Math.min(inputs.length * inputCacheBytes, cacheBytesMax),
+  })
   const statistics = newReadStatistics()
   const sources: MergeSource[] = []
   let outputs: MergeOutputs | undefined

@@ -16,13 +16,8 @@ import type { WorkerPorts } from '../../lib/ports.ts'
 import { type RetentionRules, retentionClassOf } from '../retention/rules.ts'
 import { RollupBuilder, type RowsOutlook } from '../rollup/build.ts'
 import type { RowBuffer } from '../row-buffer.ts'
-import {
-  type ClosedSegment,
-  type SegmentHead,
-  type SegmentSink,
-  SegmentWriter,
-  type SeriesKeys,
-} from '../segment/encode.ts'
+import type { SeriesKeys } from '../segment/dictionary.ts'
+import { type ClosedSegment, type SegmentHead, type SegmentSink, SegmentWriter } from '../segment/encode.ts'
 import { mergePartsMax, type SegmentHeader } from '../segment/format.ts'
 import { createSegment, publishAll, segmentPath, type UnpublishedSegment } from '../segment/publish.ts'
 import { metaOf } from '../segment/recover.ts'
@@ -157,9 +152,9 @@ export class MergeOutputs {
   }
 
   #open({ window, namespace }: Output): OpenSegment {
-    const { ports, kernels } = this.#options
+    const { ports, kernels, rules } = this.#options
     const { checksums, zstd } = ports
-    const { rollupWidthsUs } = this.#job
+    const { rollupWidthsUs, nowUs } = this.#job
     const { id, file } = this.#create(window)
     const head = { ...this.#head, retentionClass: retentionClassOf(namespace, checksums) }
     const writer = new SegmentWriter(head, kernels, checksums, zstd, file)
@@ -171,7 +166,8 @@ export class MergeOutputs {
       return created
     }
     const rollupHead = { ...head, replaced: [id], settled: false }
-    const options = { widthsUs: rollupWidthsUs, head: rollupHead, sink, kernels, checksums, zstd }
+    const isKept = (widthUs: number): boolean => rules.rollupHorizonUs(widthUs, nowUs) < Infinity
+    const options = { widthsUs: rollupWidthsUs, isKept, head: rollupHead, sink, kernels, checksums, zstd }
     return { file, writer, rollups: { builder: new RollupBuilder(options), files } }
   }
 

@@ -12,8 +12,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import { compareUtf8 } from '../../lib/text.ts'
 import { printSeries } from '../catalog/identity.ts'
-import { pageSeriesMax, type SeriesKey } from '../segment/dictionary.ts'
-import type { SeriesKeys } from '../segment/encode.ts'
+import { pageSeriesMax, type SeriesKey, type SeriesKeys } from '../segment/dictionary.ts'
 import type { Tags } from '../types.ts'
 import type { MergeSource, SourceMetric } from './source.ts'
 

@@ -20,8 +20,8 @@ import type { SourceTombstones } from '../tombstones/tombstones.ts'
 import type { FieldInfo } from '../types.ts'
 import type { SeriesPart, SourceMetric } from './source.ts'
 
-const sliceRowsMax = 65_536
-const sliceBytesMax = 16 * 2 ** 20
+const sliceRowsMax = 32_768
+const sliceBytesMax = 8 * 2 ** 20
 /** Of the strings that slices have in common. */
 const dictionaryBytesMax = 16 * 2 ** 20
 
@@ -57,7 +57,7 @@ export interface Slice {
 export function* mergedSlices(metric: MetricSlices): Generator<Slice, void> {
   const { sources, series, fields, fromUs } = metric
   const most = Math.min(metric.rowsMax ?? sliceRowsMax, Math.floor(sliceBytesMax / (12 + 9 * fields.length)))
-  const slice = new SliceRows(metric)
+  const slice = new SliceRows(metric, most)
   // Of each source the first series that is not in a slice yet.
   const next = sources.map(() => 0)
   let pending: readonly SeriesPart[] | undefined
@@ -138,9 +138,16 @@ class SliceRows {
   readonly #metric: MetricSlices
   readonly #order: MergeOrder
   #buffer: RowBuffer
+  /** Arrays that grow are there twice. */
+  readonly #rowsExpected: number
 
-  constructor(metric: MetricSlices) {
+  constructor(metric: MetricSlices, rowsMost: number) {
     this.#metric = metric
+    const rows = metric.sources.reduce(
+      (sum, source) => source.rows.metric.groups.reduce((rowsOf, group) => rowsOf + group.rows, sum),
+      0,
+    )
+    this.#rowsExpected = Math.min(rows, rowsMost)
     this.#order = new MergeOrder(metric.sources.length)
     this.#buffer = new RowBuffer(metric.fields)
   }
@@ -152,6 +159,7 @@ class SliceRows {
       this.#buffer = new RowBuffer(fields)
     const rows = this.#buffer
     rows.clear()
+    rows.reserve(this.#rowsExpected)
     const starts = [0]
     let filled = 0
     for (const [i, { rows: source, tombstones }] of sources.entries()) {

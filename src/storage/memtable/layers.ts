@@ -15,13 +15,17 @@ import type { CatalogReader } from '../catalog/types.ts'
 import { type Duplicates, sortRows } from '../merge.ts'
 import { newReadStatistics } from '../read-statistics.ts'
 import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
+import type { SeriesEnds } from '../series-ends.ts'
 import { maskedPieces } from '../tombstones/mask.ts'
 import { type MetricTombstones, type Tombstone, Tombstones } from '../tombstones/tombstones.ts'
 import type { Lsn, MetricInfo, MetricRows, Piece, ReadRequest, RowBatch } from '../types.ts'
 import { ChunkMemory, type ChunkPool } from './chunk-memory.ts'
 import { type FrozenMemtable, type FrozenTable, Memtable, type MemtableView } from './memtable.ts'
+import { sliceRowsMax, slicesOf } from './slices.ts'
 
 export interface LayeredView {
+  /** Tells the last values of the request's one field, less what the metric's tombstones hide. */
+  ends(request: ReadRequest, into: SeriesEnds, tombstones?: MetricTombstones): void
   /** Pieces that may hold rows of the request, in write order, less what the metric's tombstones hide. */
   pieces(request: ReadRequest, catalog: CatalogReader, tombstones?: MetricTombstones): Piece[]
 }
@@ -39,9 +43,6 @@ export interface FrozenLayers extends FrozenMemtable {
 const layersMax = 256
 /** What a tombstone takes beside its series. */
 const tombstoneBytes = 128
-/** Rows of a slice, as of a plain memtable's. */
-const sliceRowsMax = 65_536
-
 export interface LayeredMemtableOptions {
   readonly duplicates: Duplicates
   readonly catalog: CatalogReader
@@ -129,6 +130,11 @@ export class LayeredMemtable implements FrozenLayers {
     const { rowCount, maxLsn } = this
     return {
       rowCount,
+      ends(request, into, tombstones?: MetricTombstones) {
+        const beforeSeals = (seals.get(request.metric.id) ?? []).map(lsn => lsn - 1)
+        for (const [layer, newestLsn] of [...beforeSeals, maxLsn].entries())
+          views[layer]!.ends(request, into, tombstones?.above(newestLsn))
+      },
       pieces(request, catalog, tombstones?: MetricTombstones) {
         const beforeSeals = (seals.get(request.metric.id) ?? []).map(lsn => lsn - 1)
         return [...beforeSeals, maxLsn].flatMap((newestLsn, layer) =>
@@ -171,7 +177,7 @@ export class LayeredMemtable implements FrozenLayers {
       metric,
       chunks: [{ rows: rows.length, timeUs: rows.timeUs }],
       sample,
-      slices: (_, rowsMax = sliceRowsMax) => slicesOf(rows, rowsMax),
+      slices: (_, rowsMax = sliceRowsMax) => slicesOf(rows, presentFields(rows), rowsMax),
     }
   }
 
@@ -191,27 +197,6 @@ export class LayeredMemtable implements FrozenLayers {
   }
 }
 
-/** Slices of whole series, over the same arrays. */
-function* slicesOf(rows: RowBuffer, rowsMax: number): Generator<RowBuffer, void, undefined> {
-  const { series, length } = rows
-  const fields = rows.fields.filter(({ valid }) => valid.subarray(0, length).includes(1))
-  for (let from = 0, to = 0; from < length; from = to) {
-    to = Math.min(from + rowsMax, length)
-    while (to > from && to < length && series[to] === series[to - 1]) to--
-    if (to === from) while (to < length && series[to] === series[from]) to++
-    yield sliceOf(rows, fields, from, to)
-  }
-}
-
-function sliceOf(rows: RowBuffer, fields: readonly FieldBuffer[], from: number, to: number): RowBuffer {
-  return Object.assign(new RowBuffer([], 0), {
-    length: to - from,
-    series: rows.series.subarray(from, to),
-    timeUs: rows.timeUs.subarray(from, to),
-    fields: fields.map(field => ({
-      ...field,
-      values: field.values.subarray(from, to),
-      valid: field.valid.subarray(from, to),
-    })),
-  })
-}
+/** Fields that a row has. */
+const presentFields = ({ fields, length }: RowBuffer): FieldBuffer[] =>
+  fields.filter(({ valid }) => valid.subarray(0, length).includes(1))

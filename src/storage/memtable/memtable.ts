@@ -14,12 +14,15 @@ import { assert } from '../../lib/assert.ts'
 import type { CatalogReader } from '../catalog/types.ts'
 import type { Duplicates } from '../merge.ts'
 import type { RowBuffer } from '../row-buffer.ts'
+import type { SeriesEnds } from '../series-ends.ts'
+import type { SourceTombstones } from '../tombstones/tombstones.ts'
 import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch } from '../types.ts'
 import { type ChunkMemory, chunkRowsMax } from './chunk-memory.ts'
 import { tablePieces } from './pieces.ts'
 import { SeriesRows } from './series-rows.ts'
 import { sortedSlices } from './sorted-rows.ts'
 import { MetricTable } from './table.ts'
+import { tableEnds } from './table-ends.ts'
 
 export interface MemtableOptions {
   /** Which of two rows of one (series, time) wins, field by field. */
@@ -33,6 +36,12 @@ export interface MemtableView {
   readonly rowCount: number
   /** Pieces that may hold rows of the request, in write order. */
   pieces(request: ReadRequest, catalog: CatalogReader): Piece[]
+}
+
+/** Of a memtable without layers. */
+export interface LayerView extends MemtableView {
+  /** Tells the last values of the request's one field, less what these tombstones hide. */
+  ends(request: ReadRequest, into: SeriesEnds, tombstones: SourceTombstones | undefined): void
 }
 
 /** The rows of one metric in a frozen memtable. */
@@ -68,7 +77,7 @@ export class Memtable implements FrozenMemtable {
   readonly #newest = new SeriesRows()
   readonly #memory: ChunkMemory
   #frozen = false
-  #view: MemtableView | undefined
+  #view: LayerView | undefined
   rowCount = 0
   /** Infinity and 0 while it is empty. */
   minLsn: Lsn = Number.POSITIVE_INFINITY
@@ -109,16 +118,21 @@ export class Memtable implements FrozenMemtable {
   }
 
   /** The rows appended so far. */
-  view(): MemtableView {
+  view(): LayerView {
     return (this.#view ??= this.#takeView())
   }
 
-  #takeView(): MemtableView {
+  #takeView(): LayerView {
     const tables = this.#tables
     const rowCounts = Float64Array.from(tables, table => table?.rows ?? 0)
     const context = { newest: this.#newest, duplicates: this.#duplicates }
     return {
       rowCount: this.rowCount,
+      ends({ metric, fields }, into, tombstones) {
+        const table = tables[metric.id]
+        const rows = rowCounts[metric.id] ?? 0
+        if (table !== undefined && rows > 0) tableEnds(table, rows, fields[0]!.id, context, into, tombstones)
+      },
       pieces(request, catalog) {
         const table = tables[request.metric.id]
         const rows = rowCounts[request.metric.id] ?? 0

@@ -1,11 +1,13 @@
 /**
  * A table's rows by (series rank, time), merged, a slice of whole series at a time.
  *
- *   chunk   rows by rank (counting sort of 2-byte row numbers), as runs of one series        all chunks first
- *   slice   ranks [a, b): of every chunk the next runs, each to its series' next place       -> RowBuffer -> encoder
+ *   count    rows of each rank; ranks -> blocks of some MB
+ *   part     the rows of each chunk by block, in arrival order: 2-byte row numbers; nothing where there is one block
+ *   block    every chunk's rows of it, each to the next place of its series     -> RowBuffer -> slices -> encoder
  *
- * Rows of a series nearly always arrive in time order, so gathering chunk after chunk leaves them sorted; where they did
- * not, the slice is sorted again. A slice stays in the processor's cache, and the whole table never lies in memory twice.
+ * A chunk is read from its beginning to its end, and written to as many places as a block has series, each of which goes on
+ * where it ended: both are what caches are good at. Rows of a series nearly always arrive in time order, and are sorted
+ * then; where they did not, the block is sorted again. The whole table never lies in memory twice.
  *
  * Invariants:
  * 1. Rows of one series and time keep their arrival order until they are merged: it decides duplicates.
@@ -15,23 +17,30 @@
 import type { InterningDictionary } from '../../columnar/batch.ts'
 import { type Duplicates, sortRows } from '../merge.ts'
 import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
-import { sortPermutation } from '../sort-permutation.ts'
 import type { Chunk, ChunkColumn } from './chunk.ts'
 import { chunkRowsMax } from './chunk-memory.ts'
+import { sliceRowsMax, slicesOf } from './slices.ts'
 import type { MetricTable } from './table.ts'
 
-/** A slice ends before it holds more than either, but takes at least one series. */
-const sliceRowsMax = 65_536
-const sliceBytesMax = 4 * 2 ** 20
+/**
+ * A block ends before it is larger, but takes at least one series. Each block reads all lines of the chunks: with smaller
+ * ones memory is what bounds a flush.
+ */
+const blockBytesMax = 8 * 2 ** 20
+/** Full slices that a block gives at most. */
+const blockSlicesMax = 12
 
-/** The rows of one chunk by rank. Run k is rows `order[ends[k - 1], ends[k])`, all of rank `ranks[k]`. */
-interface RankedChunk {
-  readonly chunk: Chunk
+/** Ranks [from, to). */
+interface Block {
+  readonly from: number
+  readonly to: number
+  readonly rows: number
+}
+
+/** The rows of one chunk by block: those of block b are `order[ends[b - 1], ends[b])`. */
+interface PartedRows {
   readonly order: Uint16Array
-  readonly ranks: Uint32Array
   readonly ends: Uint16Array
-  /** The first run that no slice has taken. */
-  next: number
 }
 
 /** `ranks` is indexed by ordinal; ranks of the metric are below `seriesCount`. */
@@ -42,149 +51,140 @@ export function* sortedSlices(
   duplicates: Duplicates,
   rowsMax = sliceRowsMax,
 ): Generator<RowBuffer, void, undefined> {
-  // rows of the rank, then, for ranks of the current slice, the place of its next row
+  const { blocks, buffer, read } = sorted(table, ranks, seriesCount, blockSlicesMax * rowsMax)
+  try {
+    for (const block of blocks.keys()) {
+      read(block)
+      if (!ascends(buffer.series, buffer.timeUs, buffer.length)) sortRows(buffer, 'series-time', ranks, duplicates)
+      yield* slicesOf(buffer, buffer.fields, rowsMax)
+    }
+  } finally {
+    // V8 sees the weight of dead arrays late
+    for (const { buffer: memory } of arraysOf(buffer)) (memory as ArrayBuffer).transfer(0)
+  }
+}
+
+const arraysOf = ({ series, timeUs, fields }: RowBuffer) => [
+  series,
+  timeUs,
+  ...fields.flatMap(({ values, valid }) => [values, valid]),
+]
+
+/** The blocks, and what reads one into the buffer: rows by rank, those of a rank as they arrived. */
+function sorted(table: MetricTable, ranks: Uint32Array, seriesCount: number, blockRowsMax: number) {
+  const { chunks } = table
+  /** Rank -> its rows, then, for ranks of the current block, the place of its next row. */
   const places = new Uint32Array(seriesCount)
   /** Rank -> ordinal. */
   const ordinals = new Uint32Array(seriesCount)
-  const chunks = rankChunks(table.chunks, ranks, places, ordinals)
+  for (const { series, rows } of chunks) countRanks(series, rows, ranks, places, ordinals)
   const fields = table.presentFields()
-  const most = Math.min(rowsMax, Math.floor(sliceBytesMax / rowBytes(fields.length)))
-  const buffer = new RowBuffer(fields, Math.min(table.rows, most))
+  const blocks = cutBlocks(places, Math.min(blockRowsMax, Math.floor(blockBytesMax / rowBytes(fields.length))))
+  const known = blocks.length === 1 ? ranks : ranks.slice(0, 1 + ordinals.reduce((a, b) => Math.max(a, b), 0))
+  const parted = blocks.length === 1 ? undefined : partRows(chunks, known, blocks, seriesCount)
+  const most = blocks.reduce((most, { rows }) => Math.max(most, rows), 0)
+  const buffer = new RowBuffer(fields, most)
   const columns = buffer.fields.map(field => ({
     field,
     codes: field.dictionary && codeMap(table.dictionary(field.field.id), field.dictionary),
-    nulls: table.chunks.some(chunk => hasNulls(chunk.columns[field.field.id], chunk.rows)),
+    nulls: chunks.some(chunk => hasNulls(chunk.columns[field.field.id], chunk.rows)),
   }))
-  for (let from = 0, to = 0; from < seriesCount; from = to) {
-    let rows = 0
-    for (; to < seriesCount && (rows === 0 || rows + places[to]! <= most); to++) {
-      const count = places[to]!
-      places[to] = rows
-      rows += count
-    }
-    if (rows === 0) return
+  const scratch = new Uint32Array(Math.min(table.rows, chunkRowsMax))
+  const read = (index: number): void => {
+    const block = blocks[index]!
+    startPlaces(places, block.from, block.to)
     buffer.clear()
-    buffer.reserve(rows)
-    buffer.length = rows
+    buffer.length = block.rows
     for (const { field, nulls } of columns) {
       field.nulls = nulls
-      if (!nulls) field.valid.fill(1, 0, rows)
+      if (!nulls) field.valid.fill(1, 0, block.rows)
     }
-    for (const chunk of chunks) {
-      const first = chunk.next
-      const end = firstRunFrom(chunk, to)
-      if (first === end) continue
-      gather64(chunk.chunk.timeUs, chunk, first, end, places, buffer.timeUs)
-      for (const { field, codes, nulls } of columns)
-        gatherColumn(chunk.chunk.columns[field.field.id], codes, nulls, chunk, first, end, places, field)
-      advance(chunk, first, end, places)
+    for (const [c, chunk] of chunks.entries()) {
+      const rows = parted && rowsOfBlock(parted[c]!, index)
+      const moves = { rows, places: scratch.subarray(0, rows?.length ?? chunk.rows) }
+      takePlaces(chunk.series, moves, known, places)
+      move64(chunk.timeUs, moves, buffer.timeUs)
+      for (const { field, codes, nulls } of columns) {
+        const column = chunk.columns[field.field.id]
+        if (nulls) moveValid(column, moves, field.valid)
+        if (column !== undefined) moveValues(column.values, codes, moves, field)
+      }
     }
-    for (let rank = from, at = 0; rank < to; at = places[rank++]!)
-      buffer.series.fill(ordinals[rank]!, at, places[rank]!)
-    if (!ascends(buffer)) sortRows(buffer, 'series-time', ranks, duplicates)
-    yield buffer
+    fillSeries(buffer.series, block, ordinals, places)
   }
+  return { blocks, buffer, read }
+}
+
+/** `ends[rank]` is where the rank's rows end. */
+function fillSeries(series: Uint32Array, { from, to }: Block, ordinals: Uint32Array, ends: Uint32Array): void {
+  for (let rank = from, at = 0; rank < to; at = ends[rank++]!) series.fill(ordinals[rank]!, at, ends[rank]!)
 }
 
 /** Series, time, and of each field a value of at most eight bytes and its validity. */
 const rowBytes = (fields: number): number => 12 + 9 * fields
 
-// ---- by rank ------------------------------------------------------------------------------------------------------
+// ---- by block -----------------------------------------------------------------------------------------------------
 
 /** Adds the rows of each rank to `counts`, and notes its ordinal. */
-function rankChunks(
-  chunks: readonly Chunk[],
+function countRanks(
+  series: Uint32Array,
+  rows: number,
   ranks: Uint32Array,
   counts: Uint32Array,
   ordinals: Uint32Array,
-): RankedChunk[] {
-  const runs = counts.length <= chunkRowsMax ? new CountedRuns(counts.length) : new SortedRuns()
-  return chunks.map(chunk => {
-    const order = new Uint16Array(chunk.rows)
-    const count = runs.find(chunk, ranks, order)
-    const ranked = { chunk, order, ranks: runs.ranks.slice(0, count), ends: runs.ends.slice(0, count), next: 0 }
-    for (let run = 0; run < count; run++) {
-      const rank = ranked.ranks[run]!
-      const from = startOf(ranked, run)
-      counts[rank]! += ranked.ends[run]! - from
-      ordinals[rank] = chunk.series[order[from]!]!
+): void {
+  for (let row = 0; row < rows; row++) {
+    const ordinal = series[row]!
+    const rank = ranks[ordinal]!
+    counts[rank]!++
+    ordinals[rank] = ordinal
+  }
+}
+
+/** Blocks of so many rows, or of one series. */
+function cutBlocks(counts: Uint32Array, rowsMax: number): Block[] {
+  const blocks: Block[] = []
+  for (let from = 0, to = 0; from < counts.length; from = to) {
+    let rows = 0
+    for (; to < counts.length && (rows === 0 || rows + counts[to]! <= rowsMax); to++) rows += counts[to]!
+    if (rows > 0) blocks.push({ from, to, rows })
+  }
+  return blocks
+}
+
+/** Counting sort by block, stable. */
+function partRows(chunks: readonly Chunk[], ranks: Uint32Array, blocks: readonly Block[], seriesCount: number) {
+  const blockOf = new Uint32Array(seriesCount)
+  for (const [index, { from, to }] of blocks.entries()) blockOf.fill(index, from, to)
+  return chunks.map(({ series, rows }): PartedRows => {
+    const ends = new Uint32Array(blocks.length)
+    for (let row = 0; row < rows; row++) ends[blockOf[ranks[series[row]!]!]!]!++
+    startPlaces(ends, 0, ends.length)
+    const order = new Uint16Array(rows)
+    for (let row = 0; row < rows; row++) {
+      const block = blockOf[ranks[series[row]!]!]!
+      order[ends[block]!] = row
+      ends[block]!++
     }
-    return ranked
+    return { order, ends: Uint16Array.from(ends) }
   })
 }
 
-/** Counting sort. */
-class CountedRuns {
-  readonly ranks: Uint32Array
-  readonly ends: Uint16Array
-  readonly #places: Uint32Array
+const rowsOfBlock = ({ order, ends }: PartedRows, block: number): Uint16Array =>
+  order.subarray(block === 0 ? 0 : ends[block - 1], ends[block])
 
-  constructor(seriesCount: number) {
-    this.ranks = new Uint32Array(seriesCount)
-    this.ends = new Uint16Array(seriesCount)
-    this.#places = new Uint32Array(seriesCount)
+/** Counts -> where each begins, from 0 on. */
+function startPlaces(counts: Uint32Array, from: number, to: number): void {
+  let at = 0
+  for (let i = from; i < to; i++) {
+    const count = counts[i]!
+    counts[i] = at
+    at += count
   }
-
-  /** Writes the rows by rank to `order`, and their runs; returns how many there are. */
-  find({ series }: Chunk, ranks: Uint32Array, order: Uint16Array): number {
-    const places = this.#places
-    const rows = order.length
-    places.fill(0)
-    for (let row = 0; row < rows; row++) places[ranks[series[row]!]!]!++
-    let runs = 0
-    let at = 0
-    for (let rank = 0; rank < places.length; rank++) {
-      const count = places[rank]!
-      if (count === 0) continue
-      places[rank] = at
-      at += count
-      this.ranks[runs] = rank
-      this.ends[runs++] = at
-    }
-    for (let row = 0; row < rows; row++) order[places[ranks[series[row]!]!]!++] = row
-    return runs
-  }
-}
-
-/** With more series than a chunk has rows, counting would mostly count zeros. */
-class SortedRuns {
-  readonly ranks = new Uint32Array(chunkRowsMax)
-  readonly ends = new Uint16Array(chunkRowsMax)
-
-  find({ series, timeUs }: Chunk, ranks: Uint32Array, order: Uint16Array): number {
-    const rows = order.length
-    const permutation = sortPermutation(series, timeUs, rows, 'series-time', ranks)
-    if (permutation !== undefined) order.set(permutation)
-    else for (let row = 0; row < rows; row++) order[row] = row
-    let runs = 0
-    for (let i = 0; i < rows; i++) {
-      const rank = ranks[series[order[i]!]!]!
-      if (runs === 0 || this.ranks[runs - 1] !== rank) this.ranks[runs++] = rank
-      this.ends[runs - 1] = i + 1
-    }
-    return runs
-  }
-}
-
-function firstRunFrom({ ranks, next }: RankedChunk, rank: number): number {
-  while (next < ranks.length && ranks[next]! < rank) next++
-  return next
-}
-
-const startOf = ({ ends }: RankedChunk, run: number): number => (run === 0 ? 0 : ends[run - 1]!)
-
-function advance(chunk: RankedChunk, first: number, end: number, places: Uint32Array): void {
-  const { ranks, ends } = chunk
-  let from = startOf(chunk, first)
-  for (let run = first; run < end; run++) {
-    places[ranks[run]!]! += ends[run]! - from
-    from = ends[run]!
-  }
-  chunk.next = end
 }
 
 /** Whether the times of each series rise: nothing to sort, nothing to merge. */
-function ascends({ series, timeUs, length }: RowBuffer): boolean {
+function ascends(series: Uint32Array, timeUs: Float64Array, length: number): boolean {
   for (let row = 1; row < length; row++) {
     if (timeUs[row]! <= timeUs[row - 1]! && series[row] === series[row - 1]) return false
   }
@@ -192,6 +192,12 @@ function ascends({ series, timeUs, length }: RowBuffer): boolean {
 }
 
 // ---- columns ------------------------------------------------------------------------------------------------------
+
+/** Which rows of a chunk go where: row `rows[i]`, or row i where that is undefined, to `places[i]`. */
+interface Moves {
+  readonly rows: Uint16Array | undefined
+  readonly places: Uint32Array
+}
 
 const hasNulls = (column: ChunkColumn | undefined, rows: number): boolean =>
   column === undefined || column.valid !== undefined || column.length < rows
@@ -201,94 +207,47 @@ function codeMap(from: InterningDictionary, to: InterningDictionary): Uint32Arra
   return Uint32Array.from({ length: from.size }, (_, code) => to.code(from.at(code)))
 }
 
-/** Runs [first, end) of the chunk to the places of their ranks. */
-function gatherColumn(
-  column: ChunkColumn | undefined,
+/** Fills `moves.places`: each row takes the next place of its series. */
+function takePlaces(series: Uint32Array, { rows, places: taken }: Moves, ranks: Uint32Array, next: Uint32Array): void {
+  for (let i = 0; i < taken.length; i++) {
+    const rank = ranks[series[rows === undefined ? i : rows[i]!]!]!
+    const place = next[rank]!
+    taken[i] = place
+    next[rank] = place + 1
+  }
+}
+
+function moveValues(
+  values: ChunkColumn['values'],
   codes: Uint32Array | undefined,
-  nulls: boolean,
-  chunk: RankedChunk,
-  first: number,
-  end: number,
-  places: Uint32Array,
+  moves: Moves,
   into: FieldBuffer,
 ): void {
-  if (nulls) gatherValid(column, chunk, first, end, places, into.valid)
-  if (column === undefined) return
-  const { values } = column
-  if (codes !== undefined)
-    gatherCodes(values as Uint32Array, codes, chunk, first, end, places, into.values as Uint32Array)
-  else if (values instanceof Float64Array) gather64(values, chunk, first, end, places, into.values as Float64Array)
-  else gather8(values as Uint8Array, chunk, first, end, places, into.values as Uint8Array)
+  if (codes !== undefined) moveCodes(values as Uint32Array, codes, moves, into.values as Uint32Array)
+  else if (values instanceof Float64Array) move64(values, moves, into.values as Float64Array)
+  else move8(values as Uint8Array, moves, into.values as Uint8Array)
 }
 
 // One function a type: the loops stay monomorphic.
 
-function gather64(
-  values: Float64Array,
-  chunk: RankedChunk,
-  first: number,
-  end: number,
-  places: Uint32Array,
-  into: Float64Array,
-): void {
-  const { order, ranks, ends } = chunk
-  let i = startOf(chunk, first)
-  for (let run = first; run < end; run++) {
-    let at = places[ranks[run]!]!
-    for (const to = ends[run]!; i < to; i++) into[at++] = values[order[i]!]!
-  }
+function move64(values: Float64Array, { rows, places }: Moves, into: Float64Array): void {
+  if (rows === undefined) for (let i = 0; i < places.length; i++) into[places[i]!] = values[i]!
+  else for (let i = 0; i < places.length; i++) into[places[i]!] = values[rows[i]!]!
 }
 
-function gather8(
-  values: Uint8Array,
-  chunk: RankedChunk,
-  first: number,
-  end: number,
-  places: Uint32Array,
-  into: Uint8Array,
-): void {
-  const { order, ranks, ends } = chunk
-  let i = startOf(chunk, first)
-  for (let run = first; run < end; run++) {
-    let at = places[ranks[run]!]!
-    for (const to = ends[run]!; i < to; i++) into[at++] = values[order[i]!]!
-  }
+function move8(values: Uint8Array, { rows, places }: Moves, into: Uint8Array): void {
+  for (let i = 0; i < places.length; i++) into[places[i]!] = values[rows === undefined ? i : rows[i]!]!
 }
 
-function gatherCodes(
-  values: Uint32Array,
-  codes: Uint32Array,
-  chunk: RankedChunk,
-  first: number,
-  end: number,
-  places: Uint32Array,
-  into: Uint32Array,
-): void {
-  const { order, ranks, ends } = chunk
-  let i = startOf(chunk, first)
-  for (let run = first; run < end; run++) {
-    let at = places[ranks[run]!]!
-    for (const to = ends[run]!; i < to; i++) into[at++] = codes[values[order[i]!]!]!
-  }
+function moveCodes(values: Uint32Array, codes: Uint32Array, { rows, places }: Moves, into: Uint32Array): void {
+  for (let i = 0; i < places.length; i++) into[places[i]!] = codes[values[rows === undefined ? i : rows[i]!]!]!
 }
 
-function gatherValid(
-  column: ChunkColumn | undefined,
-  chunk: RankedChunk,
-  first: number,
-  end: number,
-  places: Uint32Array,
-  into: Uint8Array,
-): void {
-  const { order, ranks, ends } = chunk
+function moveValid(column: ChunkColumn | undefined, { rows, places }: Moves, into: Uint8Array): void {
   const valid = column?.valid
   const length = column?.length ?? 0
-  let i = startOf(chunk, first)
-  for (let run = first; run < end; run++) {
-    let at = places[ranks[run]!]!
-    for (const to = ends[run]!; i < to; i++) {
-      const row = order[i]!
-      into[at++] = row < length && (valid === undefined || valid[row] === 1) ? 1 : 0
-    }
+  for (let i = 0; i < places.length; i++) {
+    const row = rows === undefined ? i : rows[i]!
+    into[places[i]!] = row < length && (valid === undefined || valid[row] === 1) ? 1 : 0
   }
 }

@@ -5,6 +5,7 @@ import { keepStretches } from '../tombstones/mask.ts'
 
 /** Drops the rows with a lower time, in place. They are by series and, within one, by time. */
 export function dropBefore(rows: RowBuffer, horizonUs: number): void {
+  if (horizonUs === Number.NEGATIVE_INFINITY) return
   const { series, timeUs, length } = rows
   // [start, end) of stretches that stay, one after the other
   const kept: number[] = []

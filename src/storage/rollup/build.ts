@@ -5,8 +5,8 @@
  *   metric, rows, rows, metric, rows, close  ->  per width: header (kind rollup) | groups | pages | footer | trailer
  *
  * Invariants:
- * 1. A rollup has all series of a metric or none of it: those it has are dense, `bucketRowsMin` rows to a bucket on average.
- *    That is known at the metric's end: until then it is written as if it were, and then taken back.
+ * 1. A rollup has all series of a metric or none of it: those it has are dense, `bucketRowsMin` rows to a bucket on average,
+ *    or `keptBucketRowsMin`. That is known at the metric's end: until then it is written as if it were, and then taken back.
  * 2. About `sliceBucketsMax` buckets of a width are held, besides those of the rows at hand.
  */
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -14,19 +14,22 @@ import { assert } from '../../lib/assert.ts'
 import type { Checksums, Compression } from '../../lib/ports.ts'
 import type { RowBuffer } from '../row-buffer.ts'
 import { type ClosedSegment, type SegmentHead, type SegmentSink, SegmentWriter } from '../segment/encode.ts'
-import { groupRowsMax } from '../segment/format.ts'
+import { groupRowsWanted } from '../segment/format.ts'
 import type { MetricInfo } from '../types.ts'
 import { RollupBuckets } from './buckets.ts'
 import { rollupMetric } from './columns.ts'
 import { rollupLevel } from './widths.ts'
 
 /**
- * A bucket is five numbers a field to keep, besides some that hardly vary: with fewer rows in it, rows are as good. A
- * sample every 5 s is dense by the minute, one every 30 s by five; every 10 s by the minute is not.
+ * A bucket is five numbers a field to keep, a byte and a half each, besides some that hardly vary: from so many rows on they
+ * are at most an eighth of what the rows take, and rows decode at hundreds of millions a second. A sample every second is
+ * dense by the minute, one every 5 s by five; every 10 s by the hour.
  */
-export const bucketRowsMin = 9
+export const bucketRowsMin = 50
+/** Of a width that is kept when its rows are gone: with fewer, the rows might as well be kept. */
+export const keptBucketRowsMin = 9
 /** After so many rows of a metric it is known whether they are far from dense, */
-const earlyRows = 65_536
+const earlyRows = 16_384
 /** by this factor: then the rest of them is not looked at. Nor is it where all of them together look sparse, too. */
 const earlyFactor = 2
 /** Buckets that are encoded together. */
@@ -35,6 +38,8 @@ const sliceBucketsMax = 16_384
 export interface RollupOptions {
   /** Of the table in `widths.ts`. */
   readonly widthsUs: readonly number[]
+  /** Whether rollups of the width outlive their rows. */
+  readonly isKept: (widthUs: number) => boolean
   /** Its `replaced` is the id of the segment with the rows, alone. */
   readonly head: SegmentHead
   /** Asked once at most per width, when the first buckets are to be written: it may be for nothing. */
@@ -96,11 +101,10 @@ export class RollupBuilder {
 /** The metric that is being rolled up. */
 interface OpenMetric {
   readonly metric: MetricInfo
-  readonly buckets: RollupBuckets
+  /** undefined once it is known not to be dense. */
+  buckets: RollupBuckets | undefined
   rowCount: number
   bucketCount: number
-  /** False once it is known not to be. */
-  isDense: boolean
   /** It is given up early when it is less dense than it must be by this factor. */
   readonly earlyFactor: number
   /** The buckets at hand are the rest of a series of which some are written. */
@@ -111,6 +115,7 @@ interface OpenMetric {
 class Level {
   readonly widthUs: number
   readonly #options: RollupOptions
+  readonly #rowsMin: number
   #writer: SegmentWriter | undefined
   #open: OpenMetric | undefined
   #metricsKept = 0
@@ -118,6 +123,7 @@ class Level {
   constructor(widthUs: number, options: RollupOptions) {
     this.widthUs = widthUs
     this.#options = options
+    this.#rowsMin = options.isKept(widthUs) ? keptBucketRowsMin : bucketRowsMin
   }
 
   beginMetric(source: MetricInfo, rows: RowBuffer, outlook: RowsOutlook | undefined): void {
@@ -125,13 +131,12 @@ class Level {
     const fields = rows.fields.map(({ field }) => field)
     const metric = rollupMetric(source, fields)
     const buckets = new RollupBuckets(metric, fields, this.widthUs, this.#options.kernels)
-    const looksSparse = outlook !== undefined && outlook.rows < this.#bucketsMax(outlook) * bucketRowsMin
+    const looksSparse = outlook !== undefined && outlook.rows < this.#bucketsMax(outlook) * this.#rowsMin
     this.#open = {
       metric,
       buckets,
       rowCount: 0,
       bucketCount: 0,
-      isDense: true,
       earlyFactor: looksSparse ? 1 : earlyFactor,
       goesOn: false,
     }
@@ -144,17 +149,18 @@ class Level {
   /** Rows [from, to) of one series. */
   add(rows: RowBuffer, from: number, to: number): void {
     const open = this.#open!
-    if (!open.isDense) return
-    const { buffer } = open.buckets
+    const { buckets } = open
+    if (buckets === undefined) return
+    const { buffer } = buckets
     const begins = buffer.series[buffer.length - 1] !== rows.series[from]
     // The writer wants the rest of a series by itself.
-    if (begins && (open.goesOn || buffer.length >= sliceBucketsMax)) this.#write(open, buffer.length)
-    open.bucketCount += open.buckets.add(rows, from, to)
+    if (begins && (open.goesOn || buffer.length >= sliceBucketsMax)) this.#write(open, buckets, buffer.length)
+    open.bucketCount += buckets.add(rows, from, to)
     open.rowCount += to - from
     // The last bucket may still fill.
-    const isSparse = open.rowCount * open.earlyFactor < (open.bucketCount - 1) * bucketRowsMin
+    const isSparse = open.rowCount * open.earlyFactor < (open.bucketCount - 1) * this.#rowsMin
     if (isSparse && open.rowCount >= earlyRows) this.#drop(open)
-    else if (buffer.length >= 2 * sliceBucketsMax) this.#writeSome(open)
+    else if (buffer.length >= 2 * sliceBucketsMax) this.#writeSome(open, buckets)
   }
 
   close(): ClosedSegment | undefined {
@@ -166,29 +172,28 @@ class Level {
     const open = this.#open
     if (open === undefined) return
     this.#open = undefined
-    if (!open.isDense) return
-    if (open.rowCount < open.bucketCount * bucketRowsMin) this.#drop(open)
+    if (open.buckets === undefined) return
+    if (open.rowCount < open.bucketCount * this.#rowsMin) this.#drop(open)
     else {
-      this.#write(open, open.buckets.buffer.length)
+      this.#write(open, open.buckets, open.buckets.buffer.length)
       this.#metricsKept++
     }
   }
 
   /** While a series is long: what comes before it, then groups of it, but for its last bucket, which may go on. */
-  #writeSome(open: OpenMetric): void {
-    const { buffer } = open.buckets
+  #writeSome(open: OpenMetric, buckets: RollupBuckets): void {
+    const { buffer } = buckets
     let start = buffer.length - 1
     while (start > 0 && buffer.series[start - 1] === buffer.series[start]) start--
-    if (start > 0) this.#write(open, start)
-    const whole = Math.floor((buffer.length - 1) / groupRowsMax) * groupRowsMax
+    if (start > 0) this.#write(open, buckets, start)
+    const whole = Math.floor((buffer.length - 1) / groupRowsWanted) * groupRowsWanted
     if (whole === 0) return
-    this.#write(open, whole)
+    this.#write(open, buckets, whole)
     open.goesOn = true
   }
 
   /** The first buckets at hand. */
-  #write(open: OpenMetric, count: number): void {
-    const { buffer } = open.buckets
+  #write(open: OpenMetric, { buffer }: RollupBuckets, count: number): void {
     const { length } = buffer
     this.#writer ??= this.#newWriter()
     buffer.length = count
@@ -199,8 +204,7 @@ class Level {
   }
 
   #drop(open: OpenMetric): void {
-    open.isDense = false
-    open.buckets.buffer.clear()
+    open.buckets = undefined
     this.#writer?.dropMetric(open.metric)
   }
 

@@ -4,8 +4,8 @@
  *   scan order   a1 b1 a2 c1 a3      layouts a, c belong to metric x, b to y
  *   batch        x: a1 a2 c1 a3      y: b1
  *
- * Two passes: the first walks the rows once and gives each its place within its metric; the second fills column by
- * column, one tight loop per layout. Bodies mostly have one layout: then places are not needed.
+ * Rows are sorted by layout, stably; then column by column is filled, one tight loop per layout (`scatter.ts`). A metric
+ * mostly has one layout: its rows are in order then. One with several needs a place for each row.
  *
  * Invariants:
  * 1. The arrays of a batch are its own until it is recycled, of exact length; those of one metric share a buffer.
@@ -18,6 +18,18 @@ import type { FieldInfo, FieldRows, MetricInfo, MetricRows, RowBatch } from '../
 import { ArenaPool, ColumnArena } from './column-arena.ts'
 import type { Layout, Layouts } from './layout.ts'
 import { batchBytesMax, batchRowsMax } from './limits.ts'
+import {
+  allFlags,
+  allFloats,
+  allMeanings,
+  groupRows,
+  orderByGroup,
+  type Picked,
+  pickFlags,
+  pickFloats,
+  pickMeanings,
+  pickTimes,
+} from './scatter.ts'
 
 /** What staged template ids mean. */
 export interface RowMeaning {
@@ -34,6 +46,8 @@ interface MetricGroup {
   readonly metric: MetricInfo
   length: number
   rowBytes: number
+  /** Its layouts' rows. */
+  readonly groups: Group[]
   /** Indexed by field id. */
   readonly fields: (FieldGroup | undefined)[]
 }
@@ -47,10 +61,12 @@ interface Group {
   readonly layout: Layout
   readonly metric: MetricGroup
   count: number
-  /** Its rows are `order[start, start + count)`. */
-  start: number
+  /** Where they are among all rows, and go in their metric. */
+  picked: Picked
 }
 type Values = Float64Array | Uint8Array | Uint32Array
+
+const nothingPicked: Picked = { rows: new Uint32Array(0), at: 0, count: 0, place: undefined }
 
 export class BatchBuilder {
   readonly #scanner: Scanner
@@ -58,12 +74,16 @@ export class BatchBuilder {
   readonly #arenas = new ArenaPool()
   // scratch, as long as the largest batch so far; rows count from the batch's first
   #groupOf = new Uint32Array(0)
-  #place = new Uint32Array(0)
+  /** Staged rows by group. */
   #order = new Uint32Array(0)
+  /** Staged row -> its place in its metric, where that has several layouts. */
+  #place = new Uint32Array(0)
   /** Code in the scanner -> 1 + code in the column being filled, 0 for none yet. */
   #codes = new Uint32Array(0)
   /** Layout id -> 1 + its group, 0 for none yet. */
   #groupOfLayout = new Uint32Array(0)
+  /** Group -> its rows. */
+  #counts = new Uint32Array(64)
   #groups: Group[] = []
   #metrics: MetricGroup[] = []
   /** The first staged row of the batch. */
@@ -111,53 +131,56 @@ export class BatchBuilder {
     return group.count
   }
 
-  /** Gives rows their group and their place within the metric, until the batch is full; how many. */
+  /** Sorts rows by layout, as many as fit; how many. */
   #placeRows(): number {
     const { rowTemplates } = this.#scanner
     const { layoutIds, layouts } = this.#meaning
     const from = this.#from
     const rowsMax = Math.min(this.#scanner.rowCount() - from, batchRowsMax)
-    if (rowsMax > this.#place.length) {
-      const size = Math.min(batchRowsMax, Math.max(rowsMax, this.#place.length * 2))
+    if (rowsMax > this.#groupOf.length) {
+      const size = Math.min(batchRowsMax, Math.max(rowsMax, this.#groupOf.length * 2))
       this.#groupOf = new Uint32Array(size)
-      this.#place = new Uint32Array(size)
       this.#order = new Uint32Array(size)
     }
-    let bytes = 0
+    if (layouts.size > this.#groupOfLayout.length) this.#groupOfLayout = grown(this.#groupOfLayout, layouts.size * 2)
     let count = 0
-    for (; count < rowsMax; count++) {
-      const layoutId = layoutIds[rowTemplates[from + count]!]!
-      let index = (this.#groupOfLayout[layoutId] ?? 0) - 1
-      if (index < 0) {
-        index = this.#groups.length
-        const group = this.#openGroup(layouts.at(layoutId))
-        // its new fields are missing in the rows placed already, which costs them room
-        let missing = 0
-        for (const { field } of group.layout.columns)
-          if (group.metric.fields[field.id]!.sources.length === 1) missing += valueBytes(field)
-        bytes += missing * group.metric.length
-      }
-      const group = this.#groups[index]!
-      bytes += group.metric.rowBytes
-      if (bytes > batchBytesMax && count > 0) {
-        if (group.count === 0) this.#closeLastGroup()
+    while (count < rowsMax) {
+      // so many rows fit, whichever they are
+      const widest = this.#metrics.reduce((most, { rowBytes }) => Math.max(most, rowBytes), 1)
+      const room = Math.floor((batchBytesMax - this.#countBytes()) / widest)
+      if (room < 1 && count > 0) break
+      const end = Math.min(rowsMax, count + room)
+      count = groupRows(rowTemplates, from, count, end, layoutIds, this.#groupOfLayout, this.#groupOf, this.#counts)
+      if (count === end) continue
+      const group = this.#openGroup(layouts.at(layoutIds[rowTemplates[from + count]!]!))
+      if (count > 0 && this.#countBytes() + group.metric.rowBytes > batchBytesMax) {
+        this.#closeLastGroup()
         break
       }
-      this.#groupOf[count] = index
-      this.#place[count] = group.metric.length++
-      group.count++
     }
+    this.#countBytes()
     this.#sortByGroup(count)
     return count
+  }
+
+  /** Rows of each metric so far; what their columns take. */
+  #countBytes(): number {
+    for (const metric of this.#metrics) metric.length = 0
+    this.#groups.forEach((group, i) => {
+      group.count = this.#counts[i]!
+      group.metric.length += group.count
+    })
+    return this.#metrics.reduce((sum, { length, rowBytes }) => sum + length * rowBytes, 0)
   }
 
   #openGroup(layout: Layout): Group {
     let metric = this.#metrics.find(other => other.metric.id === layout.metric.id)
     if (metric === undefined) {
-      metric = { metric: layout.metric, length: 0, rowBytes: seriesAndTimeBytes, fields: [] }
+      metric = { metric: layout.metric, length: 0, rowBytes: seriesAndTimeBytes, groups: [], fields: [] }
       this.#metrics.push(metric)
     }
-    const group: Group = { layout, metric, count: 0, start: 0 }
+    const group: Group = { layout, metric, count: 0, picked: nothingPicked }
+    metric.groups.push(group)
     layout.columns.forEach(({ field }, column) => {
       let into = metric.fields[field.id]
       if (into === undefined) {
@@ -167,13 +190,10 @@ export class BatchBuilder {
       }
       into.sources.push({ group, column })
     })
-    this.#groups.push(group)
-    if (layout.id >= this.#groupOfLayout.length) {
-      const grown = new Uint32Array(layout.id * 2 + 64)
-      grown.set(this.#groupOfLayout)
-      this.#groupOfLayout = grown
-    }
-    this.#groupOfLayout[layout.id] = this.#groups.length
+    const index = this.#groups.push(group) - 1
+    if (index >= this.#counts.length) this.#counts = grown(this.#counts, index * 2)
+    this.#groupOfLayout[layout.id] = index + 1
+    this.#counts[index] = 0
     return group
   }
 
@@ -181,37 +201,60 @@ export class BatchBuilder {
   #closeLastGroup(): void {
     const group = this.#groups.pop()
     assert(group !== undefined && group.count === 0, 'only an empty group is taken back')
-    this.#groupOfLayout[group.layout.id] = 0
-    for (const { field } of group.layout.columns) {
-      const { sources } = group.metric.fields[field.id]!
+    const { layout, metric } = group
+    this.#groupOfLayout[layout.id] = 0
+    metric.groups.pop()
+    for (const { field } of layout.columns) {
+      const { sources } = metric.fields[field.id]!
       sources.pop()
-      if (sources.length === 0) group.metric.fields[field.id] = undefined
+      if (sources.length > 0) continue
+      metric.fields[field.id] = undefined
+      metric.rowBytes -= valueBytes(field)
     }
-    if (group.metric.length === 0) this.#metrics.pop()
+    if (metric.length === 0) this.#metrics.pop()
   }
 
-  /** Counting sort, stable. */
   #sortByGroup(count: number): void {
+    const rows = this.#order
     const cursors = new Uint32Array(this.#groups.length)
-    let start = 0
+    let at = 0
     this.#groups.forEach((group, i) => {
-      group.start = start
-      cursors[i] = start
-      start += group.count
+      const place = group.metric.groups.length === 1 ? undefined : this.#places()
+      group.picked = { rows, at, count: group.count, place }
+      cursors[i] = at
+      at += group.count
     })
-    const order = this.#order
+    orderByGroup(this.#groupOf, count, this.#from, cursors, rows)
+    if (this.#groups.some(({ picked }) => picked.place !== undefined)) this.#givePlaces(count)
+  }
+
+  #places(): Uint32Array {
+    const staged = this.#scanner.rowCount()
+    if (staged > this.#place.length) this.#place = new Uint32Array(Math.min(batchRowsMax, staged * 2))
+    return this.#place
+  }
+
+  #givePlaces(count: number): void {
+    const place = this.#place
     const groupOf = this.#groupOf
-    for (let i = 0; i < count; i++) order[cursors[groupOf[i]!]!++] = i
+    const metricOf = Uint32Array.from(this.#groups, ({ metric }) => this.#metrics.indexOf(metric))
+    const next = new Uint32Array(this.#metrics.length)
+    for (let i = 0; i < count; i++) {
+      const metric = metricOf[groupOf[i]!]!
+      place[this.#from + i] = next[metric]!
+      next[metric]!++
+    }
   }
 
   #giveTimes(count: number): void {
+    if (this.#scanner.untimedRows() === 0) return
     const { rowTimesUs } = this.#scanner
     const end = this.#from + count
-    for (let row = firstNaN(rowTimesUs, this.#from, end); row < end; row = firstNaN(rowTimesUs, row + 1, end))
-      rowTimesUs[row] = this.#meaning.serverTimeUs()
+    for (let row = this.#from; row < end; row++)
+      if (Number.isNaN(rowTimesUs[row]!)) rowTimesUs[row] = this.#meaning.serverTimeUs()
   }
 
-  /** Whether rows need no places, as there is one layout only: row i of the batch is row i of the metric. */
+  /** Whether rows need no order, as there is one layout only: row i of the batch is row i of the metric. */
   get #single(): boolean {
     return this.#groups.length === 1
   }
@@ -226,18 +269,11 @@ export class BatchBuilder {
     const series = arena.uint32(length)
     if (this.#single) {
       timeUs.set(rowTimesUs.subarray(from, from + length))
-      gather(seriesOf, rowTemplates, from, series)
+      allMeanings(seriesOf, rowTemplates, from, series)
     } else {
-      const order = this.#order
-      const place = this.#place
-      for (const group of this.#groups) {
-        if (group.metric !== metric) continue
-        const end = group.start + group.count
-        for (let j = group.start; j < end; j++) {
-          const i = order[j]!
-          timeUs[place[i]!] = rowTimesUs[from + i]!
-          series[place[i]!] = seriesOf[rowTemplates[from + i]!]!
-        }
+      for (const { picked } of metric.groups) {
+        pickTimes(rowTimesUs, picked, timeUs)
+        pickMeanings(seriesOf, rowTemplates, picked, series)
       }
     }
     const filled: FieldRows[] = []
@@ -267,29 +303,19 @@ export class BatchBuilder {
     return { field, values, valid, strings: undefined }
   }
 
-  #fillConstant(group: Group, values: Values, constant: number): void {
-    if (this.#single) {
-      values.fill(constant)
-      return
-    }
-    const end = group.start + group.count
-    for (let j = group.start; j < end; j++) values[this.#place[this.#order[j]!]!] = constant
+  #fillConstant({ picked: { rows, at, count, place } }: Group, values: Values, constant: number): void {
+    if (place === undefined) values.fill(constant)
+    else for (let i = at; i < at + count; i++) values[place[rows[i]!]!] = constant
   }
 
-  #copy(group: Group, into: Float64Array | Uint8Array, slot: number): void {
+  #copy({ layout, picked }: Group, into: Float64Array | Uint8Array, slot: number): void {
     const { values, rowFirstValues } = this.#scanner
     if (this.#single) {
-      copyStrided(values, rowFirstValues[this.#from]! + slot, group.layout.valueCount, into)
-      return
-    }
-    const order = this.#order
-    const place = this.#place
-    const from = this.#from
-    const end = group.start + group.count
-    for (let j = group.start; j < end; j++) {
-      const i = order[j]!
-      into[place[i]!] = values[rowFirstValues[from + i]! + slot]!
-    }
+      const at = rowFirstValues[this.#from]! + slot
+      if (into instanceof Float64Array) allFloats(values, at, layout.valueCount, into)
+      else allFlags(values, at, layout.valueCount, into)
+    } else if (into instanceof Float64Array) pickFloats(values, rowFirstValues, slot, picked, into)
+    else pickFlags(values, rowFirstValues, slot, picked, into)
   }
 
   /** Codes of the scanner, which all fields share, become codes of this column alone; returns its strings. */
@@ -307,17 +333,17 @@ export class BatchBuilder {
         this.#fillConstant(group, into, strings.push(constant as string) - 1)
         continue
       }
-      const end = group.start + group.count
-      for (let j = group.start; j < end; j++) {
-        const i = single ? j : this.#order[j]!
-        const code = values[rowFirstValues[this.#from + i]! + slot]!
+      const { rows, at, place } = group.picked
+      for (let i = 0; i < group.count; i++) {
+        const row = single ? this.#from + i : rows[at + i]!
+        const code = values[rowFirstValues[row]! + slot]!
         let own = codes[code]!
         if (own === 0) {
           own = strings.push(scanner.string(code))
           codes[code] = own
           used.push(code)
         }
-        into[single ? i : this.#place[i]!] = own - 1
+        into[place === undefined ? i : place[row]!] = own - 1
       }
     }
     for (const code of used) codes[code] = 0
@@ -325,21 +351,10 @@ export class BatchBuilder {
   }
 }
 
-/** `into[i] = values[indexes[at + i]]`. */
-function gather(values: Uint32Array, indexes: Uint32Array, at: number, into: Uint32Array): void {
-  for (let i = 0; i < into.length; i++) into[i] = values[indexes[at + i]!]!
-}
-
-function firstNaN(values: Float64Array, from: number, to: number): number {
-  let at = from
-  while (at < to && !Number.isNaN(values[at]!)) at++
-  return at
-}
-
-/** `into[i] = values[at + i * step]`. */
-function copyStrided(values: Float64Array, at: number, step: number, into: Float64Array | Uint8Array): void {
-  if (step === 1) into.set(values.subarray(at, at + into.length))
-  else for (let i = 0; i < into.length; i++, at += step) into[i] = values[at]!
+function grown(array: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+  const longer = new Uint32Array(length)
+  longer.set(array)
+  return longer
 }
 
 const seriesAndTimeBytes = 12

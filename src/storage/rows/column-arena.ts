@@ -16,15 +16,26 @@ const spareBytesMax = 4 << 20
 const pooledBytesMin = 1 << 8
 const pooledBytesMax = 1 << 20
 
+/** Other limits than those above. */
+export interface ArenaLimits {
+  readonly spareBytesMax: number
+  readonly pooledBytesMax: number
+}
+
 export class ArenaPool {
   /** By the logarithm of their length. */
   readonly #spare: ArrayBuffer[][] = []
   #spareBytes = 0
   readonly #lent = new WeakSet<ArrayBufferLike>()
+  readonly #limits: ArenaLimits
+
+  constructor(limits: ArenaLimits = { spareBytesMax, pooledBytesMax }) {
+    this.#limits = limits
+  }
 
   /** An arena for so many bytes, each column's rounded as `ColumnArena.bytes` does. */
   arena(bytes: number): ColumnArena {
-    if (bytes > pooledBytesMax) return new ColumnArena(new ArrayBuffer(bytes))
+    if (bytes > this.#limits.pooledBytesMax) return new ColumnArena(new ArrayBuffer(bytes))
     const logarithm = 32 - Math.clz32(Math.max(bytes, pooledBytesMin) - 1)
     let buffer = this.#spare[logarithm]?.pop()
     if (buffer === undefined) buffer = new ArrayBuffer(2 ** logarithm)
@@ -35,7 +46,7 @@ export class ArenaPool {
 
   /** The columns in the buffer are not read any more. */
   recycle(buffer: ArrayBufferLike): void {
-    if (!this.#lent.delete(buffer) || this.#spareBytes + buffer.byteLength > spareBytesMax) return
+    if (!this.#lent.delete(buffer) || this.#spareBytes + buffer.byteLength > this.#limits.spareBytesMax) return
     const logarithm = 31 - Math.clz32(buffer.byteLength)
     this.#spareBytes += buffer.byteLength
     ;(this.#spare[logarithm] ??= []).push(buffer as ArrayBuffer)

@@ -26,8 +26,10 @@ export interface Layout {
 export class Layouts {
   readonly #all: Layout[] = []
   readonly #byKey = new Map<string, Layout>()
-  /** Per metric id, the layout of the last row that was settled by itself. */
-  readonly #lastPlain: (Layout | undefined)[] = []
+  /** By their fields, the layouts of rows that were settled by themselves; and of the last of them. */
+  #plain = new WeakMap<readonly FieldInfo[], Layout>()
+  #lastFields: readonly FieldInfo[] | undefined
+  #lastPlain: Layout | undefined
   #columns = 0
 
   /** Whether it is time to `clear`. */
@@ -44,13 +46,19 @@ export class Layouts {
     return this.#all[id]!
   }
 
-  /** The layout of rows whose values are exactly these fields, in order. */
+  /** The layout of rows whose values are exactly these fields, in order. The list stays as it is: the layout is known by it. */
   plain(metric: MetricInfo, fields: readonly FieldInfo[]): Layout {
-    const last = this.#lastPlain[metric.id]
-    if (last !== undefined && hasFields(last, fields)) return last
-    const columns = fields.map((field, slot): LayoutColumn => ({ field, slot, constant: 0 }))
-    const layout = this.of(metric, columns)
-    this.#lastPlain[metric.id] = layout
+    if (this.#lastPlain !== undefined && this.#lastFields === fields) return this.#lastPlain
+    let layout = this.#plain.get(fields)
+    if (layout === undefined) {
+      layout = this.of(
+        metric,
+        fields.map((field, slot): LayoutColumn => ({ field, slot, constant: 0 })),
+      )
+      this.#plain.set(fields, layout)
+    }
+    this.#lastFields = fields
+    this.#lastPlain = layout
     return layout
   }
 
@@ -74,14 +82,9 @@ export class Layouts {
   clear(): void {
     this.#all.length = 0
     this.#byKey.clear()
-    this.#lastPlain.length = 0
+    this.#plain = new WeakMap()
+    this.#lastFields = undefined
+    this.#lastPlain = undefined
     this.#columns = 0
   }
-}
-
-function hasFields(layout: Layout, fields: readonly FieldInfo[]): boolean {
-  const { columns } = layout
-  if (columns.length !== fields.length) return false
-  for (let i = 0; i < columns.length; i++) if (columns[i]!.field !== fields[i]) return false
-  return true
 }

@@ -9,11 +9,15 @@ export const ingestErrorsMax = 100
 export const batchRowsMax = 64 << 10
 /** Column memory a `RowBatch` aims to stay under; a single row may exceed it. */
 export const batchBytesMax = 4 << 20
+/** Column memory of a slice of rows that came as columns. */
+export const columnSliceBytesMax = 4 << 20
 /** UTF-16 units of string values that wait in one batch, beside those the scanner holds. */
 export const batchTextUnitsMax = 2 << 20
 
 /** Series remembered by the text of metric and tags as they were given. */
 export const seriesAliasesMax = 16 << 10
+/** Fields of all shapes that rows had, together, before all are forgotten. */
+export const shapeFieldsMax = 256 << 10
 /** Columns of all layouts together, before templates and layouts are forgotten and learnt anew. */
 export const layoutColumnsMax = 256 << 10
 /** Templates the scanner had no place for before no more are tried. */

@@ -184,6 +184,7 @@ export class NdjsonReader implements Staging {
         this.#writer.drain(batches)
         continue
       }
+      if (status === 'tags' && this.#writer.addTags(bytes, from)) continue
       const start = from + scanner.position()
       const end = bytes.indexOf(newline, start)
       this.#settleLine(bytes.subarray(start, end), status === 'candidate', batches)

@@ -1,10 +1,16 @@
 /**
  * The rules of a row, for rows that are values: {series, ts, value | fields, tags} -> a settled draft.
  *
+ *   fields ─ shape (shapes.ts) ─────────> fields and values       names seen before in this order, values of their types
+ *          └ by name, then the catalog ─┘
+ *   tags ─── series-lookup.ts ──────────> series                  the same metric and tags seen before
+ *          └ the catalog ───────────────┘
+ *
  * Invariants:
  * 1. A draft is settled: metric, series and fields are in the catalog, each value has its field's type.
  * 2. A refused row throws a `SydraError`; what can be refused without the catalog is, before the catalog changes.
  * 3. The draft is one object, filled anew by each call.
+ * 4. Each property of a row is read once: a getter may answer otherwise the second time.
  */
 import { SydraError } from '../../lib/errors.ts'
 import { utf8Length } from '../../lib/text.ts'
@@ -12,7 +18,9 @@ import { canonicalTags } from '../catalog/identity.ts'
 import type { CatalogWriter } from '../catalog/types.ts'
 import type { FieldInfo, MetricInfo } from '../types.ts'
 import { LargeNumber } from './json-text.ts'
-import { seriesAliasesMax, stringValueBytesMax } from './limits.ts'
+import { stringValueBytesMax } from './limits.ts'
+import { SeriesLookup } from './series-lookup.ts'
+import { type Shape, Shapes, stepTo } from './shapes.ts'
 import { isoTimeUs, type TimeSettings } from './timestamp.ts'
 
 export interface Draft {
@@ -20,15 +28,10 @@ export interface Draft {
   series: number
   /** NaN: the row gave none. */
   timeUs: number
-  /** Present fields only, with distinct names. */
-  readonly fields: FieldInfo[]
-  /** A number for float, a boolean, a string: as the field's type is. */
-  readonly values: (number | boolean | string)[]
-}
-
-interface Alias {
-  readonly metric: MetricInfo
-  readonly series: number
+  /** Present fields only, with distinct names. Whoever has the list may know by it which they are: it never changes. */
+  fields: readonly FieldInfo[]
+  /** One a field — a number for float, a boolean, a string: as its type is —, and more that mean nothing. */
+  values: ArrayLike<number | boolean | string>
 }
 
 /** The special numbers that JSON can only write as strings. */
@@ -38,12 +41,24 @@ export const specialNumbers: ReadonlyMap<string, number> = new Map([
   ['-Infinity', Number.NEGATIVE_INFINITY],
 ])
 
+/** With `for in` the own names alone, at the price of `for in`: V8 knows this call there, and it makes no array. */
+const hasOwn = Object.prototype.hasOwnProperty
+
 export class RowRules {
   readonly #catalog: CatalogWriter
-  readonly #aliases = new Map<string, Alias>()
+  readonly #lookup = new SeriesLookup()
+  readonly #shapes = new Shapes()
   /** Per metric id: fields by name, as far as they were used. */
   readonly #fields: (Map<string, FieldInfo> | undefined)[] = []
+  /** The first `#count` are those of the fields present. */
   readonly #names: string[] = []
+  /** Their values while all are numbers, without an object for each; then `#mixed` has them. */
+  readonly #numbers = new Float64Array(64)
+  readonly #mixed: (number | boolean | string)[] = []
+  #count = 0
+  #isMixed = false
+  /** Where the names led; undefined when they, or types of values, are new. */
+  #shape: Shape | undefined
   readonly #draft: Draft = {
     metric: undefined as unknown as MetricInfo,
     series: 0,
@@ -61,7 +76,7 @@ export class RowRules {
     if (typeof row !== 'object' || row === null || Array.isArray(row) || row instanceof LargeNumber)
       throw invalid(`a row is an object, not ${kindOf(row)}`)
     const { series, ts, value, fields, tags } = row as Record<string, unknown>
-    for (const key in row) if (!rowKeys.has(key) && Object.hasOwn(row, key)) throw unknownKey(key)
+    for (const key in row) if (!isRowKey(key) && Object.hasOwn(row, key)) throw unknownKey(key)
     if (typeof series !== 'string' || series === '')
       throw invalid(
         series === undefined
@@ -70,80 +85,127 @@ export class RowRules {
       )
     const draft = this.#draft
     draft.timeUs = timeOf(ts, times)
-    this.#collect(value, fields)
-    const aliasKey = tagsKey(series, tags)
-    const known = this.#aliases.get(aliasKey)
+    this.#collect(series, value, fields)
+    this.#collectTags(series, tags)
+    draft.values = this.#isMixed ? this.#mixed : this.#numbers
+    const known = this.#lookup.find()
+    const shapeFields = this.#shape?.fields
+    if (known !== undefined && shapeFields !== undefined) {
+      draft.metric = known.metric
+      draft.series = known.series
+      draft.fields = shapeFields
+      return draft
+    }
     const metric = known?.metric ?? this.#catalog.useMetric(series)
-    this.#settleFields(metric, draft)
+    const settled = this.#settleFields(metric)
     draft.metric = metric
-    draft.series = known?.series ?? this.#addAlias(aliasKey, metric, tags)
-    if (draft.fields.length < this.#names.length) this.#addFields(metric, draft)
+    draft.series = known?.series ?? this.#addSeries(metric)
+    if (settled.length < this.#count) this.#addFields(metric, settled)
+    draft.fields = this.#shapes.learn(series, settled)
     return draft
   }
 
   /** Names and plain values of the fields that are present. */
-  #collect(value: unknown, fields: unknown): void {
-    const names = this.#names
-    const { values } = this.#draft
-    names.length = 0
-    values.length = 0
+  #collect(series: string, value: unknown, fields: unknown): void {
+    this.#count = 0
+    this.#isMixed = false
+    this.#shape = this.#shapes.of(series)
     const byItself = value !== undefined && value !== null
-    if (byItself) {
-      values.push(plainValue('value', value))
-      names.push('value')
-    }
+    if (byItself) this.#take('value', plainValue('value', value))
     if (fields !== undefined && fields !== null) {
       if (typeof fields !== 'object' || Array.isArray(fields) || fields instanceof LargeNumber)
         throw invalid(`"fields" must be an object, not ${kindOf(fields)}`)
-      for (const name of Object.keys(fields)) {
-        const field = (fields as Record<string, unknown>)[name]
-        if (field === undefined || field === null) continue
-        if (byItself && name === 'value') throw invalid('"value" is given twice: by itself and in "fields"')
-        if (name === '') throw invalid('a field name must not be empty')
-        values.push(plainValue(name, field))
-        names.push(name)
-      }
+      this.#collectFields(fields as Record<string, unknown>, byItself)
     }
-    if (names.length === 0) throw invalid('the row has no field: give a "value", or "fields" that are not all null')
+    if (this.#count === 0) throw invalid('the row has no field: give a "value", or "fields" that are not all null')
   }
 
-  /** The fields the metric has already; refuses values of another type. Stops at the first new one. */
-  #settleFields(metric: MetricInfo, draft: Draft): void {
+  #collectFields(fields: Record<string, unknown>, byItself: boolean): void {
+    const names = this.#names
+    const numbers = this.#numbers
+    let count = this.#count
+    let shape = this.#isMixed ? undefined : this.#shape
+    for (const name in fields) {
+      if (!hasOwn.call(fields, name)) continue
+      const field = fields[name]
+      if (shape !== undefined && typeof field === 'number' && count < numbers.length) {
+        // what most fields are: a number, and one that other rows had here, too
+        const next = stepTo(shape, name)
+        if (next?.type === 'float') {
+          names[count] = name
+          numbers[count++] = field
+          shape = next
+          continue
+        }
+      }
+      if (field === undefined || field === null) continue
+      if (byItself && name === 'value') throw invalid('"value" is given twice: by itself and in "fields"')
+      if (name === '') throw invalid('a field name must not be empty')
+      if (shape !== undefined) this.#shape = shape
+      this.#count = count
+      this.#take(name, plainValue(name, field))
+      count = this.#count
+      shape = this.#isMixed ? undefined : this.#shape
+    }
+    if (shape !== undefined) this.#shape = shape
+    this.#count = count
+  }
+
+  #take(name: string, value: number | boolean | string): void {
+    if (!this.#isMixed && (typeof value !== 'number' || this.#count === this.#numbers.length)) this.#beginMixed()
+    const at = this.#count++
+    this.#names[at] = name
+    if (this.#isMixed) this.#mixed[at] = value
+    else this.#numbers[at] = value as number
+    let shape = this.#shape
+    if (shape === undefined) return
+    shape = stepTo(shape, name)
+    this.#shape = shape?.type === typeName(value) ? shape : undefined
+  }
+
+  #beginMixed(): void {
+    for (let i = 0; i < this.#count; i++) this.#mixed[i] = this.#numbers[i]!
+    this.#isMixed = true
+  }
+
+  /** The fields the metric has already, up to the first new one; refuses values of another type. */
+  #settleFields(metric: MetricInfo): FieldInfo[] {
     const names = this.#names
     const known = this.#known(metric)
-    draft.fields.length = 0
+    const settled: FieldInfo[] = []
     let complete = true
-    for (let i = 0; i < names.length; i++) {
+    for (let i = 0; i < this.#count; i++) {
       const field = known.get(names[i]!)
       if (field === undefined) complete = false
       else {
         this.#checkType(metric, field, i)
-        if (complete) draft.fields.push(field)
+        if (complete) settled.push(field)
       }
     }
+    return settled
   }
 
-  #addFields(metric: MetricInfo, draft: Draft): void {
+  #addFields(metric: MetricInfo, settled: FieldInfo[]): void {
     const known = this.#known(metric)
-    for (let i = draft.fields.length; i < this.#names.length; i++) {
+    const { values } = this.#draft
+    for (let i = settled.length; i < this.#count; i++) {
       const name = this.#names[i]!
       let field = known.get(name)
       if (field === undefined) {
-        field = this.#catalog.useField(metric, name, typeName(draft.values[i]!))
+        field = this.#catalog.useField(metric, name, typeName(values[i]!))
         known.set(name, field)
       }
-      draft.fields.push(field)
+      settled.push(field)
     }
   }
 
   #checkType(metric: MetricInfo, field: FieldInfo, index: number): void {
-    const { values } = this.#draft
-    const value = values[index]!
+    const value = this.#draft.values[index]!
     if (typeof value === 'string') {
       if (field.type === 'string') return
       const special = field.type === 'float' ? specialNumbers.get(value) : undefined
       if (special !== undefined) {
-        values[index] = special
+        this.#mixed[index] = special
         return
       }
     } else if (typeof value === 'number' ? field.type === 'float' : field.type === 'boolean') return
@@ -159,16 +221,51 @@ export class RowRules {
     return known
   }
 
-  #addAlias(key: string, metric: MetricInfo, tags: unknown): number {
-    const pairs = tags === undefined || tags === null ? [] : Object.entries(tags as Record<string, string | null>)
+  /** Metric and tags as given, as texts to look up. Refuses tags that are not strings. */
+  #collectTags(series: string, tags: unknown): void {
+    const lookup = this.#lookup
+    const { texts } = lookup
+    texts[0] = series
+    lookup.count = 1
+    if (tags === undefined || tags === null) return
+    if (typeof tags !== 'object' || Array.isArray(tags) || tags instanceof LargeNumber)
+      throw invalid(`"tags" must be an object, not ${kindOf(tags)}`)
+    lookup.count = collectTexts(tags as Record<string, unknown>, texts)
+  }
+
+  /** The series of a metric with these tags, found or registered. Throws what is wrong with them. */
+  useSeries(metric: MetricInfo, tags: unknown): number {
+    this.#collectTags(metric.name, tags)
+    return this.#lookup.find()?.series ?? this.#addSeries(metric)
+  }
+
+  #addSeries(metric: MetricInfo): number {
+    const { texts, count } = this.#lookup
+    const pairs: [string, string][] = []
+    for (let i = 1; i < count; i += 2) pairs.push([texts[i]!, texts[i + 1]!])
     const series = this.#catalog.useSeries(metric, canonicalTags(pairs))
-    if (this.#aliases.size >= seriesAliasesMax) this.#aliases.clear()
-    this.#aliases.set(key, { metric, series })
+    this.#lookup.add({ metric, series })
     return series
   }
 }
 
-const rowKeys: ReadonlySet<string> = new Set(['series', 'ts', 'value', 'fields', 'tags'])
+/** Writes name and value of each tag behind the first text; how many texts there are then. */
+function collectTexts(tags: Record<string, unknown>, texts: string[]): number {
+  let count = 1
+  for (const name in tags) {
+    if (!hasOwn.call(tags, name)) continue
+    const value = tags[name]
+    if (value === undefined || value === null || value === '') continue
+    if (typeof value !== 'string') throw invalid(`tag ${quote(name)} must be a string, not ${kindOf(value)}`)
+    texts[count++] = name
+    texts[count++] = value
+  }
+  return count
+}
+
+const isRowKey = (key: string): boolean =>
+  key === 'series' || key === 'ts' || key === 'value' || key === 'fields' || key === 'tags'
+
 const otherNames: Readonly<Record<string, string>> = {
   time: 'ts',
   timestamp: 'ts',
@@ -190,7 +287,8 @@ function unknownKey(key: string): SydraError {
   )
 }
 
-function timeOf(ts: unknown, times: TimeSettings): number {
+/** µs of a row's `ts`; NaN when there is none. Throws `invalid_timestamp`. */
+export function timeOf(ts: unknown, times: TimeSettings): number {
   if (ts === undefined || ts === null) return Number.NaN
   if (typeof ts === 'number') {
     if (Number.isSafeInteger(ts)) return times.safeInteger(ts)
@@ -234,21 +332,6 @@ export function plainValue(name: string, value: unknown): number | boolean | str
 }
 
 const integerMax = 2n ** 53n
-
-/** Metric and tags as given, as one text: lengths make it unambiguous. Refuses tags that are not strings. */
-function tagsKey(series: string, tags: unknown): string {
-  let key = `${series.length}:${series}`
-  if (tags === undefined || tags === null) return key
-  if (typeof tags !== 'object' || Array.isArray(tags) || tags instanceof LargeNumber)
-    throw invalid(`"tags" must be an object, not ${kindOf(tags)}`)
-  for (const name of Object.keys(tags)) {
-    const value = (tags as Record<string, unknown>)[name]
-    if (value === undefined || value === null || value === '') continue
-    if (typeof value !== 'string') throw invalid(`tag ${quote(name)} must be a string, not ${kindOf(value)}`)
-    key += `${name.length}:${name}${value.length}:${value}`
-  }
-  return key
-}
 
 const typeName = (value: number | boolean | string): 'float' | 'boolean' | 'string' =>
   typeof value === 'number' ? 'float' : typeof value === 'boolean' ? 'boolean' : 'string'

@@ -8,16 +8,28 @@
  * 2. A template's meaning never changes: series and fields keep their ordinals and types for the catalog's life.
  * 3. Templates are only forgotten while nothing is staged.
  */
-import type { Scanner } from '../../kernels/scan.ts'
+import type { Scanner, TimeUnit } from '../../kernels/scan.ts'
 import { assert } from '../../lib/assert.ts'
+import { SydraError } from '../../lib/errors.ts'
 import type { Clock } from '../../lib/ports.ts'
 import type { CatalogWriter } from '../catalog/types.ts'
-import type { RowBatch } from '../types.ts'
+import type { MetricInfo, RowBatch } from '../types.ts'
 import { BatchBuilder } from './batch-builder.ts'
+import { ArenaPool } from './column-arena.ts'
+import type { ColumnRows } from './column-types.ts'
 import { Layouts } from './layout.ts'
-import { batchRowsMax, batchTextUnitsMax, refusedTemplatesMax, untemplatedLinesMax } from './limits.ts'
+import {
+  batchRowsMax,
+  batchTextUnitsMax,
+  columnSliceBytesMax,
+  refusedTemplatesMax,
+  untemplatedLinesMax,
+} from './limits.ts'
 import { type Draft, RowRules } from './row-rules.ts'
-import { interpretTemplate } from './template.ts'
+import { type ColumnSlices, settleColumns } from './settle-columns.ts'
+import { TagsText } from './tags-text.ts'
+import { interpretShape } from './template.ts'
+import { TimeSettings } from './timestamp.ts'
 
 export interface RowWriterOptions {
   readonly catalog: CatalogWriter
@@ -29,6 +41,9 @@ export interface RowWriterOptions {
   /** Lines that found no place for a template before all templates are forgotten. Default `untemplatedLinesMax`. */
   readonly untemplatedLinesMax?: number
 }
+
+/** Templates there is room for at first. */
+const templatesAtFirst = 1024
 
 /** A reader that leaves rows staged between its calls. */
 export interface Staging {
@@ -50,12 +65,20 @@ export interface ScanStatistics {
 export class RowWriter {
   readonly rules: RowRules
   readonly scanner: Scanner
+  readonly #catalog: CatalogWriter
   readonly #clock: Clock
+  /** Of slices of rows that came as columns. */
+  readonly #columnArenas = new ArenaPool({
+    spareBytesMax: 2 * columnSliceBytesMax,
+    pooledBytesMax: columnSliceBytesMax,
+  })
   readonly #layouts = new Layouts()
   readonly #builder: BatchBuilder
-  /** By template id; rows that were staged by themselves have ids from `templatesMax` on. */
-  readonly #layoutIds: Uint32Array
-  readonly #series: Uint32Array
+  /** By template id; rows that were staged by themselves have ids below `firstTemplate`. They grow with the templates. */
+  readonly #meaning: { layoutIds: Uint32Array; series: Uint32Array }
+  /** By id of a shape that the scanner knows. */
+  readonly #shapes: { readonly metric: MetricInfo; readonly layoutId: number }[] = []
+  readonly #tags: TagsText
   #templates = 0
   #appended = 0
   #appendedTextUnits = 0
@@ -73,18 +96,21 @@ export class RowWriter {
     const { catalog, scanner, clock } = options
     assert(scanner.rowTemplates.length === batchRowsMax, 'the scanner stages as many rows as a batch may hold')
     this.rules = new RowRules(catalog)
+    this.#catalog = catalog
+    this.#tags = new TagsText(catalog)
     this.scanner = scanner
     this.#clock = clock
     this.#lastServerTimeUs = options.lastServerTimeUs ?? Number.NEGATIVE_INFINITY
     this.#untemplatedLinesMax = options.untemplatedLinesMax ?? untemplatedLinesMax
-    this.#layoutIds = new Uint32Array(scanner.templatesMax + batchRowsMax)
-    this.#series = new Uint32Array(scanner.templatesMax + batchRowsMax)
-    this.#builder = new BatchBuilder(scanner, {
+    assert(scanner.firstTemplate === batchRowsMax, 'each staged row may have an id of its own')
+    const meaning = {
       layouts: this.#layouts,
-      layoutIds: this.#layoutIds,
-      series: this.#series,
+      layoutIds: new Uint32Array(batchRowsMax + templatesAtFirst),
+      series: new Uint32Array(batchRowsMax + templatesAtFirst),
       serverTimeUs: () => this.#serverTimeUs(),
-    })
+    }
+    this.#meaning = meaning
+    this.#builder = new BatchBuilder(scanner, meaning)
   }
 
   statistics(): ScanStatistics {
@@ -106,24 +132,24 @@ export class RowWriter {
   /** Stages a settled row; when there is no room, what is staged goes to `batches` first. */
   stage(draft: Draft, batches: RowBatch[]): void {
     const { scanner } = this
-    const { values } = draft
-    if (!scanner.hasRoom(values.length) || this.#appendedTextUnits > batchTextUnitsMax) this.drain(batches)
-    if (!this.#encodeValues(values)) {
+    const { values, fields } = draft
+    if (!scanner.hasRoom(fields.length) || this.#appendedTextUnits > batchTextUnitsMax) this.drain(batches)
+    if (!this.#encodeValues(values, fields.length)) {
       this.drain(batches)
-      assert(this.#encodeValues(values), 'a row fits an empty stage')
+      assert(this.#encodeValues(values, fields.length), 'a row fits an empty stage')
     }
-    const id = scanner.templatesMax + this.#appended++
-    this.#layoutIds[id] = this.#layouts.plain(draft.metric, draft.fields).id
-    this.#series[id] = draft.series
+    const id = this.#appended++
+    this.#meaning.layoutIds[id] = this.#layouts.plain(draft.metric, draft.fields).id
+    this.#meaning.series[id] = draft.series
     scanner.append(id, draft.timeUs, this.#values)
     this.#generalRows++
   }
 
   /** Values as they are staged; false when the scanner has no room for a string. */
-  #encodeValues(values: Draft['values']): boolean {
+  #encodeValues(values: Draft['values'], count: number): boolean {
     const encoded = this.#values
-    encoded.length = values.length
-    for (let i = 0; i < values.length; i++) {
+    if (encoded.length !== count) encoded.length = count
+    for (let i = 0; i < count; i++) {
       const value = values[i]!
       if (typeof value === 'string') {
         const code = this.scanner.addString(value)
@@ -137,20 +163,53 @@ export class RowWriter {
 
   /** Makes the line, at which the scanner stopped as a candidate and which was settled as `draft`, a template. */
   addTemplate(line: Uint8Array, draft: Draft): void {
-    if (this.#refusedTemplates >= refusedTemplatesMax) {
-      this.#untemplatedLines++
-      return
-    }
-    const template = interpretTemplate(line, this.scanner.lineSlots(), draft)
-    if (template === undefined) return
-    const id = this.scanner.register(template.ops)
-    if (id < 0) {
+    if (!this.#takesTemplates()) return
+    const meaning = interpretShape(line, this.scanner.lineSlots(), draft)
+    if (meaning === undefined) return
+    const shape = this.scanner.register(meaning.ops)
+    if (shape < 0) {
       this.#refusedTemplates++
       return
     }
-    this.#layoutIds[id] = this.#layouts.of(draft.metric, template.columns).id
-    this.#series[id] = draft.series
+    const { metric } = draft
+    this.#shapes[shape] = { metric, layoutId: this.#layouts.of(metric, meaning.columns).id }
+    this.#meanTemplate(shape, draft.series)
+  }
+
+  /** The scanner stopped at a line of which the tags alone are new; `bytes[base]` was loaded first. Whether it knows them now. */
+  addTags(bytes: Uint8Array, base: number): boolean {
+    if (!this.#takesTemplates()) return false
+    const { shape, from, to } = this.scanner.lineTags()
+    try {
+      const series = this.#tags.seriesOf(this.#shapes[shape]!.metric, bytes, base + from, base + to)
+      return series !== undefined && this.#meanTemplate(shape, series)
+    } catch (error) {
+      if (error instanceof SydraError) return false // the row will be refused for it
+      throw error
+    }
+  }
+
+  #takesTemplates(): boolean {
+    if (this.#refusedTemplates < refusedTemplatesMax) return true
+    this.#untemplatedLines++
+    return false
+  }
+
+  #meanTemplate(shape: number, series: number): boolean {
+    const id = this.scanner.addTemplate()
+    if (id < 0) {
+      this.#refusedTemplates++
+      return false
+    }
+    const meaning = this.#meaning
+    if (id >= meaning.series.length) {
+      meaning.layoutIds = grown(meaning.layoutIds)
+      meaning.series = grown(meaning.series)
+    }
+    meaning.layoutIds[id] = this.#shapes[shape]!.layoutId
+    meaning.series[id] = series
     this.#templates++
+    return true
   }
 
   /** Moves what is staged into batches. */
@@ -167,9 +226,19 @@ export class RowWriter {
     if (this.#untemplatedLines >= this.#untemplatedLinesMax || this.#layouts.full) this.#forgetTemplates()
   }
 
+  /** Checks rows that come as columns; they are not staged. Undefined when there are none. */
+  settleColumns(columns: ColumnRows, precision: TimeUnit | undefined): ColumnSlices | undefined {
+    return settleColumns(columns, new TimeSettings(precision), {
+      rules: this.rules,
+      catalog: this.#catalog,
+      arenas: this.#columnArenas,
+    })
+  }
+
   /** Uses the memory of a batch again that nobody reads any more. */
   recycle(batch: RowBatch): void {
     this.#builder.recycle(batch)
+    for (const { timeUs } of batch.metrics) this.#columnArenas.recycle(timeUs.buffer)
   }
 
   /** Forgets what is staged: a caller failed in the middle of a call. */
@@ -182,6 +251,7 @@ export class RowWriter {
   #forgetTemplates(): void {
     this.scanner.clearTemplates()
     this.#layouts.clear()
+    this.#shapes.length = 0
     this.#templates = 0
     this.#refusedTemplates = 0
     this.#untemplatedLines = 0
@@ -193,4 +263,10 @@ export class RowWriter {
     this.#lastServerTimeUs = now > this.#lastServerTimeUs ? now : this.#lastServerTimeUs + 1
     return this.#lastServerTimeUs
   }
+}
+
+function grown(words: Uint32Array): Uint32Array {
+  const more = new Uint32Array(words.length * 2)
+  more.set(words)
+  return more
 }

@@ -1,7 +1,8 @@
 /**
- * Interprets a line's skeleton once: what each of its slots means for every line that has the same one.
+ * Interprets a line's shape once: what each of its slots means for every line that has the same one.
  *
- *   {"series":"cpu","ts":17,"fields":{"a":1,"b":"x"}}   ->   {"series":"cpu","ts":[0],"fields":{"a":[1],"b":[2]}}
+ *   {"series":"cpu","ts":17,"fields":{"a":1,"b":"x"},"tags":{"host":"a"}}
+ *   {"series":"cpu","ts":[0],"fields":{"a":[1],"b":[2]},"tags":[3]}
  *
  * Each slot is replaced by an array of its number, and `JSON.parse` says where it ends up: it decides duplicate keys,
  * escapes, order, nesting. A legal row has no array where it counts, so none can be mistaken for a slot.
@@ -13,7 +14,7 @@ import type { FieldInfo } from '../types.ts'
 import type { LayoutColumn } from './layout.ts'
 import { type Draft, specialNumbers } from './row-rules.ts'
 
-export interface Template {
+export interface ShapeMeaning {
   /** One a slot, in line order. */
   readonly ops: readonly SlotOp[]
   readonly columns: readonly LayoutColumn[]
@@ -21,14 +22,17 @@ export interface Template {
 
 /**
  * `line` is a row that was settled as `draft`, its slots as the scanner cut them. Undefined when the line's time is
- * part of the skeleton (a string with escapes), so that a template would be of no use.
+ * part of the skeleton (a string with escapes), so that a shape would be of no use, or its tags are not where they seem to be.
  */
-export function interpretTemplate(line: Uint8Array, slots: readonly LineSlot[], draft: Draft): Template | undefined {
+export function interpretShape(line: Uint8Array, slots: readonly LineSlot[], draft: Draft): ShapeMeaning | undefined {
   const row = JSON.parse(withMarkers(line, slots)) as Record<string, unknown>
-  const ops: SlotOp[] = slots.map(slot => (slot.string ? slotOps.skipString : slotOps.skipNumber))
+  const ops: SlotOp[] = slots.map(slot => defaultOps[slot.kind])
   const time = row['ts']
-  if (Array.isArray(time)) ops[slotOf(time)] = slots[slotOf(time)]!.string ? slotOps.isoTime : slotOps.time
+  if (Array.isArray(time)) ops[slotOf(time)] = slots[slotOf(time)]!.kind === 'string' ? slotOps.isoTime : slotOps.time
   else if (time !== undefined && time !== null) return undefined
+  const tags = row['tags']
+  const tagsSlot = slots.findIndex(({ kind }) => kind === 'tags')
+  if (tagsSlot >= 0 && !(Array.isArray(tags) && slotOf(tags) === tagsSlot)) return undefined
 
   const fields = new Map<string, FieldInfo>(draft.fields.map(field => [field.name, field]))
   const present: { field: FieldInfo; content: unknown }[] = []
@@ -59,17 +63,19 @@ function withMarkers(line: Uint8Array, slots: readonly LineSlot[]): string {
   let text = ''
   let from = 0
   slots.forEach((slot, i) => {
-    const quote = slot.string ? 1 : 0
+    const quote = slot.kind === 'string' ? 1 : 0
     text += `${readUtf8(line, from, slot.offset - quote)}[${i}]`
     from = slot.offset + slot.length + quote
   })
   return text + readUtf8(line, from, line.length)
 }
 
+const defaultOps = { number: slotOps.skipNumber, string: slotOps.skipString, tags: slotOps.tags } as const
+
 const slotOf = (marker: unknown[]): number => marker[0] as number
 
 function fieldOp(field: FieldInfo, slot: LineSlot): SlotOp {
-  if (!slot.string) return slotOps.float
+  if (slot.kind === 'number') return slotOps.float
   return field.type === 'string' ? slotOps.string : slotOps.special
 }
 

@@ -32,11 +32,14 @@ const byMagnitude: readonly TimeScale[] = [
 /** The unit of one request's integer timestamps. */
 export class TimeSettings {
   #scale: TimeScale | undefined
+  /** The scale's bounds; no magnitude is within them while there is none. */
+  #min = Number.POSITIVE_INFINITY
+  #max = Number.NEGATIVE_INFINITY
   readonly #given: boolean
 
   constructor(precision: TimeUnit | undefined) {
     this.#given = precision !== undefined
-    this.#scale = precision === undefined ? undefined : given[precision]
+    if (precision !== undefined) this.#settle(given[precision])
   }
 
   get scale(): TimeScale | undefined {
@@ -46,7 +49,8 @@ export class TimeSettings {
   /** µs of an integer timestamp. Throws `invalid_timestamp`. */
   integer(value: bigint): number {
     const magnitude = value < 0n ? -value : value
-    this.#scale ??= byMagnitude.find(scale => magnitude >= scale.min && magnitude <= scale.max)
+    if (this.#scale === undefined)
+      this.#settle(byMagnitude.find(scale => magnitude >= scale.min && magnitude <= scale.max))
     const scale = this.#scale
     if (scale === undefined || magnitude > scale.max || magnitude < scale.min) throw this.#outside(value, magnitude)
     if (scale.unit === 's') return Number(value) * 1e6
@@ -60,13 +64,20 @@ export class TimeSettings {
     const scale = this.#scale
     if (scale === undefined) return this.integer(BigInt(value))
     const magnitude = Math.abs(value)
-    if (magnitude < Number(scale.min) || magnitude > Number(scale.max)) throw this.#outside(value, BigInt(magnitude))
+    if (magnitude < this.#min || magnitude > this.#max) throw this.#outside(value, BigInt(magnitude))
     // + 0 turns -0 into 0
     if (scale.unit === 's') return value * 1e6 + 0
     if (scale.unit === 'ms') return value * 1e3 + 0
     if (scale.unit === 'us') return value + 0
     const rest = value % 1000
     return (value - (rest < 0 ? rest + 1000 : rest)) / 1000 + 0
+  }
+
+  #settle(scale: TimeScale | undefined): void {
+    if (scale === undefined) return
+    this.#scale = scale
+    this.#min = Number(scale.min)
+    this.#max = Number(scale.max)
   }
 
   #outside(value: bigint | number, magnitude: bigint): SydraError {

@@ -11,11 +11,15 @@ import { type Bitmap, readBitmap } from '../codecs/bits.ts'
 import { ByteReader, DamageError } from '../codecs/bytes.ts'
 import { EncodedStrings } from '../codecs/strings.ts'
 import type { FieldType } from '../types.ts'
+import type { Numbered } from './decoded-blocks.ts'
 import { columnFlags } from './encode-column.ts'
 import type { GroupHead, GroupShape } from './group-head.ts'
 import { readValueList } from './scratch.ts'
 
-export interface TimeChunk {
+/** Of the next chunk that is parsed. */
+let nextNumber = 0
+
+export interface TimeChunk extends Numbered {
   readonly bytes: Uint8Array
   /** Block i is at [starts[i], starts[i + 1]). */
   readonly starts: Uint32Array
@@ -29,7 +33,7 @@ export interface Presence {
   /** Present values before each block, and of the group at the end. */
   readonly denseStarts: Uint32Array
 }
-export interface NumberChunk extends Presence {
+export interface NumberChunk extends Presence, Numbered {
   readonly kind: 'number'
   readonly bytes: Uint8Array
   readonly starts: Uint32Array
@@ -62,6 +66,7 @@ export function parseTimes(bytes: Uint8Array, shape: GroupShape, kernels: Kernel
   const { blockCount, minTimeUs, maxTimeUs } = shape
   if (blockCount === 1)
     return {
+      number: nextNumber++,
       bytes,
       starts: Uint32Array.of(0, bytes.length),
       minUs: Float64Array.of(minTimeUs),
@@ -76,7 +81,7 @@ export function parseTimes(bytes: Uint8Array, shape: GroupShape, kernels: Kernel
     maxUs[i]! += minUs[i]!
     if (!(minUs[i]! >= minTimeUs && maxUs[i]! <= maxTimeUs)) throw new DamageError('times of the blocks', reader.at)
   }
-  return { bytes, starts: blockStarts(reader, lengths), minUs, maxUs }
+  return { number: nextNumber++, bytes, starts: blockStarts(reader, lengths), minUs, maxUs }
 }
 
 export function parseField(
@@ -109,7 +114,8 @@ export function parseField(
     const maxs = readValueList(reader, blockCount, kernels)
     bounds = { mins, maxs, nanCounts }
   }
-  return { kind: 'number', bytes, starts: blockStarts(reader, lengths), bounds, ...presence }
+  const number = nextNumber++
+  return { kind: 'number', number, bytes, starts: blockStarts(reader, lengths), bounds, ...presence }
 }
 
 function readPresence(reader: ByteReader, nullable: boolean, { blockStarts: rowStarts }: GroupHead): Presence {

@@ -8,6 +8,7 @@
  * 1. Pages hold up to `pageSeriesMax` series in order of their local numbers; the metric follows from the footer.
  * 2. Nothing here is read to answer a query, unless the catalog's incarnation is another one.
  */
+import type { Dictionary } from '../../columnar/batch.ts'
 import type { Compression } from '../../lib/ports.ts'
 import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import { decodeBody, encodeBody } from '../codecs/strings.ts'
@@ -23,21 +24,71 @@ export interface SeriesKey {
   readonly tags: Tags
 }
 
-export function encodePage(series: readonly SeriesKey[], zstd: Compression, out: ByteWriter): void {
-  const keys = new Map<string, number>()
-  for (const { tags } of series) for (const [key] of tags) if (!keys.has(key)) keys.set(key, keys.size)
-  const body = new ByteWriter(series.length * 32)
-  body.varint(keys.size)
-  for (const key of keys.keys()) body.text(key)
-  for (const { tags } of series) {
-    body.varint(tags.length)
-    for (const [key, value] of tags) {
-      body.varint(keys.get(key)!)
-      body.text(value)
-    }
+/** What is asked of the catalog about a series. */
+export interface SeriesKeys {
+  readonly ids: Dictionary
+  tagsOf(series: number): Tags
+  /** The same as bytes, where they lie as such. */
+  readonly packed?: PackedKeys
+}
+
+export interface PackedKeys {
+  /** Appends the series' id, a u64. */
+  writeId(series: number, out: ByteWriter): void
+  /** Appends its tags: how many, then of each its key's number on the page (varint) and its value (length as varint, UTF-8). */
+  writeTags(series: number, page: PageKeys, out: ByteWriter): void
+}
+
+/** Numbers of the tag keys on a page, by their first use. */
+export class PageKeys {
+  readonly names = new Map<string, number>()
+
+  number(name: string): number {
+    let number = this.names.get(name)
+    if (number === undefined) this.names.set(name, (number = this.names.size))
+    return number
   }
-  for (const { id } of series) out.u64Big(BigInt(id))
-  encodeBody(body.written(), zstd, out)
+}
+
+const packed = (keys: SeriesKeys): PackedKeys => ({
+  writeId: (series, out) => out.u64Big(BigInt(keys.ids.at(series))),
+  writeTags(series, page, out) {
+    const tags = keys.tagsOf(series)
+    out.varint(tags.length)
+    for (const [key, value] of tags) {
+      out.varint(page.number(key))
+      out.text(value)
+    }
+  },
+})
+
+/** Appends the pages of these series in turn; how many series and bytes each has. */
+export function encodePages(
+  ordinals: Uint32Array,
+  from: SeriesKeys,
+  zstd: Compression,
+  out: ByteWriter,
+  onPage: (seriesCount: number, at: number) => void,
+): void {
+  const keys = from.packed ?? packed(from)
+  const tags = new ByteWriter(Math.min(ordinals.length, pageSeriesMax) * 64)
+  const body = new ByteWriter(tags.bytes.length)
+  for (let first = 0; first < ordinals.length; first += pageSeriesMax) {
+    const at = out.length
+    const end = Math.min(first + pageSeriesMax, ordinals.length)
+    const page = new PageKeys()
+    tags.clear()
+    for (let i = first; i < end; i++) {
+      keys.writeId(ordinals[i]!, out)
+      keys.writeTags(ordinals[i]!, page, tags)
+    }
+    body.clear()
+    body.varint(page.names.size)
+    for (const name of page.names.keys()) body.text(name)
+    body.raw(tags.written())
+    encodeBody(body.written(), zstd, out)
+    onPage(end - first, at)
+  }
 }
 
 export function decodePage(bytes: Uint8Array, seriesCount: number, zstd: Compression): SeriesKey[] {

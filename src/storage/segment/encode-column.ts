@@ -285,9 +285,11 @@ function firstAndLast({ group, times, valid, base }: DenseColumn, values: Float6
   let lastTimeUs = -Infinity
   let first = -1
   let last = -1
-  for (const run of group.runs) {
-    let row = run.from - group.from
-    let end = row + run.rows
+  let start = group.from
+  for (const runEnd of group.runEnds) {
+    let row = start - group.from
+    let end = runEnd - group.from
+    start = runEnd
     if (valid !== undefined) {
       while (row < end && valid[base + row] === 0) row++
       while (end > row && valid[base + end - 1] === 0) end--

@@ -10,15 +10,15 @@
  *    order of their ranks.
  * 4. With a sink, memory is what describes the groups written so far, and the group at hand. The header is written last.
  */
-import type { Dictionary } from '../../columnar/batch.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Checksums, Compression } from '../../lib/ports.ts'
 import { fromHex } from '../../lib/text.ts'
+import { U32List } from '../catalog/packed.ts'
 import { ByteWriter } from '../codecs/bytes.ts'
 import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
-import type { Lsn, MetricInfo, Tags } from '../types.ts'
-import { encodePage, pageSeriesMax } from './dictionary.ts'
+import type { Lsn, MetricInfo } from '../types.ts'
+import { encodePages, type SeriesKeys } from './dictionary.ts'
 import { ColumnEncoder, type ColumnRows, type Encoding } from './encode-column.ts'
 import { encodeFooter, type WrittenGroup, type WrittenMetric, type WrittenPage } from './footer.ts'
 import { encodeHeader, encodeTrailer, headerLength, type SegmentHeader, trailerLength } from './format.ts'
@@ -31,12 +31,6 @@ export interface SegmentMetric {
   readonly rows: RowBuffer
   /** Ascending indexes of the rows that belong to the segment; undefined: all. */
   readonly selection: Uint32Array | undefined
-}
-
-/** What is asked of the catalog about a series. */
-export interface SeriesKeys {
-  readonly ids: Dictionary
-  tagsOf(series: number): Tags
 }
 
 export interface SegmentHead {
@@ -120,7 +114,7 @@ export class SegmentWriter {
   #sunk = 0
   /** Where the bytes that the sink has end: beyond `#sunk` lies what was taken back. */
   #sinkEnd = 0
-  readonly #ordinals: number[] = []
+  readonly #ordinals = new U32List(64)
   readonly #metrics: OpenMetric[] = []
   #rows = 0
   #minTimeUs = Infinity
@@ -162,7 +156,7 @@ export class SegmentWriter {
     }
     const series = selection === undefined ? rows.series : gather(rows.series, selection, new Uint32Array(length))
     const timeUs = selection === undefined ? rows.timeUs : gather(rows.timeUs, selection, new Float64Array(length))
-    const goesOn = open.seriesCount > 0 && this.#ordinals.at(-1) === series[0]
+    const goesOn = open.seriesCount > 0 && this.#ordinals.data[this.#ordinals.length - 1] === series[0]
     const layout = layoutRows(
       { length, series, timeUs, stringBytes: stringBytes(rows, selection) },
       this.#ordinals.length - (goesOn ? 1 : 0),
@@ -176,9 +170,9 @@ export class SegmentWriter {
       open.groups.push(this.#group(group, timeUs, rows, selection))
       if (this.#sink !== undefined && this.#out.length >= stagedBytesMax) this.#sinkStaged(this.#sink)
     }
-    const added = goesOn ? [] : layout.ordinals
-    for (const ordinal of added) this.#ordinals.push(ordinal)
-    open.seriesCount += added.length
+    if (goesOn) return
+    for (const ordinal of layout.ordinals) this.#ordinals.push(ordinal)
+    open.seriesCount += layout.ordinals.length
   }
 
   /** Of the segment as far as it is written. */
@@ -210,7 +204,7 @@ export class SegmentWriter {
   #group(group: GroupLayout, timeUs: Float64Array, rows: RowBuffer, selection: Uint32Array | undefined): WrittenGroup {
     const out = this.#out
     const headAt = out.length
-    encodeHead(group, this.#kernels, this.#columns.scratch, out)
+    encodeHead(group, timeUs, this.#kernels, this.#columns.scratch, out)
     const head = out.length > headAt ? this.#chunkFrom(headAt) : undefined
     const timeAt = out.length
     const times = { timeUs, base: group.from }
@@ -226,8 +220,8 @@ export class SegmentWriter {
     this.#maxTimeUs = Math.max(this.#maxTimeUs, group.maxTimeUs)
     return {
       rows: group.rows,
-      firstSeries: group.runs[0]!.local,
-      runCount: group.runs.length,
+      firstSeries: group.firstSeries,
+      runCount: group.runEnds.length,
       blockCount: group.blocks.length,
       minTimeUs: group.minTimeUs,
       maxTimeUs: group.maxTimeUs,
@@ -276,7 +270,7 @@ export class SegmentWriter {
     const metrics = this.#metrics.map(
       ({ metric, before: _, ...written }): WrittenMetric => ({ name: metric.name, ...written }),
     )
-    encodeFooter({ ordinals: this.#ordinals, metrics, pages }, this.#kernels, this.#columns.scratch, this.#out)
+    encodeFooter({ ordinals: this.#ordinals.view(), metrics, pages }, this.#kernels, this.#columns.scratch, this.#out)
     const footer = this.#chunkFrom(footerFrom)
     const trailerAt = this.bytes
     if (this.#sink !== undefined) this.#sinkStaged(sink)
@@ -313,16 +307,9 @@ export class SegmentWriter {
 
   #pages(keys: SeriesKeys): WrittenPage[] {
     const pages: WrittenPage[] = []
-    for (let from = 0; from < this.#ordinals.length; from += pageSeriesMax) {
-      const ordinals = this.#ordinals.slice(from, from + pageSeriesMax)
-      const at = this.#out.length
-      encodePage(
-        ordinals.map(ordinal => ({ id: keys.ids.at(ordinal), tags: keys.tagsOf(ordinal) })),
-        this.#zstd,
-        this.#out,
-      )
-      pages.push({ seriesCount: ordinals.length, ...this.#chunkFrom(at) })
-    }
+    encodePages(this.#ordinals.view(), keys, this.#zstd, this.#out, (seriesCount, at) =>
+      pages.push({ seriesCount, ...this.#chunkFrom(at) }),
+    )
     return pages
   }
 }

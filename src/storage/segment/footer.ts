@@ -123,7 +123,7 @@ export interface WrittenPage {
   readonly crc: number
 }
 export interface WrittenFooter {
-  readonly ordinals: readonly number[]
+  readonly ordinals: Uint32Array
   readonly metrics: readonly WrittenMetric[]
   readonly pages: readonly WrittenPage[]
 }

@@ -15,7 +15,9 @@ import { ByteReader, ByteWriter, DamageError } from '../codecs/bytes.ts'
 import { rollupWidthsUs } from '../rollup/widths.ts'
 import type { Lsn } from '../types.ts'
 
-export const groupRowsMax = 8192
+export const groupRowsMax = 12_288
+/** About so many rows a group has where it may choose. */
+export const groupRowsWanted = 8192
 /** Times within a group differ by at most this much, so that differences are exact. */
 export const groupSpanUsMax = Number.MAX_SAFE_INTEGER
 

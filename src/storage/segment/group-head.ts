@@ -38,19 +38,27 @@ export interface GroupHead {
 export const headBytes = (head: GroupHead): number =>
   head.blockStarts.byteLength + head.runStarts.byteLength + head.runMinUs.byteLength + head.runMaxUs.byteLength
 
-/** Appends the head; nothing where it can be derived. */
-export function encodeHead(group: GroupLayout, kernels: Kernels, scratch: Scratch, out: ByteWriter): void {
+/** Appends the head, `timeUs` being those of the metric's rows; nothing where it can be derived. */
+export function encodeHead(
+  group: GroupLayout,
+  timeUs: Float64Array,
+  kernels: Kernels,
+  scratch: Scratch,
+  out: ByteWriter,
+): void {
   const regular = group.blocks.every((rows, i) => i === group.blocks.length - 1 || rows === blockRowsMax)
-  const several = group.runs.length > 1
+  const several = group.runEnds.length > 1
   if (regular && !several) return
   out.u8((regular ? 0 : irregularBlocks) | (several ? severalRuns : 0))
   if (!regular) for (const rows of group.blocks) out.varint(rows)
   if (!several) return
 
-  const { runs, minTimeUs } = group
-  writeValueList(runs.length, i => runs[i]!.rows, kernels, scratch, out)
-  writeValueList(runs.length, i => runs[i]!.minTimeUs - minTimeUs, kernels, scratch, out)
-  writeValueList(runs.length, i => runs[i]!.maxTimeUs - runs[i]!.minTimeUs, kernels, scratch, out)
+  const { from, runEnds, minTimeUs } = group
+  const runs = runEnds.length
+  const start = (run: number): number => (run === 0 ? from : runEnds[run - 1]!)
+  writeValueList(runs, i => runEnds[i]! - start(i), kernels, scratch, out)
+  writeValueList(runs, i => timeUs[start(i)]! - minTimeUs, kernels, scratch, out)
+  writeValueList(runs, i => timeUs[runEnds[i]! - 1]! - timeUs[start(i)]!, kernels, scratch, out)
 }
 
 /** Reads a head chunk; `bytes` undefined when the group has none. */

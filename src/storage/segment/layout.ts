@@ -3,7 +3,7 @@
  *
  *   rows   aaaa…aaaa bbb ccccc dd …          sorted by (series rank, time)
  *   runs   a         b   c     d
- *   groups [a 8,192] [a rest] [b c d …]      a long series has groups of its own, short ones share
+ *   groups [a 9,216] [a rest] [b c d …]      a long series has groups of its own, about alike; short ones share
  *   blocks 1,024 each        [b c d | e | …] a run that fills a block well has blocks of its own
  *
  * Invariants:
@@ -15,7 +15,8 @@
 
 import { blockRowsMax } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
-import { groupRowsMax, groupSpanUsMax } from './format.ts'
+import { U32List } from '../catalog/packed.ts'
+import { groupRowsWanted, groupSpanUsMax } from './format.ts'
 
 /** A series with this many rows in the segment has row groups of its own. */
 const longSeriesRowsMin = 2048
@@ -23,22 +24,15 @@ const longSeriesRowsMin = 2048
 const ownBlockRowsMin = 64
 const groupStringBytesMax = 4 * 1024 * 1024
 
-export interface Run {
-  /** Number of the series within the segment. */
-  readonly local: number
-  /** Position of its first row among the metric's rows. */
-  readonly from: number
-  readonly rows: number
-  readonly minTimeUs: number
-  readonly maxTimeUs: number
-}
-
 export interface GroupLayout {
   readonly from: number
   readonly rows: number
   readonly minTimeUs: number
   readonly maxTimeUs: number
-  readonly runs: readonly Run[]
+  /** Number of the first run's series within the segment; the others follow. */
+  readonly firstSeries: number
+  /** Where each run ends among the metric's rows: it begins where the one before ends, and its times ascend. */
+  readonly runEnds: Uint32Array
   /** Rows of each block. */
   readonly blocks: readonly number[]
 }
@@ -46,7 +40,7 @@ export interface GroupLayout {
 export interface MetricLayout {
   readonly groups: readonly GroupLayout[]
   /** Catalog ordinals of the metric's series, in row order. */
-  readonly ordinals: readonly number[]
+  readonly ordinals: Uint32Array
 }
 
 /** The rows of one metric in order; `stringBytes` says how much text a row holds, undefined when it cannot have any. */
@@ -59,17 +53,21 @@ export interface LayoutRows {
 
 export function layoutRows(rows: LayoutRows, firstLocal: number): MetricLayout {
   const groups: GroupLayout[] = []
-  const ordinals: number[] = []
-  let shared: Run[] = []
-  let sharedRows = 0
+  const ordinals = new U32List(1024)
+  const { series, timeUs } = rows
+  // runs of the group that short series share, and where it begins
+  const shared = new U32List(1024)
+  let sharedFrom = 0
   let sharedBytes = 0
   let minTimeUs = Infinity
   let maxTimeUs = -Infinity
 
   const closeShared = (): void => {
-    if (shared.length > 0) groups.push(groupOf(shared))
-    shared = []
-    sharedRows = 0
+    if (shared.length > 0)
+      groups.push(
+        groupOf(sharedFrom, ordinals.length - shared.length + firstLocal, shared.view().slice(), minTimeUs, maxTimeUs),
+      )
+    shared.length = 0
     sharedBytes = 0
     minTimeUs = Infinity
     maxTimeUs = -Infinity
@@ -77,30 +75,35 @@ export function layoutRows(rows: LayoutRows, firstLocal: number): MetricLayout {
 
   for (let from = 0; from < rows.length; ) {
     const to = endOfSeries(rows, from)
-    const local = firstLocal + ordinals.length
-    ordinals.push(rows.series[from]!)
-    const parts = cutRun(rows, local, from, to)
-    if (to - from >= longSeriesRowsMin || parts.length > 1) {
+    const firstUs = timeUs[from]!
+    const lastUs = timeUs[to - 1]!
+    const bytes = rows.stringBytes === undefined ? 0 : bytesOf(from, to, rows.stringBytes)
+    if (to - from >= longSeriesRowsMin || lastUs - firstUs > groupSpanUsMax || bytes > groupStringBytesMax) {
       closeShared()
-      for (const part of parts) groups.push(groupOf([part.run]))
+      for (const { run } of cutRun(rows, firstLocal + ordinals.length, from, to))
+        groups.push(groupOf(run.from, run.local, Uint32Array.of(run.from + run.rows), run.minTimeUs, run.maxTimeUs))
     } else {
-      const { run, stringBytes } = parts[0]!
-      const spanUs = Math.max(maxTimeUs, run.maxTimeUs) - Math.min(minTimeUs, run.minTimeUs)
+      const spanUs = Math.max(maxTimeUs, lastUs) - Math.min(minTimeUs, firstUs)
       const full =
-        sharedRows + run.rows > groupRowsMax ||
-        sharedBytes + stringBytes > groupStringBytesMax ||
-        spanUs > groupSpanUsMax
+        to - sharedFrom > groupRowsWanted || sharedBytes + bytes > groupStringBytesMax || spanUs > groupSpanUsMax
       if (full) closeShared()
-      shared.push(run)
-      sharedRows += run.rows
-      sharedBytes += stringBytes
-      minTimeUs = Math.min(minTimeUs, run.minTimeUs)
-      maxTimeUs = Math.max(maxTimeUs, run.maxTimeUs)
+      if (shared.length === 0) sharedFrom = from
+      shared.push(to)
+      sharedBytes += bytes
+      minTimeUs = Math.min(minTimeUs, firstUs)
+      maxTimeUs = Math.max(maxTimeUs, lastUs)
     }
+    ordinals.push(series[from]!)
     from = to
   }
   closeShared()
-  return { groups, ordinals }
+  return { groups, ordinals: ordinals.view() }
+}
+
+function bytesOf(from: number, to: number, stringBytes: (position: number) => number): number {
+  let bytes = 0
+  for (let row = from; row < to; row++) bytes += stringBytes(row)
+  return bytes
 }
 
 function endOfSeries({ length, series, timeUs }: LayoutRows, from: number): number {
@@ -113,12 +116,28 @@ function endOfSeries({ length, series, timeUs }: LayoutRows, from: number): numb
   return to
 }
 
+/** As many groups as come closest to the wanted size, of whole blocks: no small one is left at the end. */
+function groupRowsOf(rows: number): number {
+  const groups = Math.max(1, Math.round(rows / groupRowsWanted))
+  return groups === 1 ? rows : Math.ceil(rows / groups / blockRowsMax) * blockRowsMax
+}
+
+interface Run {
+  /** Number of the series within the segment. */
+  readonly local: number
+  /** Position of its first row among the metric's rows. */
+  readonly from: number
+  readonly rows: number
+  readonly minTimeUs: number
+  readonly maxTimeUs: number
+}
+
 /** The rows of one series, cut where a group would hold too many rows, too much text, or too long a time. */
 function cutRun(rows: LayoutRows, local: number, from: number, to: number): { run: Run; stringBytes: number }[] {
   const { timeUs, stringBytes } = rows
   const parts: { run: Run; stringBytes: number }[] = []
   for (let start = from; start < to; ) {
-    let end = Math.min(start + groupRowsMax, to)
+    let end = start + groupRowsOf(to - start)
     while (timeUs[end - 1]! - timeUs[start]! > groupSpanUsMax) end--
     let bytes = 0
     if (stringBytes !== undefined) {
@@ -132,40 +151,35 @@ function cutRun(rows: LayoutRows, local: number, from: number, to: number): { ru
   return parts
 }
 
-function groupOf(runs: readonly Run[]): GroupLayout {
-  const first = runs[0]!
-  const last = runs.at(-1)!
-  let minTimeUs = Infinity
-  let maxTimeUs = -Infinity
-  for (const run of runs) {
-    minTimeUs = Math.min(minTimeUs, run.minTimeUs)
-    maxTimeUs = Math.max(maxTimeUs, run.maxTimeUs)
-  }
-  return {
-    from: first.from,
-    rows: last.from + last.rows - first.from,
-    minTimeUs,
-    maxTimeUs,
-    runs,
-    blocks: cutBlocks(runs),
-  }
+function groupOf(
+  from: number,
+  firstSeries: number,
+  runEnds: Uint32Array,
+  minTimeUs: number,
+  maxTimeUs: number,
+): GroupLayout {
+  const rows = runEnds.at(-1)! - from
+  return { from, rows, minTimeUs, maxTimeUs, firstSeries, runEnds, blocks: cutBlocks(from, runEnds) }
 }
 
-function cutBlocks(runs: readonly Run[]): number[] {
+function cutBlocks(from: number, runEnds: Uint32Array): number[] {
   const blocks: number[] = []
   let shared = 0
   const closeShared = (): void => {
     if (shared > 0) blocks.push(shared)
     shared = 0
   }
-  for (const run of runs) {
-    if (run.rows < ownBlockRowsMin) {
-      if (shared + run.rows > blockRowsMax) closeShared()
-      shared += run.rows
+  let start = from
+  for (const end of runEnds) {
+    const rows = end - start
+    start = end
+    if (rows < ownBlockRowsMin) {
+      if (shared + rows > blockRowsMax) closeShared()
+      shared += rows
       continue
     }
     closeShared()
-    for (let left = run.rows; left > 0; left -= blockRowsMax) blocks.push(Math.min(left, blockRowsMax))
+    for (let left = rows; left > 0; left -= blockRowsMax) blocks.push(Math.min(left, blockRowsMax))
   }
   closeShared()
   return blocks

@@ -44,11 +44,12 @@ export function loadGroup(
   const headKey = firstKey + group.firstChunk
   let head = cache.get<GroupHead>(headKey)
   let time = cache.get<TimeChunk>(headKey + 1)
-  const chunks = new Map<ColumnEntry, FieldChunk | undefined>()
-  for (const column of columns)
-    if (column !== undefined) chunks.set(column, cache.get<FieldChunk>(headKey + 2 + column.index))
+  const fields = columns.map(column => column && cache.get<LoadedField>(headKey + 2 + column.index))
+  const isMissing = (column: ColumnEntry | undefined, i: number): boolean =>
+    column !== undefined && fields[i] === undefined
+  if (head !== undefined && time !== undefined && !columns.some(isMissing)) return { head, time, fields }
 
-  const missing = [...chunks.keys()].filter(column => chunks.get(column) === undefined).sort((a, b) => a.at - b.at)
+  const missing = [...new Set(columns.filter(isMissing))].map(column => column!).sort((a, b) => a.at - b.at)
   const wanted: ChunkEntry[] = []
   if (head === undefined && group.head !== undefined) wanted.push(group.head)
   if (time === undefined) wanted.push(group.time)
@@ -67,18 +68,16 @@ export function loadGroup(
     time = file.guard(group.time.at, 'time column', () => parseTimes(chunk, group, kernels))
     cache.set(headKey + 1, time, chunk.length + group.blockCount * 20 + entryBytes)
   }
+  const loaded = new Map<ColumnEntry, LoadedField>()
   for (const column of missing) {
-    const chunk = bytes[next++]!
+    const bytesOf = bytes[next++]!
     const { type } = metric.fields[column.field]!
-    const { count } = column.statistics
-    const parsed = file.guard(column.at, 'column', () => parseField(chunk, type, shape, count, kernels, ports.zstd))
-    cache.set(headKey + 2 + column.index, parsed, chunk.length + group.blockCount * 32 + entryBytes)
-    chunks.set(column, parsed)
+    const { statistics } = column
+    const parse = (): FieldChunk => parseField(bytesOf, type, shape, statistics.count, kernels, ports.zstd)
+    const chunk = file.guard(column.at, 'column', parse)
+    const field = { chunk, statistics: statistics.kind === 'number' ? statistics : undefined }
+    cache.set(headKey + 2 + column.index, field, bytesOf.length + group.blockCount * 32 + entryBytes)
+    loaded.set(column, field)
   }
-  const fields = columns.map((column): LoadedField | undefined => {
-    const chunk = column && chunks.get(column)
-    if (column === undefined || chunk === undefined) return undefined
-    return { chunk, statistics: column.statistics.kind === 'number' ? column.statistics : undefined }
-  })
-  return { head, time, fields }
+  return { head, time, fields: fields.map((field, i) => field ?? loaded.get(columns[i]!)) }
 }

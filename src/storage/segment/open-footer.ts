@@ -6,6 +6,7 @@
  */
 import type { SeriesSet } from '../types.ts'
 import type { Footer, FooterMetric, GroupEntry } from './footer.ts'
+import { type MetricEnds, metricEndsBytes } from './metric-ends.ts'
 
 /** A footer with its series mapped to the catalog. */
 export interface OpenFooter {
@@ -20,6 +21,8 @@ export interface OpenMetric {
   readonly fields: ReadonlyMap<string, number>
   /** Made when first needed. */
   index: SeriesIndex | undefined
+  /** The same, by field and end. */
+  readonly ends: Map<string, MetricEnds>
 }
 
 export function openFooter(footer: Footer, ordinals: Uint32Array): OpenFooter {
@@ -27,6 +30,7 @@ export function openFooter(footer: Footer, ordinals: Uint32Array): OpenFooter {
     metric,
     fields: new Map(metric.fields.map((field, i) => [field.name, i])),
     index: undefined,
+    ends: new Map(),
   })
   return { footer, ordinals, metrics: new Map(footer.metrics.map(metric => [metric.name, open(metric)])) }
 }
@@ -34,7 +38,10 @@ export function openFooter(footer: Footer, ordinals: Uint32Array): OpenFooter {
 /** About what a footer takes in memory once it is used: its records, its columns, its index. */
 export function heapBytes({ footer, ordinals, metrics }: OpenFooter): number {
   let bytes = footer.bytes.length + ordinals.length * 12 + metrics.size * 512
-  for (const { metric } of metrics.values()) for (const group of metric.groups) bytes += 300 + group.columnCount * 250
+  for (const { metric, ends } of metrics.values()) {
+    for (const group of metric.groups) bytes += 300 + group.columnCount * 250
+    for (const each of ends.values()) bytes += metricEndsBytes(each)
+  }
   return bytes
 }
 

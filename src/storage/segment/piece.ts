@@ -10,6 +10,7 @@ import type { SegmentEnvironment } from './environment.ts'
 import { type ColumnEntry, columnsOf, type FooterMetric, type GroupEntry } from './footer.ts'
 import { loadGroup, loadHead } from './load-group.ts'
 import type { OpenFooter } from './open-footer.ts'
+import { nextBegin } from './read-group.ts'
 import type { SegmentFile } from './segment-file.ts'
 
 const noStatistics: FieldStatistics = {
@@ -40,6 +41,7 @@ export class GroupPiece implements Piece {
   readonly #request: ReadRequest
   readonly #fields: readonly number[]
   readonly #runs: Uint32Array | undefined
+  #found: readonly (ColumnEntry | undefined)[] | undefined
 
   /** `fields`: indexes in the segment's metric, -1 where it lacks the field; `runs`: the wanted ones, undefined: all. */
   constructor(
@@ -73,7 +75,7 @@ export class GroupPiece implements Piece {
   statistics(field: number): FieldStatistics | undefined {
     const { type } = this.#request.fields[field]!
     if (type !== 'float' && type !== 'integer') return undefined
-    const statistics = this.#column(field)?.statistics
+    const statistics = this.#columns()[field]?.statistics
     if (statistics === undefined) return noStatistics
     return statistics.kind === 'number' ? statistics : undefined
   }
@@ -87,49 +89,57 @@ export class GroupPiece implements Piece {
     return { series, minTimeUs: runMinUs, maxTimeUs: runMaxUs }
   }
 
-  /** The requested field's column; undefined where no row has it. */
-  #column(field: number): ColumnEntry | undefined {
+  /** The requested fields' columns; undefined where no row has the field. */
+  #columns(): readonly (ColumnEntry | undefined)[] {
+    if (this.#found !== undefined) return this.#found
     const { footer } = this.#open
     const columns = this.#file.guard(this.#group.columnsAt, 'footer', () =>
       columnsOf(footer, this.#metric, this.#group),
     )
-    const wanted = this.#fields[field]!
-    return columns.find(column => column.field === wanted)
+    return (this.#found = this.#fields.map(wanted => columns.find(({ field }) => field === wanted)))
   }
 
   read(fromUs: number, toUs: number, into: RowBuffer, bounds: readonly FieldBound[] = []): void {
+    this.#read(Math.max(fromUs, this.#request.fromUs), Math.min(toUs, this.#request.toUs), into, bounds, undefined)
+  }
+
+  readBlocks(fromUs: number, toUs: number, into: RowBuffer, bounds: readonly FieldBound[]): number {
+    const request = this.#request
+    return this.#read(request.fromUs, request.toUs, into, bounds, { fromUs, toUs })
+  }
+
+  /** Returns when the first block after those read begins. */
+  #read(
+    fromUs: number,
+    toUs: number,
+    into: RowBuffer,
+    bounds: readonly FieldBound[],
+    begins: { readonly fromUs: number; readonly toUs: number } | undefined,
+  ): number {
     const { statistics } = this.#request
     const group = this.#group
-    const from = Math.max(fromUs, this.#request.fromUs)
-    const to = Math.min(toUs, this.#request.toUs)
-    const columns = this.#fields.map((_, field) => this.#column(field))
+    const columns = this.#columns()
     if (
-      group.maxTimeUs < from ||
-      group.minTimeUs >= to ||
+      group.maxTimeUs < fromUs ||
+      group.minTimeUs >= toUs ||
       bounds.some(bound => excludes(columns[bound.field], bound))
     ) {
       statistics.blocksPruned += group.blockCount
-      return
+      return Infinity
     }
     const loaded = loadGroup(this.#environment, this.#file, this.#firstKey, this.#metric, group, columns, bytes => {
       statistics.bytesRead += bytes
     })
     const { ordinals } = this.#open
+    const ordinal = (run: number) => ordinals[group.firstSeries + run]!
+    const wanted = { runs: this.#runs, ordinal, fromUs, toUs, bounds, begins }
     const progress = { field: -1 }
     this.#file.guard(
       () => columns[progress.field]?.at ?? group.time.at,
       'column',
-      () => {
-        const wanted = {
-          runs: this.#runs,
-          ordinal: (run: number) => ordinals[group.firstSeries + run]!,
-          fromUs: from,
-          toUs: to,
-          bounds,
-        }
-        this.#environment.groups.read(loaded, wanted, into, statistics, progress)
-      },
+      () => this.#environment.groups.read(loaded, wanted, into, statistics, progress),
     )
+    return begins === undefined ? Infinity : nextBegin(loaded, begins.toUs, wanted)
   }
 }
 

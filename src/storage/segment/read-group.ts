@@ -2,7 +2,7 @@
  * Reading a row group: block by block, straight into the columns of a row buffer.
  *
  *   block wanted whole     kernels decode into the buffer's arrays, no copy
- *   block wanted in part   decoded to scratch, the wanted ranges copied
+ *   block wanted in part   decoded apart and remembered, the wanted ranges copied
  *
  * Invariants:
  * 1. Rows come out in (series rank, time) order: the order they lie in.
@@ -19,7 +19,9 @@ import { EncodedStrings } from '../codecs/strings.ts'
 import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import type { FieldBound, ReadStatistics } from '../types.ts'
 import type { FieldChunk, NumberChunk, StringChunk, TimeChunk } from './decode-column.ts'
+import { DecodedBlocks } from './decoded-blocks.ts'
 import type { NumberStatistics } from './footer.ts'
+import { groupRowsMax } from './format.ts'
 import type { GroupHead } from './group-head.ts'
 import { readValueBlock, type Scratch } from './scratch.ts'
 
@@ -43,12 +45,15 @@ export interface RowsWanted {
   readonly fromUs: number
   readonly toUs: number
   readonly bounds: readonly FieldBound[]
+  /** Only blocks that begin then: the first of their rows that are wanted by time. Undefined: whenever. */
+  readonly begins?: { readonly fromUs: number; readonly toUs: number } | undefined
 }
 
 export class GroupReader {
   readonly #kernels: Kernels
   readonly #zstd: Compression
   readonly #scratch: Scratch
+  readonly #decoded = new DecodedBlocks()
   /** Wanted ranges of the block at hand: from, to, from, to, … within the block, none adjacent. */
   readonly #ranges = new Uint32Array(2 * blockRowsMax)
   #rangeCount = 0
@@ -71,6 +76,8 @@ export class GroupReader {
       const rowFrom = blockStarts[block]!
       const rowTo = blockStarts[block + 1]!
       while (next < runs.length && runStarts[runs[next]! + 1]! <= rowFrom) next++
+      // Another range's: neither scanned nor pruned.
+      if (wanted.begins !== undefined && !isWithin(beginOf(time, block, wanted), wanted.begins)) continue
       const none =
         next === runs.length ||
         runStarts[runs[next]!]! >= rowTo ||
@@ -107,11 +114,11 @@ export class GroupReader {
     const rowFrom = blockStarts[block]!
     const blockRows = blockStarts[block + 1]! - rowFrom
     const allTimes = time.minUs[block]! >= fromUs && time.maxUs[block]! < toUs
-    const times = this.#scratch.times
     const ranges = this.#ranges
     into.reserve(blockRows)
     const { series, length } = into
-    let decoded = false
+    /** The block's, once they were looked at. */
+    let times: Float64Array | undefined
     let count = 0
     let rows = 0
     for (let i = firstRun; i < runs.length; i++) {
@@ -120,8 +127,7 @@ export class GroupReader {
       if (from >= blockRows) break
       let to = Math.min(runStarts[run + 1]! - rowFrom, blockRows)
       if (!allTimes && (runMinUs[run]! < fromUs || runMaxUs[run]! >= toUs)) {
-        if (!decoded) this.#decodeTimes(time, block, blockRows, times, 0)
-        decoded = true
+        times ??= this.#timesOf(time, block, blockRows)
         from = firstAtOrAfter(times, fromUs, from, to)
         to = firstAtOrAfter(times, toUs, from, to)
         if (from === to) continue
@@ -137,12 +143,14 @@ export class GroupReader {
     }
     this.#rangeCount = count
     if (rows === 0) return 0
-    if (rows === blockRows && !decoded) this.#decodeTimes(time, block, blockRows, into.timeUs, length)
-    else {
-      if (!decoded) this.#decodeTimes(time, block, blockRows, times, 0)
-      this.#copyRanges(times, into.timeUs, length)
-    }
+    if (rows === blockRows && times === undefined) this.#decodeTimes(time, block, blockRows, into.timeUs, length)
+    else this.#copyRanges(times ?? this.#timesOf(time, block, blockRows), into.timeUs, length)
     return rows
+  }
+
+  /** Of a block that is wanted in part. */
+  #timesOf(time: TimeChunk, block: number, rows: number): Float64Array {
+    return this.#decoded.values(time, block, out => this.#decodeTimes(time, block, rows, out, 0))
   }
 
   #decodeTimes(time: TimeChunk, block: number, rows: number, out: Float64Array, outAt: number): void {
@@ -188,8 +196,7 @@ export class GroupReader {
     const present = count === blockRows ? undefined : this.#scratch.flags
     switch (chunk.kind) {
       case 'number':
-        this.#decodeNumbers(chunk, block, count, this.#scratch.values, 0)
-        this.#place(this.#scratch.values, present, buffer.values as Float64Array, at)
+        this.#place(this.#numbersOf(chunk, block, count), present, buffer.values as Float64Array, at)
         break
       case 'boolean':
         unpackBits(chunk.bits, denseFrom, denseFrom + count, this.#scratch.bits, 0)
@@ -199,6 +206,11 @@ export class GroupReader {
         this.#decodeCodes(chunk, block, count, present, buffer, codes)
         this.#place(this.#scratch.codes, present, buffer.values as Uint32Array, at)
     }
+  }
+
+  /** Of a block that is wanted in part, or has nulls. */
+  #numbersOf(chunk: NumberChunk, block: number, count: number): Float64Array {
+    return this.#decoded.values(chunk, block, out => this.#decodeNumbers(chunk, block, count, out, 0))
   }
 
   #decodeNumbers(chunk: NumberChunk, block: number, count: number, out: Float64Array, outAt: number): void {
@@ -312,5 +324,19 @@ function excludes(field: LoadedField | undefined, block: number, { min, max, nan
   return !(blockMax >= min && blockMin <= max)
 }
 
-const counting = Uint32Array.from({ length: 8192 }, (_, i) => i)
+const beginOf = ({ minUs }: TimeChunk, block: number, { fromUs }: RowsWanted): number => Math.max(minUs[block]!, fromUs)
+const isWithin = (timeUs: number, { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number }): boolean =>
+  timeUs >= fromUs && timeUs < toUs
+
+/** When the first block of the group begins that does not begin before `timeUs`; Infinity: there is none. */
+export function nextBegin({ time }: LoadedGroup, timeUs: number, wanted: RowsWanted): number {
+  let next = Infinity
+  for (let block = 0; block < time.minUs.length; block++) {
+    const beginUs = beginOf(time, block, wanted)
+    if (beginUs >= timeUs && beginUs < next && time.minUs[block]! < wanted.toUs) next = beginUs
+  }
+  return next
+}
+
+const counting = Uint32Array.from({ length: groupRowsMax }, (_, i) => i)
 const allRuns = (count: number): Uint32Array => counting.subarray(0, count)

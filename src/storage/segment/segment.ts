@@ -16,10 +16,13 @@ import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { toHex } from '../../lib/text.ts'
 import { newReadStatistics } from '../read-statistics.ts'
+import type { End, SeriesEnds } from '../series-ends.ts'
+import type { SourceTombstones } from '../tombstones/tombstones.ts'
 import type { MetricInfo, Piece, ReadRequest, SegmentMeta, Tags } from '../types.ts'
 import { decodePage } from './dictionary.ts'
 import type { SegmentEnvironment } from './environment.ts'
 import type { Footer } from './footer.ts'
+import { doubtAll, type MetricEnds, metricEnds, offerEnds } from './metric-ends.ts'
 import {
   groupsAround,
   heapBytes,
@@ -51,6 +54,8 @@ export interface Segment {
   contents(): SegmentContents[]
   /** One piece per row group that may hold rows of the request. */
   pieces(request: ReadRequest): Piece[]
+  /** Tells the last, or first, values of the request's one field, a number, less what these tombstones hide. */
+  ends(request: ReadRequest, into: SeriesEnds, tombstones: SourceTombstones | undefined): void
   close(): void
 }
 
@@ -140,6 +145,29 @@ class OpenSegment implements Segment {
         new GroupPiece(this.#environment, this.#file, this.#firstKey, open, metric, group, request, fields, runs),
       )
     }
+  }
+
+  ends(request: ReadRequest, into: SeriesEnds, tombstones: SourceTombstones | undefined): void {
+    const open = this.#footer(request)
+    const found = open.metrics.get(request.metric.name)
+    const field = found === undefined ? -1 : this.#fieldsOf(request, found)[0]!
+    if (found === undefined || field < 0) return
+    const wanted = request.series && wantedSeries(found, open.ordinals, request.series)
+    const { minTimeUs, maxTimeUs } = this.meta
+    const isCut = into.end === 'last' ? maxTimeUs >= into.toUs : minTimeUs < into.fromUs
+    if (isCut) doubtAll(found, open.ordinals, wanted, into)
+    else offerEnds(this.#endsOf(open, found, field, into.end), found, open.ordinals, wanted, into, tombstones)
+  }
+
+  #endsOf(open: OpenFooter, metric: OpenMetric, field: number, end: End): MetricEnds {
+    const key = `${field} ${end}`
+    let ends = metric.ends.get(key)
+    if (ends === undefined) {
+      ends = this.#file.guard(0, 'footer', () => metricEnds(open.footer, metric, field, end))
+      metric.ends.set(key, ends)
+      this.#environment.cache.set(this.#firstKey, open, heapBytes(open))
+    }
+    return ends
   }
 
   /** Indexes of the requested fields in the segment's metric, -1 where it lacks them. */

@@ -14,6 +14,8 @@ import type { FileHandle, Ports } from '../../lib/ports.ts'
 import { decodeFrameHeader, type FrameHeader, frameBytes, frameHeaderBytes } from './format.ts'
 
 const windowBytes = 2 ** 20
+/** What is read of a place that is far from the one before: payloads in between were not wanted, and its own may not be. */
+const farBytes = 4096
 
 export class FrameReader {
   /** Bytes in the file when it was opened. */
@@ -101,12 +103,14 @@ export class FrameReader {
   #show(offset: number, count: number): boolean {
     assert(count >= 0 && offset >= 0, 'a window lies within the file')
     if (offset >= this.#start && offset + count <= this.#start + this.#filled) return true
+    const isFar = offset > this.#start + this.#filled
     if (count > this.#window.length) {
-      this.#window = new Uint8Array(Math.max(count, windowBytes))
+      this.#window = new Uint8Array(Math.max(count, isFar ? farBytes : windowBytes))
       this.#view = new DataView(this.#window.buffer)
     }
+    const into = isFar ? this.#window.subarray(0, Math.max(count, farBytes)) : this.#window
     this.#start = offset
-    this.#filled = this.#attempt(() => this.#file.read(this.#window, offset))
+    this.#filled = this.#attempt(() => this.#file.read(into, offset))
     return this.#filled >= count
   }
 

@@ -8,7 +8,7 @@
  *
  * Invariants:
  * 1. Decoding gives the same bits: a form is chosen only after it was checked row by row (−0 and NaN stay raw).
- * 2. Raw columns are views of the caller's arrays, all else of memory that the next frame uses again: borrowed until then.
+ * 2. What is encoded is in memory that the next frame uses again: borrowed until then.
  * 3. Memory is little-endian, as every platform of Node.js and WebAssembly has it (but one); `assert` keeps the others out.
  */
 import { assert } from '../../lib/assert.ts'
@@ -122,86 +122,92 @@ export const damaged = (what: string): SydraError =>
     hint: 'its checksum is right: it was written by an incompatible version',
   })
 
-// ---- parts --------------------------------------------------------------------------------------------------------
+// ---- bytes to write -----------------------------------------------------------------------------------------------
 
-/** Memory for packed columns that stays between frames; what a frame needs beyond it is garbage afterwards. */
+/** Memory that stays between frames; a frame that needs more has it for itself. */
 const keptBytesMax = 4 * 2 ** 20
 
 /**
- * A frame's payload as parts in a row. Packed columns are cut from one buffer that every frame uses again: arrays of their
- * own would be most of the garbage of ingest, and of the kind that makes V8 collect.
+ * A frame's payload as it grows, in memory that every frame uses again: arrays of their own would be most of the garbage of
+ * ingest, and of the kind that makes V8 collect.
  */
-export class FrameParts {
-  parts: Uint8Array[] = []
-  #buffer = new ArrayBuffer(64 * 1024)
-  #used = 0
-  /** Bytes that the frame took, whether there was room for them or not. */
-  #wanted = 0
+export class FrameBytes {
+  #bytes = new Uint8Array(64 * 1024)
+  #view = new DataView(this.#bytes.buffer)
+  #length = 0
+  /** For columns of integers, before they are copied to where no alignment is right. */
+  #words = new Uint32Array(16 * 1024)
 
-  /** Begins a new frame; the last one's parts mean nothing any more. */
+  /** Begins a new frame; the last one's bytes mean nothing any more. */
   clear(): void {
-    const wanted = Math.min(this.#wanted, keptBytesMax)
-    if (wanted > this.#buffer.byteLength)
-      this.#buffer = new ArrayBuffer(Math.min(Math.max(wanted, 2 * this.#buffer.byteLength), keptBytesMax))
-    this.parts = []
-    this.#used = 0
-    this.#wanted = 0
+    this.#length = 0
+    if (this.#bytes.length > keptBytesMax) this.#use(new Uint8Array(keptBytesMax))
   }
 
-  u8(...values: number[]): void {
-    this.uint8(values.length).set(values)
-  }
-  u32(...values: number[]): void {
-    this.uint32(values.length).set(values)
-  }
-  f64(...values: number[]): void {
-    this.float64(values.length).set(values)
-  }
-  /** The bytes of an array that stays as it is until the frame is written. */
-  borrow(array: ArrayBufferView): void {
-    this.parts.push(bytesOf(array))
+  /** The frame so far: borrowed until the next write. */
+  written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
   }
 
-  // New parts of so many elements, to be filled by the caller: what they hold is not known.
+  u8(value: number): void {
+    this.#view.setUint8(this.#grow(1), value)
+  }
+  u32(value: number): void {
+    const at = this.#grow(4)
+    this.#view.setUint32(at, value, true)
+  }
+  f64(value: number): void {
+    const at = this.#grow(8)
+    this.#view.setFloat64(at, value, true)
+  }
+  /** The bytes of an array. */
+  raw(array: ArrayBufferView): void {
+    const at = this.#grow(array.byteLength)
+    this.#bytes.set(bytesOf(array), at)
+  }
 
+  /** The next bytes, to be filled before the next write: what they hold is not known. */
   uint8(length: number): Uint8Array {
-    const bytes = this.#take(length)
-    this.parts.push(bytes)
-    return bytes
+    const at = this.#grow(length)
+    return this.#bytes.subarray(at, at + length)
   }
-  uint16(length: number): Uint16Array {
-    const { buffer, byteOffset } = this.uint8(length * 2)
-    return new Uint16Array(buffer, byteOffset, length)
+  /** Memory to fill and hand to `raw`: borrowed until the next call of either. */
+  words32(length: number): Uint32Array {
+    if (length > this.#words.length) this.#words = new Uint32Array(Math.max(length, 2 * this.#words.length))
+    return this.#words.subarray(0, length)
   }
-  uint32(length: number): Uint32Array {
-    const { buffer, byteOffset } = this.uint8(length * 4)
-    return new Uint32Array(buffer, byteOffset, length)
-  }
-  float64(length: number): Float64Array {
-    const { buffer, byteOffset } = this.uint8(length * 8)
-    return new Float64Array(buffer, byteOffset, length)
+  words16(length: number): Uint16Array {
+    return new Uint16Array(this.words32((length + 1) >>> 1).buffer, 0, length)
   }
 
-  #take(bytes: number): Uint8Array {
-    const rounded = (bytes + 7) & ~7
-    this.#wanted += rounded
-    if (this.#used + rounded > this.#buffer.byteLength) return new Uint8Array(bytes)
-    this.#used += rounded
-    return new Uint8Array(this.#buffer, this.#used - rounded, bytes)
+  /** Room for so many bytes more; where they begin. */
+  #grow(bytes: number): number {
+    const at = this.#length
+    this.#length = at + bytes
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length))
+      larger.set(this.#bytes.subarray(0, at))
+      this.#use(larger)
+    }
+    return at
+  }
+
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
   }
 }
 
 // ---- series -------------------------------------------------------------------------------------------------------
 
-export function encodeSeries(series: Uint32Array, out: FrameParts): void {
-  const length = series.length
+export function encodeSeries(series: Uint32Array, out: FrameBytes): void {
+  const { length } = series
   const first = length > 0 ? series[0]! : 0
   const step = length > 1 ? series[1]! - first : 0
-  let regular = 0
-  if (step >= 0) while (regular < length && series[regular] === first + regular * step) regular++
-  if (regular === length) {
+  if (step >= 0 && isRegular(series, first, step)) {
     out.u8(1)
-    out.u32(first, step)
+    out.u32(first)
+    out.u32(step)
     return
   }
   let min = first
@@ -214,17 +220,32 @@ export function encodeSeries(series: Uint32Array, out: FrameParts): void {
   if (max - min < 256) {
     out.u8(2)
     out.u32(min)
-    const stored = out.uint8(length)
-    for (let i = 0; i < length; i++) stored[i] = series[i]! - min
+    subtract(series, min, out.uint8(length))
   } else if (max - min < 65536) {
     out.u8(3)
     out.u32(min)
-    const stored = out.uint16(length)
-    for (let i = 0; i < length; i++) stored[i] = series[i]! - min
+    const words = out.words16(length)
+    subtract16(series, min, words)
+    out.raw(words)
   } else {
     out.u8(0)
-    out.borrow(series)
+    out.raw(series)
   }
+}
+
+function isRegular(series: Uint32Array, first: number, step: number): boolean {
+  for (let i = 0; i < series.length; i++) if (series[i] !== first + i * step) return false
+  return true
+}
+
+// One function a type: the loops stay monomorphic.
+
+function subtract(series: Uint32Array, min: number, into: Uint8Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = series[i]! - min
+}
+
+function subtract16(series: Uint32Array, min: number, into: Uint16Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = series[i]! - min
 }
 
 export function decodeSeries(from: Cursor, length: number): Uint32Array {
@@ -246,13 +267,13 @@ export function decodeSeries(from: Cursor, length: number): Uint32Array {
 // ---- numbers ------------------------------------------------------------------------------------------------------
 
 /** `compact`: look for a regular or narrow column of integers, which times and counters often are. */
-export function encodeNumbers(values: Float64Array, compact: boolean, out: FrameParts): void {
+export function encodeNumbers(values: Float64Array, compact: boolean, out: FrameBytes): void {
   if (compact && (encodeStep(values, out) || encodeOffsets(values, out))) return
   out.u8(0)
-  out.borrow(values)
+  out.raw(values)
 }
 
-function encodeStep(values: Float64Array, out: FrameParts): boolean {
+function encodeStep(values: Float64Array, out: FrameBytes): boolean {
   const length = values.length
   if (length < 2) return false
   const first = values[0]!
@@ -262,12 +283,13 @@ function encodeStep(values: Float64Array, out: FrameParts): boolean {
     if (first + i * step !== value || (value === 0 && 1 / value < 0)) return false
   }
   out.u8(1)
-  out.f64(first, step)
+  out.f64(first)
+  out.f64(step)
   return true
 }
 
 /** Integers whose sums and differences are exact, and of which none is −0. */
-function encodeOffsets(values: Float64Array, out: FrameParts): boolean {
+function encodeOffsets(values: Float64Array, out: FrameBytes): boolean {
   const length = values.length
   if (length < 2) return false
   let min = values[0]!
@@ -279,19 +301,21 @@ function encodeOffsets(values: Float64Array, out: FrameParts): boolean {
   }
   if (!(max - min < 2 ** 32) || !Number.isSafeInteger(min) || !Number.isSafeInteger(max)) return false
   if (min <= 0 && max >= 0 && values.some(value => Object.is(value, -0))) return false
-  const before = out.parts.length
+  const words = out.words32(length)
+  if (!subtract32(values, min, words)) return false
   out.u8(2)
   out.f64(min)
-  const stored = out.uint32(length)
-  for (let i = 0; i < length; i++) {
+  out.raw(words)
+  return true
+}
+
+/** Whether the sums give the values back: a tiny fraction can vanish in the difference. */
+function subtract32(values: Float64Array, min: number, into: Uint32Array): boolean {
+  for (let i = 0; i < into.length; i++) {
     const value = values[i]!
     const word = (value - min) >>> 0
-    // A tiny fraction can vanish in the difference: what counts is that the sum gives the value back.
-    if (min + word !== value) {
-      out.parts.length = before
-      return false
-    }
-    stored[i] = word
+    if (min + word !== value) return false
+    into[i] = word
   }
   return true
 }
@@ -315,7 +339,7 @@ export function decodeNumbers(from: Cursor, length: number): Float64Array {
 // ---- bits and codes -----------------------------------------------------------------------------------------------
 
 /** Bytes that are zero or not, eight to a byte. */
-export function encodeBits(flags: Uint8Array, out: FrameParts): void {
+export function encodeBits(flags: Uint8Array, out: FrameBytes): void {
   const bits = out.uint8((flags.length + 7) >>> 3)
   bits.fill(0)
   for (let i = 0; i < flags.length; i++) if (flags[i] !== 0) bits[i >>> 3]! |= 1 << (i & 7)
@@ -328,14 +352,15 @@ export function decodeBits(from: Cursor, length: number): Uint8Array {
   return flags
 }
 
-export function encodeCodes(codes: Uint32Array, strings: number, out: FrameParts): void {
+export function encodeCodes(codes: Uint32Array, strings: number, out: FrameBytes): void {
   const { length } = codes
-  const stored = strings <= 256 ? out.uint8(length) : strings <= 65536 ? out.uint16(length) : out.uint32(length)
+  const stored = strings <= 256 ? out.uint8(length) : strings <= 65536 ? out.words16(length) : out.words32(length)
   for (let i = 0; i < length; i++) {
     const code = codes[i]!
     assert(code < strings, 'a string code is within its dictionary')
     stored[i] = code
   }
+  if (strings > 256) out.raw(stored)
 }
 
 const newCodes = (strings: number, length: number) =>
@@ -351,14 +376,11 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Count, the length of each in bytes, and their UTF-8 in a row. */
-export function encodeStrings(strings: readonly string[], out: FrameParts): void {
-  const head = out.uint32(strings.length + 1)
-  head[0] = strings.length
-  strings.forEach((text, i) => {
-    const encoded = encoder.encode(text)
-    head[i + 1] = encoded.length
-    out.borrow(encoded)
-  })
+export function encodeStrings(strings: readonly string[], out: FrameBytes): void {
+  const encoded = strings.map(text => encoder.encode(text))
+  out.u32(strings.length)
+  for (const { length } of encoded) out.u32(length)
+  for (const bytes of encoded) out.raw(bytes)
 }
 
 export function decodeStrings(from: Cursor): string[] {

@@ -9,7 +9,7 @@
  * Invariants:
  * 1. Catalog records are handed over before any id is resolved.
  * 2. Values stand dense: a null takes a bit, whatever lies under it is not stored and comes back as 0.
- * 3. `encodeRowBatches` gives views of the batches' arrays and of memory of its own: write the frame before they change.
+ * 3. `encodeRowBatches` gives memory that it uses again: write the frame before the next call.
  */
 import { assert } from '../../lib/assert.ts'
 import type { FieldInfo, FieldRows, FieldType, MetricInfo, MetricRows, RowBatch } from '../types.ts'
@@ -27,7 +27,7 @@ import {
   encodeNumbers,
   encodeSeries,
   encodeStrings,
-  FrameParts,
+  FrameBytes,
 } from './row-columns.ts'
 
 /** Rows of one frame: bounds what a decoder allocates for columns that take no bytes a row. */
@@ -35,7 +35,7 @@ export const frameRowsMax = 2 ** 24
 
 const typeCodes: Record<FieldType, number> = { float: 0, integer: 1, boolean: 2, string: 3 }
 
-const out = new FrameParts()
+const out = new FrameBytes()
 
 /**
  * The parts of a frame's payload, for `wal.append`; borrowed until the next call. About 16 bytes a row of one float: 8 the
@@ -44,7 +44,7 @@ const out = new FrameParts()
 export function encodeRowBatches(catalogRecords: Uint8Array, batches: readonly RowBatch[]): readonly Uint8Array[] {
   out.clear()
   out.u32(catalogRecords.length)
-  out.borrow(catalogRecords)
+  out.raw(catalogRecords)
   out.u32(batches.length)
   let rows = 0
   for (const batch of batches) {
@@ -55,11 +55,13 @@ export function encodeRowBatches(catalogRecords: Uint8Array, batches: readonly R
     }
   }
   assert(rows <= frameRowsMax, 'a frame has at most frameRowsMax rows')
-  return out.parts
+  return [out.written()]
 }
 
 function encodeMetricRows({ metric, length, series, timeUs, fields }: MetricRows): void {
-  out.u32(metric.id, length, fields.length)
+  out.u32(metric.id)
+  out.u32(length)
+  out.u32(fields.length)
   encodeSeries(series.subarray(0, length), out)
   encodeNumbers(timeUs.subarray(0, length), true, out)
   for (const field of fields) encodeField(field, length)
@@ -67,7 +69,8 @@ function encodeMetricRows({ metric, length, series, timeUs, fields }: MetricRows
 
 function encodeField({ field, values, valid, strings }: FieldRows, length: number): void {
   out.u32(field.id)
-  out.u8(typeCodes[field.type], valid === undefined ? 0 : 1)
+  out.u8(typeCodes[field.type])
+  out.u8(valid === undefined ? 0 : 1)
   const all = values.subarray(0, length)
   let present = all
   if (valid !== undefined) {

@@ -1,5 +1,4 @@
 /** Streams a body to a client no faster than it reads, and notices when it is gone. */
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { SydraError } from '../../lib/errors.ts'
@@ -17,6 +16,7 @@ export function clientSignal(response: ServerResponse): AbortSignal {
 
 export interface StreamedBody {
   readonly contentType: string
+  /** A chunk may be overwritten when the second after it is pulled. */
   readonly chunks: AsyncIterable<Uint8Array | string>
   /** Asked after the last chunk: what ended the body early, when its text says so. */
   readonly failure: () => SydraError | undefined
@@ -33,9 +33,12 @@ export async function sendStream(reply: FastifyReply, { contentType, chunks, fai
   reply.hijack()
   try {
     raw.writeHead(200, { ...outgoing(reply), 'content-type': contentType, 'cache-control': 'no-store' })
+    let before: Promise<void> | undefined
     while (item.done !== true && !raw.destroyed) {
-      if (!raw.write(item.value)) await drained(raw)
+      const written = write(raw, item.value)
+      await before
       item = await iterator.next()
+      before = written
     }
     const { socket } = raw
     if (failure() !== undefined) raw.end(() => socket?.destroySoon())
@@ -57,16 +60,16 @@ export function outgoing(reply: FastifyReply): Record<string, string | string[]>
   return headers
 }
 
-/** Resolves when more may be written, or nobody is left to read it. */
-export async function drained(raw: ServerResponse): Promise<void> {
-  if (raw.destroyed || !raw.writableNeedDrain) return
-  const stop = new AbortController()
-  const options = { signal: stop.signal }
-  try {
-    await Promise.race([once(raw, 'drain', options), once(raw, 'close', options)])
-  } finally {
-    stop.abort()
-  }
+/** Resolves when the chunk is with the system, or nobody is left to read it. */
+function write(raw: ServerResponse, chunk: Uint8Array | string): Promise<void> {
+  return new Promise(resolve => {
+    const finish = (): void => {
+      raw.off('close', finish)
+      resolve()
+    }
+    raw.once('close', finish)
+    raw.write(chunk, finish)
+  })
 }
 
 /** Characters a chunk of generated JSON aims at. */

@@ -100,7 +100,7 @@ export async function sendQuery(
     const result: QueryResult = context.db.query(query, params, { ...options, signal })
     await sendStream(reply, {
       contentType: mediaTypes[text.format] + (text.format === 'csv' ? '; charset=utf-8; header=present' : ''),
-      chunks: result.text(text),
+      chunks: result.text({ ...text, borrow: true }),
       failure: () => result.failure,
     })
   })

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nodeChecksums, nodeZstd } from '../../../src/lib/node/ports.ts'
-import { bucketRowsMin, RollupBuilder, type RowsOutlook } from '../../../src/storage/rollup/build.ts'
+import { bucketRowsMin, keptBucketRowsMin, RollupBuilder, type RowsOutlook } from '../../../src/storage/rollup/build.ts'
 import { rollupMetric } from '../../../src/storage/rollup/columns.ts'
 import { verifyRollup } from '../../../src/storage/rollup/verify.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
@@ -33,9 +33,12 @@ const metric = metricOf('m', fields('float', 'integer', 'string', 'boolean'))
 
 const head = { minLsn: 3, maxLsn: 9, incarnation, replaced: ['1'], keys }
 function builderOf(...widthsUs: number[]) {
+  return newBuilder(widthsUs, true)
+}
+function newBuilder(widthsUs: readonly number[], kept: boolean) {
   const gathered = new GatheredRollups()
   const environment = { kernels: wasmKernels, checksums: nodeChecksums, zstd: nodeZstd }
-  const builder = new RollupBuilder({ widthsUs, head, sink: gathered.sink, ...environment })
+  const builder = new RollupBuilder({ widthsUs, isKept: () => kept, head, sink: gathered.sink, ...environment })
   return {
     rows: (metric: MetricInfo, rows: RowBuffer, outlook?: RowsOutlook) => builder.rows(metric, rows, outlook),
     finish: () => gathered.close(builder),
@@ -142,11 +145,21 @@ const steady = (count: number, stepUs: number, series = 0): Row[] =>
 
 describe('density', () => {
   const isRolledUp = (stepUs: number): boolean =>
-    build(steady(100 * bucketRowsMin * (bucketRowsMin - 1), stepUs), [minuteUs], [500]).length === 1
+    build(steady(100 * keptBucketRowsMin * (keptBucketRowsMin - 1), stepUs), [minuteUs], [500]).length === 1
 
   test('a metric with too few rows to a bucket has none', () => {
-    expect(isRolledUp(Math.floor(minuteUs / bucketRowsMin))).toBe(true)
-    expect(isRolledUp(Math.ceil(minuteUs / (bucketRowsMin - 1)))).toBe(false)
+    expect(isRolledUp(Math.floor(minuteUs / keptBucketRowsMin))).toBe(true)
+    expect(isRolledUp(Math.ceil(minuteUs / (keptBucketRowsMin - 1)))).toBe(false)
+  })
+
+  test('a rollup that goes with its rows must be denser', () => {
+    const isRolledUp = (stepUs: number): boolean => {
+      const builder = newBuilder([minuteUs], false)
+      builder.rows(metric, bufferOf(metric, steady(100 * bucketRowsMin, stepUs)))
+      return builder.finish().length === 1
+    }
+    expect(isRolledUp(minuteUs / bucketRowsMin)).toBe(true)
+    expect(isRolledUp(minuteUs / (bucketRowsMin - 1))).toBe(false)
   })
 
   test('it counts per width and per metric', () => {
@@ -205,7 +218,7 @@ describe('memory', () => {
   test('a series longer than a slice is written in parts, one after a short one and before another', () => {
     const builder = builderOf(1e6)
     const long = 60_000
-    for (const rows of calls(narrow, 2, long, bucketRowsMin)) builder.rows(narrow, rows)
+    for (const rows of calls(narrow, 2, long, keptBucketRowsMin)) builder.rows(narrow, rows)
     // Before the end is near, most of it has left.
     expect(builder.longest.get(1e6)).toBeGreaterThan(0)
     const [built] = builder.finish()
@@ -216,7 +229,7 @@ describe('memory', () => {
     expect(rows.map(({ series, timeUs }) => series * 1e12 + timeUs)).toEqual(
       Array.from({ length: 2 * long }, (_, i) => Math.floor(i / long) * 1e12 + (i % long) * 1e6),
     )
-    expect(new Set(rows.map(({ values }) => values[0]))).toEqual(new Set([bucketRowsMin]))
+    expect(new Set(rows.map(({ values }) => values[0]))).toEqual(new Set([keptBucketRowsMin]))
   })
 
   test('a metric that is sparse in the end is taken back from the sink, whether others were written or not', () => {
@@ -224,7 +237,7 @@ describe('memory', () => {
     const builder = builderOf(1e6)
     for (const rows of calls(narrow, 1, 100, 10)) builder.rows(narrow, rows)
     // Dense for long, and then so sparse that it is not on average.
-    for (const rows of calls(other, 3, 30_000, bucketRowsMin + 1)) builder.rows(other, rows)
+    for (const rows of calls(other, 3, 30_000, keptBucketRowsMin + 1)) builder.rows(other, rows)
     const [before] = builder.longest.values()
     expect(before).toBeGreaterThan(256 * 1024)
     const late = new RowBuffer(other.fields)
@@ -254,18 +267,18 @@ describe('memory', () => {
       for (const rows of calls(narrow, series, buckets, rowsPerBucket))
         builder.rows(narrow, rows, { rows: series * buckets * outlook, series, spanUs: buckets * 1e6 })
       const isKept = builder.finish().length > 0
-      expect(isKept).toBe(rowsPerBucket >= bucketRowsMin)
+      expect(isKept).toBe(rowsPerBucket >= keptBucketRowsMin)
       return builder.longest.get(1e6)
     }
-    const sparse = bucketRowsMin - 1
+    const sparse = keptBucketRowsMin - 1
     expect(most(sparse, sparse)).toBe(undefined)
-    expect(most(sparse, bucketRowsMin + 1)).toBeGreaterThan(0)
-    expect(most(bucketRowsMin, sparse)).toBeGreaterThan(0)
+    expect(most(sparse, keptBucketRowsMin + 1)).toBeGreaterThan(0)
+    expect(most(keptBucketRowsMin, sparse)).toBeGreaterThan(0)
   })
 
   test('a width of which nothing is left has no rollup', () => {
     const builder = builderOf(1e6)
-    for (const rows of calls(narrow, 1, 40_000, bucketRowsMin)) builder.rows(narrow, rows)
+    for (const rows of calls(narrow, 1, 40_000, keptBucketRowsMin)) builder.rows(narrow, rows)
     const late = new RowBuffer(narrow.fields)
     late.reserve(1)
     late.series[0] = 1

@@ -31,7 +31,15 @@ export async function rollUp(
     const head = { minLsn, maxLsn, incarnation: catalog.incarnation, replaced: [id], keys: catalog }
     const gathered = new GatheredRollups()
     const { sink } = gathered
-    const builder = new RollupBuilder({ widthsUs, head, sink, kernels, checksums: nodeChecksums, zstd: nodeZstd })
+    const builder = new RollupBuilder({
+      widthsUs,
+      isKept: () => true,
+      head,
+      sink,
+      kernels,
+      checksums: nodeChecksums,
+      zstd: nodeZstd,
+    })
     for (const metric of catalog.metrics()) {
       const everything = { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined }
       for (const piece of segment.pieces({ ...everything, statistics: newReadStatistics() })) {

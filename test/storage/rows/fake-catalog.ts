@@ -1,6 +1,8 @@
 /** The least that settles rows: metrics, fields and series in maps, without limits but `max_series`. */
 import { SydraError } from '../../../src/lib/errors.ts'
+import { canonicalTags } from '../../../src/storage/catalog/identity.ts'
 import type { CatalogWriter } from '../../../src/storage/catalog/types.ts'
+import type { Utf8Tags } from '../../../src/storage/catalog/utf8-tags.ts'
 import type { FieldInfo, FieldType, MetricInfo, Tags } from '../../../src/storage/types.ts'
 
 export interface FakeCatalog extends CatalogWriter {
@@ -34,6 +36,12 @@ export function fakeCatalog(seriesMax = 1e6): FakeCatalog {
         printed.push(text)
       }
       return ordinal
+    },
+    useSeriesUtf8(metric: MetricInfo, { bytes, spans, count }: Utf8Tags): number {
+      const text = (at: number): string => new TextDecoder().decode(bytes.subarray(spans[at], spans[at + 1]))
+      const pairs = Array.from({ length: count }, (_, i) => [text(4 * i), text(4 * i + 2)] as const)
+      if (new Set(pairs.map(([name]) => name)).size < count || series.size >= seriesMax) return -1
+      return catalog.useSeries(metric, canonicalTags(pairs))
     },
     describe: (ordinal: number): string => printed[ordinal]!,
   }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { verifySegment } from '../../../src/storage/segment/verify.ts'
-import { denseContents } from './fixture-contents.ts'
+import { curveContents, denseContents } from './fixture-contents.ts'
 import {
   bufferOf,
   bulk,
@@ -71,5 +71,13 @@ describe('dense segments', () => {
     for (const [metric, rows] of denseContents)
       expectSameRows(read(segment, requestOf(metric)), matching(metric, rows, requestOf(metric)))
     expect(verifySegment(environment, path)).toEqual({ rows: 6764, series: 34, groups: 5 })
+  })
+
+  test('of format version 1 with curves and long row groups stay readable', () => {
+    const bytes = new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', 'curves-1.seg')))
+    const { segment, environment, path } = openBytes(bytes)
+    for (const [metric, rows] of curveContents)
+      expectSameRows(read(segment, requestOf(metric)), matching(metric, rows, requestOf(metric)))
+    expect(verifySegment(environment, path)).toEqual({ rows: 9000, series: 1, groups: 1 })
   })
 })

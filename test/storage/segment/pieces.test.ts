@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
+import { groupRowsMax } from '../../../src/storage/segment/format.ts'
 import type { FieldStatistics } from '../../../src/storage/types.ts'
 import {
   expectSameRows,
@@ -98,13 +99,25 @@ const walks = (counts: readonly number[]): Row[] => {
 
 describe('pieces', () => {
   test('a long series has pieces of its own, short ones share', () => {
-    const { segment } = write(gauge, walks([9000, 10, 10, 2048, 10]))
+    const { segment } = write(gauge, walks([13_000, 10, 10, 2048, 10]))
     const pieces = segment.pieces(requestOf(gauge))
     const owners = pieces.map(piece => piece.series)
     expect(owners.filter(series => series === 0)).toHaveLength(2)
     expect(owners.filter(series => series === 3)).toHaveLength(1)
     expect(owners).toContain(undefined)
-    expect(pieces.reduce((sum, piece) => sum + piece.rows, 0)).toBe(11_078)
+    expect(pieces.reduce((sum, piece) => sum + piece.rows, 0)).toBe(15_078)
+  })
+
+  test.each([2048, 8193, 12_287, 12_288, 12_289, 20_479, 20_481, 33_000])('%i rows are shared out alike', count => {
+    const { segment } = write(gauge, walks([count]))
+    const sizes = segment.pieces(requestOf(gauge)).map(piece => piece.rows)
+    expect(sizes.reduce((sum, rows) => sum + rows, 0)).toBe(count)
+    if (count <= 12_288) expect(sizes.length).toBeLessThanOrEqual(2)
+    for (const rows of sizes.length > 1 ? sizes : []) {
+      expect(rows).toBeGreaterThanOrEqual(4096)
+      expect(rows).toBeLessThanOrEqual(groupRowsMax)
+    }
+    for (const rows of sizes.slice(0, -1)) expect(rows % 1024).toBe(0)
   })
 
   test('whole: all series and the whole range of the piece are wanted', () => {

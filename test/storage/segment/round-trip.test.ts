@@ -89,6 +89,8 @@ describe('round trip', () => {
     '8,191 rows': [8191],
     '8,192 rows': [8192],
     '8,193 rows': [8193],
+    '12,287 rows': [12_287],
+    '12,288 rows': [12_288],
     'a long series among short ones': [3, 1, 20_000, 5, 95, 96, 97, 1],
     'many short series': Array.from({ length: 3000 }, (_, i) => 1 + (i % 7)),
     'one row a series': Array.from({ length: 9000 }, () => 1),

@@ -51,6 +51,54 @@ const rejection = (promise: Promise<unknown>) =>
 const lsns = ({ replayed }: Opened) => replayed.map(([lsn]) => lsn)
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
 
+describe('what is in segments already', () => {
+  test('is passed over without reading it, and what follows is read', async () => {
+    const machine = new SimulatedMachine()
+    const large = { fileBytesMax: 2 ** 24, preallocateBytes: 0, frameBytesMax: 2 ** 22 }
+    const { wal } = await opened(machine, 0, large)
+    for (let i = 1; i <= 8; i++) wal.append(1, [new Uint8Array(2 ** 20).fill(i)])
+    wal.append(1, payload('frame  9'))
+    await wal.close()
+    let bytesRead = 0
+    const { files } = machine.ports
+    const counting = {
+      ...machine.ports,
+      files: {
+        ...files,
+        makeDirectory: files.makeDirectory.bind(files),
+        list: files.list.bind(files),
+        open: (path: string, mode: Parameters<typeof files.open>[1]) => {
+          const file = files.open(path, mode)
+          const read = (into: Uint8Array, at: number): number => {
+            const count = file.read(into, at)
+            bytesRead += count
+            return count
+          }
+          return { read, size: () => file.size(), close: () => file.close() } as typeof file
+        },
+      },
+    } as typeof machine.ports
+    for (const [afterLsn, left] of [
+      [9, []],
+      [8, [9]],
+      [7, [8, 9]],
+    ] as const) {
+      bytesRead = 0
+      const recovery = openWal(counting, directory, afterLsn, large, () => {})
+      const found: number[] = []
+      for (const { lsn, payload: bytes } of recovery.frames()) {
+        found.push(lsn)
+        if (lsn < 9) expect(bytes.every(byte => byte === lsn)).toBe(true)
+      }
+      expect(found).toEqual(left)
+      expect(recovery.lastLsn).toBe(9)
+      // The first window, and a header of each frame.
+      expect(bytesRead).toBeLessThan((left.length > 1 ? 3 : 2) * 2 ** 20)
+      recovery.close()
+    }
+  })
+})
+
 describe('appending', () => {
   test('gives LSNs from 1, and the frames back after a clean close', async () => {
     const machine = new SimulatedMachine()

@@ -96,6 +96,7 @@ export function lastTimeUs({ sources }: GroupInput, range: TimeRange, at: Moment
       order: 'none',
       blockBounds: false,
       until: undefined,
+      end: undefined,
       isSmall: undefined,
       rollups: undefined,
     } as const

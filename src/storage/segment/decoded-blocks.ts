@@ -1,0 +1,43 @@
+/**
+ * Blocks that were decoded for some of their rows: the rest of them is likely to be wanted next, by another window or by the
+ * same question asked again.
+ *
+ *   place = (chunk, block) spread over `blocksMax` places; whoever comes to a place takes it
+ *
+ * Invariants:
+ * 1. It holds `blocksMax` blocks at most: 4 MiB, taken when the first one comes.
+ * 2. Chunks are immutable, so that what was decoded of one stays right.
+ */
+import { blockRowsMax } from '../../kernels/kernels.ts'
+
+const blocksMax = 512
+/** Odd, and more than a group has blocks: neighbouring chunks have places of their own. */
+const chunkStride = 9
+
+/** A chunk whose blocks are kept; numbers only spread them. */
+export interface Numbered {
+  readonly number: number
+}
+
+export class DecodedBlocks {
+  #memory: Float64Array | undefined
+  readonly #values: (Float64Array | undefined)[] = new Array<undefined>(blocksMax).fill(undefined)
+  readonly #chunks: (Numbered | undefined)[] = new Array<undefined>(blocksMax).fill(undefined)
+  readonly #blocks = new Uint32Array(blocksMax)
+
+  /** The block's values, which `decode` writes where they are not there; valid until the next call. */
+  values(chunk: Numbered, block: number, decode: (into: Float64Array) => void): Float64Array {
+    const place = placeOf(chunk, block)
+    if (this.#chunks[place] === chunk && this.#blocks[place] === block) return this.#values[place]!
+    this.#memory ??= new Float64Array(blocksMax * blockRowsMax)
+    const into = (this.#values[place] ??= this.#memory.subarray(place * blockRowsMax, (place + 1) * blockRowsMax))
+    // What fails half-way is no block.
+    this.#chunks[place] = undefined
+    decode(into)
+    this.#chunks[place] = chunk
+    this.#blocks[place] = block
+    return into
+  }
+}
+
+const placeOf = ({ number }: Numbered, block: number): number => (number * chunkStride + block) & (blocksMax - 1)
