@@ -221,7 +221,8 @@ export function parseSettings(input: SettingsText): Settings {
     const inner = input[group]
     if (typeof inner === 'object' && inner !== null) refuseUnknown(inner, Object.keys(groups[group].shape), `${group}.`)
   }
-  const result = schema.safeParse(input)
+  // once a process: to compile a parser for it takes longer than to parse
+  const result = schema.safeParse(input, { jitless: true })
   if (!result.success) {
     const issue = result.error.issues[0]!
     const name = issue.path.map(part => snake(String(part))).join('.')

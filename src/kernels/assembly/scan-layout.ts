@@ -13,7 +13,7 @@ export const slotsMax: u32 = 512 << 10;
 export const lineSlotsMax: u32 = 2048;
 export const fixupsMax: u32 = 8192;
 export const shapesMax: u32 = 128 << 10;
-export const shapeBytesMax: u32 = 32 << 20;
+export const shapeBytesMax: u32 = 16 << 20;
 /** Longer lines go the general way. */
 export const templateLineBytesMax: u32 = 64 << 10;
 export const tableSlots: u32 = 256 << 10;
@@ -27,6 +27,9 @@ export const templatesMax: u32 = (1 << templateIdBits) - 1;
 export const templateSlotsMin: u32 = 4 << 10;
 /** At most half of the slots are taken. */
 export const templateSlotsMax: u32 = 2 << templateIdBits;
+/** Templates whose tags are kept, so that the next line is compared with the likely one before anything is hashed. */
+export const keptTagsMax: u32 = 64 << 10;
+export const keptTagsBytesMax: u32 = 8 << 20;
 export const stringsMax: u32 = 64 << 10;
 export const stringBytesMax: u32 = 2 << 20;
 /** A string value over this is the general path's to refuse. */
@@ -88,4 +91,7 @@ export const hashKeysBytes: usize = templateLineBytesMax + 128;
 export const templates: usize = hashKeys + hashKeysBytes + margin;
 /** u32 each: 1 + id of a template and some bits of its hash, 0 free. As many are in use as there are templates for. */
 export const templateSlots: usize = templates + (((<usize>templatesMax) + 1) << 4);
-export const memoryEnd: usize = templateSlots + ((<usize>templateSlotsMax) << 2) + margin;
+/** 16 bytes each of the first templates: address and length of the tags (0: not kept), shape, id of what followed last. */
+export const keptTags: usize = templateSlots + ((<usize>templateSlotsMax) << 2);
+export const keptTagsBytes: usize = keptTags + ((<usize>keptTagsMax) << 4);
+export const memoryEnd: usize = keptTagsBytes + keptTagsBytesMax + margin;

@@ -11,13 +11,16 @@
  * Invariants:
  * 1. The keys are of one process and not shown; tags are no longer than there are keys for.
  * 2. Ids are dense, in the order in which templates were added.
+ * 3. The tags of the first templates are kept as well: whatever follows a line likely follows it again, and is compared byte by byte.
  */
+import { equalBytes } from "./scan-bytes";
 import {
-  hashKeys, hashKeysBytes, templateIdBits, templateLineBytesMax, templates, templatesMax, templateSlots,
-  templateSlotsMax, templateSlotsMin,
+  hashKeys, hashKeysBytes, keptTags, keptTagsBytes, keptTagsBytesMax, keptTagsMax, templateIdBits, templateLineBytesMax,
+  templates, templatesMax, templateSlots, templateSlotsMax, templateSlotsMin,
 } from "./scan-layout";
 
 let count: u32 = 0;
+let keptEnd: usize = keptTagsBytes;
 let slotBits: u32 = ctz(templateSlotsMin);
 let secretLow: u64 = 0;
 let secretHigh: u64 = 0;
@@ -46,6 +49,39 @@ export function forgetTags(): void {
   memory.fill(templateSlots, 0, (<usize>1) << (slotBits + 2));
   slotBits = ctz(templateSlotsMin);
   count = 0;
+  keptEnd = keptTagsBytes;
+}
+
+/** What followed this template last, or where nobody knows the one that was added after it. */
+@inline
+export function followerOf(id: u32): u32 {
+  return id < keptTagsMax && id < count ? load<u32>(keptTags + ((<usize>id) << 4), 12) : id + 1;
+}
+@inline
+export function follow(id: u32, next: u32): void {
+  if (id < keptTagsMax) store<u32>(keptTags + ((<usize>id) << 4), next, 12);
+}
+
+/** The end of the tags at p where they and the shape are the template's; 0 where they are not, or were not kept. */
+@inline
+export function keptTagsEnd(id: u32, shape: u32, p: usize): usize {
+  if (id >= keptTagsMax || id >= count) return 0;
+  const entry = keptTags + ((<usize>id) << 4);
+  const length: usize = load<u32>(entry, 4);
+  if (length == 0 || load<u32>(entry, 8) != shape) return 0;
+  return equalBytes(p, load<u32>(entry), length) ? p + length : 0;
+}
+
+function keepTags(id: u32, from: usize, to: usize, shape: u32): void {
+  if (id >= keptTagsMax) return;
+  const entry = keptTags + ((<usize>id) << 4);
+  const length = keptEnd + (to - from) > keptTagsBytes + keptTagsBytesMax ? 0 : to - from;
+  store<u32>(entry, <u32>keptEnd);
+  store<u32>(entry, <u32>length, 4);
+  store<u32>(entry, shape, 8);
+  store<u32>(entry, id + 1, 12);
+  memory.copy(keptEnd, from, length);
+  keptEnd += length;
 }
 
 @inline
@@ -131,6 +167,7 @@ export function addTemplate(from: usize, to: usize, shape: u32): i32 {
   store<u64>(at, low);
   store<u64>(at, high, 8);
   place(count, low);
+  keepTags(count, from, to, shape);
   return count++;
 }
 

@@ -21,7 +21,7 @@ import {
 } from "./scan-layout";
 import { equalBytes, setSeed } from "./scan-bytes";
 import { clearStrings, internString } from "./scan-strings";
-import { addTemplate, findTemplate, forgetTags, seedTags } from "./scan-tags";
+import { addTemplate, findTemplate, follow, followerOf, keptTagsEnd, forgetTags, seedTags } from "./scan-tags";
 import { skeletonHash, tokenise } from "./scan-tokens";
 import {
   inexact, number, readIso, readNumber, readShortNumber, readSpecial, readString, readTags, readTime,
@@ -181,6 +181,8 @@ function match(shape: u32, p: usize): usize {
   let t: usize = load<u32>(shapes + ((<usize>shape) << 3));
   tagsFrom = p;
   tagsTo = p;
+  const likely = followerOf(template);
+  let found = templatesMax;
   while (true) {
     const length: usize = load<u32>(t);
     const op = load<u32>(t, 4);
@@ -212,7 +214,9 @@ function match(shape: u32, p: usize): usize {
       time = number;
     } else if (op == opTags) {
       tagsFrom = p;
-      p = readTags(p);
+      const end = keptTagsEnd(likely, shape, p);
+      if (end != 0) found = likely;
+      p = end != 0 ? end : readTags(p);
       if (p == 0) return 0;
       tagsTo = p;
     } else if (op == opEnd) {
@@ -243,11 +247,13 @@ function match(shape: u32, p: usize): usize {
       if (p == 0) return 0;
     }
   }
-  // series tend to come in the order in which they first came
-  const found = findTemplate(tagsFrom, tagsTo, shape, template + 1);
   if (found == templatesMax) {
-    tagsAreNew = true;
-    return 0;
+    found = findTemplate(tagsFrom, tagsTo, shape, likely);
+    if (found == templatesMax) {
+      tagsAreNew = true;
+      return 0;
+    }
+    follow(template, found);
   }
   template = found;
   lineTime = time;
