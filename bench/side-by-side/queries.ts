@@ -7,7 +7,8 @@
  *   warm     one process, until its code is compiled and its caches are full; then asked in turn, `burstMs` each time
  *   export   a new process that is asked for everything, once: its memory
  *
- * Answers are compared with ours before anything is timed: a difference ends the run. Figures are medians of the runs.
+ * Answers are compared with ours before anything is timed, in processes of their own: a difference ends the run. Figures are
+ * medians of the runs.
  */
 import { median, temporaryDirectory } from '../harness.ts'
 import { compared, type Result } from '../result.ts'
@@ -76,7 +77,7 @@ export async function queriesBench(field: Field, runs: number): Promise<Result[]
         'bytes',
         bytes(settled => settled.bytes.all),
       ),
-      ...(await warm(stores, field, questions, runs)),
+      ...(await warm(stores, field, await answered(stores, field, questions), runs)),
       ...(await cold(stores, field, questions, runs)),
       ...(await exporting(stores, field)),
     ].filter(result => result !== undefined)
@@ -87,18 +88,52 @@ export async function queriesBench(field: Field, runs: number): Promise<Result[]
 
 type Stores = ReadonlyMap<string, string>
 
+interface Answered {
+  readonly question: Question
+  /** Names of those that can be asked it. */
+  readonly by: readonly string[]
+}
+
+/** Which question each engine answers, all alike. */
+async function answered(stores: Stores, field: Field, questions: readonly Question[]): Promise<Answered[]> {
+  const running: Running[] = []
+  try {
+    for (const [name, store] of stores) running.push(await started(name, store, field))
+    const found: Answered[] = []
+    for (const question of questions) found.push({ question, by: await answering(running, question) })
+    return found
+  } finally {
+    for (const engine of running) await engine.close().catch(() => {})
+  }
+}
+
+async function answering(running: readonly Running[], { id, about }: Question): Promise<string[]> {
+  const able: string[] = []
+  let wanted: Rows | Sums | undefined
+  for (const { name, rows: ask } of running) {
+    const { rows } = await ask(id)
+    if (rows === undefined) continue
+    able.push(name)
+    wanted ??= rows
+    const difference = compareAnswers(wanted, rows)
+    if (difference !== undefined) throw new Error(`${id}, ${about}: ${name} and ${running[0]!.name}: ${difference}`)
+  }
+  return able
+}
+
 async function warm(
   stores: Stores,
   field: Field,
-  questions: readonly Question[],
+  questions: readonly Answered[],
   runs: number,
 ): Promise<(Result | undefined)[]> {
   const running: Running[] = []
   const results: (Result | undefined)[] = []
   try {
     for (const [name, store] of stores) running.push(await started(name, store, field))
-    for (const { id, about } of questions) {
-      const able = await answering(running, id, about)
+    for (const { question, by } of questions) {
+      const { id, about } = question
+      const able = running.filter(({ name }) => by.includes(name))
       const times = new Runs()
       for (const engine of able) await engine.ask(id, warmUpMs)
       for (let run = 0; run < runs; run++)
@@ -130,22 +165,6 @@ const aims: Readonly<Record<string, string>> = {
   Q10b: '≥ 2 ×',
   Q11: '≥ 25 M points/s',
   Q12: '≥ 1 ×',
-}
-
-/** Those that can be asked that, and answer as ours does. */
-async function answering(running: readonly Running[], id: string, about: string): Promise<Running[]> {
-  const able: Running[] = []
-  let wanted: Rows | Sums | undefined
-  for (const engine of running) {
-    const { rows } = await engine.rows(id)
-    if (rows === undefined) continue
-    able.push(engine)
-    wanted ??= rows
-    const difference = compareAnswers(wanted, rows)
-    if (difference !== undefined)
-      throw new Error(`${id}, ${about}: ${engine.name} and ${running[0]!.name}: ${difference}`)
-  }
-  return able
 }
 
 async function cold(
