@@ -5,12 +5,13 @@
  *   place = (chunk, block) spread over `blocksMax` places; whoever comes to a place takes it
  *
  * Invariants:
- * 1. It holds `blocksMax` blocks at most: 4 MiB, taken when the first one comes.
+ * 1. It holds `blocksMax` blocks at most: 4 MiB, taken in slabs as their places are first used.
  * 2. Chunks are immutable, so that what was decoded of one stays right.
  */
 import { blockRowsMax } from '../../kernels/kernels.ts'
 
 const blocksMax = 512
+const slabBlocks = 16
 /** Odd, and more than a group has blocks: neighbouring chunks have places of their own. */
 const chunkStride = 9
 
@@ -20,7 +21,7 @@ export interface Numbered {
 }
 
 export class DecodedBlocks {
-  #memory: Float64Array | undefined
+  readonly #slabs: (Float64Array | undefined)[] = new Array<undefined>(blocksMax / slabBlocks).fill(undefined)
   readonly #values: (Float64Array | undefined)[] = new Array<undefined>(blocksMax).fill(undefined)
   readonly #chunks: (Numbered | undefined)[] = new Array<undefined>(blocksMax).fill(undefined)
   readonly #blocks = new Uint32Array(blocksMax)
@@ -29,14 +30,20 @@ export class DecodedBlocks {
   values(chunk: Numbered, block: number, decode: (into: Float64Array) => void): Float64Array {
     const place = placeOf(chunk, block)
     if (this.#chunks[place] === chunk && this.#blocks[place] === block) return this.#values[place]!
-    this.#memory ??= new Float64Array(blocksMax * blockRowsMax)
-    const into = (this.#values[place] ??= this.#memory.subarray(place * blockRowsMax, (place + 1) * blockRowsMax))
+    const into = (this.#values[place] ??= this.#room(place))
     // What fails half-way is no block.
     this.#chunks[place] = undefined
     decode(into)
     this.#chunks[place] = chunk
     this.#blocks[place] = block
     return into
+  }
+
+  #room(place: number): Float64Array {
+    const slab = Math.floor(place / slabBlocks)
+    const first = (place % slabBlocks) * blockRowsMax
+    const memory = (this.#slabs[slab] ??= new Float64Array(slabBlocks * blockRowsMax))
+    return memory.subarray(first, first + blockRowsMax)
   }
 }
 
