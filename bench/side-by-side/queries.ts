@@ -110,8 +110,8 @@ async function answered(stores: Stores, field: Field, questions: readonly Questi
 async function answering(running: readonly Running[], { id, about }: Question): Promise<string[]> {
   const able: string[] = []
   let wanted: Rows | Sums | undefined
-  for (const { name, rows: ask } of running) {
-    const { rows } = await ask(id)
+  for (const { name, ...engine } of running) {
+    const { rows } = await engine.rows(id)
     if (rows === undefined) continue
     able.push(name)
     wanted ??= rows

@@ -2,11 +2,11 @@
  * chDB, ClickHouse in the process of its program: answers as Arrow. It takes half a GB on the disk, so that it is not among what
  * `npm ci --prefix bench` brings: `npm i --prefix bench --no-save chdb@3.4.0`.
  */
-import { type Data, type Form, fields, fileOf, tagNames } from '../data.ts'
+import { type Data, type Form, fileOf, tagNames } from '../data.ts'
 import { type Program, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question } from '../questions.ts'
-import { bytesOfParts, rowsOfTsv, tableOf, words as wordsOf18 } from './clickhouse.ts'
+import { bytesOfParts, columnsOf, numberType, rowsOfTsv, tableOf, words as wordsOf18 } from './clickhouse.ts'
 
 const words = {
   ...wordsOf18,
@@ -21,11 +21,8 @@ export const chdb: Program = async () => {
       (await session.queryAsync(sql, { format })).text()
     const version = (await text('select version()')).trim()
     const sqlOf = ({ sql }: Question): string => sql(words)!
-    const typeOf = ({ values }: Data): string => (values === 'integer' ? 'Int64' : 'Float64')
-    const read = (data: Data, form: Form, columns: readonly string[], select: string): Promise<string> =>
-      text(
-        `insert into cpu select ${select} from file('${fileOf(data, form).path}', JSONEachRow, '${columns.join(', ')}')`,
-      )
+    const read = (data: Data, form: Form, columns: string, select: string): Promise<string> =>
+      text(`insert into cpu select ${select} from file('${fileOf(data, form).path}', JSONEachRow, '${columns}')`)
     return {
       version: `chDB ${version}`,
       pid: process.pid,
@@ -33,16 +30,11 @@ export const chdb: Program = async () => {
       ways: {
         async 'file wide'(data, timed) {
           await text(tableOf(data))
-          const columns = [
-            'time UInt32',
-            ...tagNames.map(name => `${name} String`),
-            ...fields.map(name => `${name} ${typeOf(data)}`),
-          ]
-          await timed(() => read(data, 'flat', columns, '*'))
+          await timed(() => read(data, 'flat', columnsOf(data, 'UInt32'), '*'))
         },
         async 'file narrow'(data, timed) {
           const tags = `tags Tuple(${tagNames.map(name => `${name} String`).join(', ')})`
-          const value = `value ${typeOf(data)}`
+          const value = `value ${numberType(data)}`
           await text(
             `create table cpu (time DateTime64(3), series String, ${value}, ${tags}) engine = MergeTree order by (series, tags.hostname, time)`,
           )
@@ -50,7 +42,7 @@ export const chdb: Program = async () => {
             read(
               data,
               'narrow',
-              ['series String', 'ts UInt64', value, tags],
+              `series String, ts UInt64, ${value}, ${tags}`,
               'toDateTime64(ts / 1000, 3), series, value, tags',
             ),
           )

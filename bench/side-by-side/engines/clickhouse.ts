@@ -37,12 +37,19 @@ const users = `<yandex>
 </yandex>
 `
 
+export const numberType = ({ values }: Data): string => (values === 'integer' ? 'Int64' : 'Float64')
+
+/** A row of ten fields as columns; `time` is the type of its time. */
+export const columnsOf = (data: Data, time: string): string =>
+  [
+    `time ${time}`,
+    ...tagNames.map(name => `${name} String`),
+    ...fields.map(name => `${name} ${numberType(data)}`),
+  ].join(', ')
+
 /** Sorted as the questions go through it. */
-export const tableOf = ({ values }: Data): string => {
-  const type = values === 'integer' ? 'Int64' : 'Float64'
-  const columns = ['time DateTime', ...tagNames.map(name => `${name} String`), ...fields.map(name => `${name} ${type}`)]
-  return `create table cpu (${columns.join(', ')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`
-}
+export const tableOf = (data: Data): string =>
+  `create table cpu (${columnsOf(data, 'DateTime')}) engine = MergeTree partition by toYYYYMM(time) order by (hostname, time)`
 
 /** Parts that were merged stay on the disk for some minutes. */
 export const bytesOfParts = `select sum(bytes_on_disk) from system.parts where active and table = 'cpu'`
