@@ -150,7 +150,9 @@ export class FrameBytes {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#grow(1), value)
+    // first, for it may replace the view
+    const at = this.#grow(1)
+    this.#view.setUint8(at, value)
   }
   u32(value: number): void {
     const at = this.#grow(4)

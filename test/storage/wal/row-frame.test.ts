@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { SydraError } from '../../../src/lib/errors.ts'
 import type { FieldInfo, FieldRows, FieldType, MetricInfo, MetricRows, RowBatch } from '../../../src/storage/types.ts'
 import { decodeRowBatches, encodeRowBatches } from '../../../src/storage/wal/row-frame.ts'
@@ -129,6 +129,25 @@ describe('a row frame', () => {
       }),
       { numRuns: 150 },
     )
+  })
+
+  test('grows its memory at any byte', async () => {
+    const metric = metrics[1]!
+    const rows: MetricRows = {
+      metric,
+      length: 3,
+      series: Uint32Array.of(9, 5, 7),
+      timeUs: new Float64Array(3),
+      fields: [],
+    }
+    // at least one of so many lengths brings each part of the frame to the end of the first 64 KiB
+    for (let less = 0; less < 80; less++) {
+      vi.resetModules()
+      const { encodeRowBatches } = await import('../../../src/storage/wal/row-frame.ts')
+      const records = new Uint8Array(2 ** 16 - less)
+      const payload = joined(encodeRowBatches(records, [{ metrics: [rows], rowCount: 3, byteLength: 0 }]))
+      expect(visible(decoded(payload))).toEqual(visible([{ metrics: [rows], rowCount: 3, byteLength: 0 }]))
+    }
   })
 
   test('keeps a fraction that vanishes beside its neighbours', () => {
