@@ -205,7 +205,6 @@ async function measure({ dataDir, points, steps }: History): Promise<Result[]> {
           name: `${what}, ${label} while merging (n = ${length})`,
           unit: 'ms',
           ...compared(({ times }) => quantile(times.get(what)!, q)),
-          ...(label === 'p50' ? {} : { target: 'ours ≤ 2 × before, above 1 ms' }),
         })
     return figures
   } finally {

@@ -272,7 +272,7 @@ export async function liveBench(storedRows: readonly number[]): Promise<Result[]
       peers: { 'without, before': of(before), 'without, after': of(after) },
     })
     const results: Result[] = [
-      { name: `rows ingested, ${label}`, unit: 'rows/s', ...compared(run => run.rowsPerSecond), target: '200,000' },
+      { name: `rows ingested, ${label}`, unit: 'rows/s', ...compared(run => run.rowsPerSecond) },
       { name: 'main thread', unit: 'ms of CPU a second', ...compared(run => run.cpuMsPerSecond) },
       {
         name: 'added by live queries, per query and commit',

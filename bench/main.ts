@@ -77,6 +77,7 @@ const chosen =
 const results: Result[] = []
 for (const name of chosen) {
   const measured = await benches[name]()
+  process.stdout.write(`## ${name}\n\n`)
   print(measured)
   results.push(...measured)
 }

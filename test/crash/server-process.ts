@@ -1,8 +1,6 @@
 /** `sydradb serve` as a process of its own, which can be killed. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 const program = new URL('../../src/surfaces/cli/main.ts', import.meta.url).pathname
@@ -19,9 +17,7 @@ export interface ServerProcess {
 export async function startServer(dataDir: string, options: readonly string[] = []): Promise<ServerProcess> {
   const args = [program, 'serve', '--data-dir', dataDir, '--http-port', '0', ...options]
   // the test's own variables would be taken for settings
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('SYDRADB_'))
-  // compiled once, the program starts in half the time
-  const env = { ...Object.fromEntries(own), NODE_COMPILE_CACHE: join(tmpdir(), 'sydradb-test-compile-cache') }
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SYDRADB_')))
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const gone = once(child, 'exit')
   let log = ''
