@@ -23,7 +23,8 @@ test('more blocks than there is room for', () => {
 
 test('a block that cannot be decoded is not remembered, nor is the one that was there', () => {
   const blocks = new DecodedBlocks()
-  const [chunk, other] = [{ number: 3 }, { number: 3 }]
+  // of one place
+  const [chunk, other] = [{ number: 3 }, { number: 3 + 512 }]
   blocks.values(chunk, 1, into => into.fill(7))
   const damaged = (into: Float64Array): never => {
     into.fill(9)
