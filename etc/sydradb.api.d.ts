@@ -896,7 +896,7 @@ export declare interface GivenStrings {
 }
 
 /** What gives way. */
-export declare type GivingPart = 'live' | 'pool' | 'cache'
+export declare type GivingPart = 'live' | 'pool' | 'cache' | 'spare'
 
 /** Whether there are snapshots in the directory, or were. */
 export declare function hasSnapshots(directory: string): boolean

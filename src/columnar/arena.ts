@@ -9,7 +9,7 @@
  * 1. Arrays hold anything at first, and are the query's until it gives the arena back.
  * 2. A pool keeps `arenasMax` arenas of `arenaBytes` each, and of what was beyond their ends what `spare-memory.ts` says.
  */
-import { SpareMemory } from './spare-memory.ts'
+import { SpareMemory, sparesMaxBytes } from './spare-memory.ts'
 
 /** Where arrays come from. Their contents may be anything. */
 export interface ArrayMemory {
@@ -85,8 +85,20 @@ export class Arena implements ArrayMemory {
 }
 
 export class ArenaPool {
+  readonly bytesMax = arenasMax * arenaBytes + sparesMaxBytes
   readonly #free: Arena[] = []
   readonly #spares = new SpareMemory()
+
+  /** What waits for the next query. */
+  get bytes(): number {
+    return this.#free.length * arenaBytes + this.#spares.bytes
+  }
+
+  /** Keeps so much of it at most. */
+  shrinkTo(bytes: number): void {
+    this.#free.length = Math.min(this.#free.length, Math.floor(bytes / arenaBytes))
+    this.#spares.shrinkTo(bytes - this.#free.length * arenaBytes)
+  }
 
   take(): Arena {
     return this.#free.pop() ?? new Arena(this.#spares)

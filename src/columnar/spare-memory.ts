@@ -9,11 +9,16 @@
 
 const leastLog = 16
 const mostLog = 25
-const sparesMaxBytes = 32 * 1024 * 1024
+export const sparesMaxBytes = 32 * 1024 * 1024
 
 export class SpareMemory {
   readonly #bySize: ArrayBuffer[][] = Array.from({ length: mostLog + 1 }, () => [])
   #bytes = 0
+
+  /** What is kept. */
+  get bytes(): number {
+    return this.#bytes
+  }
 
   /** Of at least so many bytes, which hold anything. */
   take(bytes: number): ArrayBuffer {
@@ -31,5 +36,13 @@ export class SpareMemory {
     if (!Number.isInteger(log) || log > mostLog || this.#bytes + buffer.byteLength > sparesMaxBytes) return
     this.#bySize[log]!.push(buffer)
     this.#bytes += buffer.byteLength
+  }
+
+  /** Lets go of the largest, until no more than so many bytes are kept. */
+  shrinkTo(bytes: number): void {
+    for (let log = mostLog; this.#bytes > bytes; log--) {
+      const ofSize = this.#bySize[log]!
+      while (this.#bytes > bytes && ofSize.length > 0) this.#bytes -= ofSize.pop()!.byteLength
+    }
   }
 }

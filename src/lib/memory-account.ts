@@ -5,11 +5,12 @@
  *             pinned (memtables that are flushed but still read)
  *             queries (sorts, groups, windows, joins)                  and a spare share while anything is pinned
  *             backlog (commits that live queries have not looked at)
- *   giving    live (what live queries keep), pool (slabs for the next memtable), cache (of segments)   what the others leave
+ *   giving    live (what live queries keep), pool (slabs for the next memtable), cache (of segments),  what the others leave
+ *             spare (arrays for the next query)
  *
  *   as firm grows       who gives way
  *   ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
- *   into what is given  the cache shrinks, then the pool, then what live queries keep: they make it again
+ *   into what is given  spare arrays go, the cache shrinks, then the pool, then what live queries keep: they make it again
  *   isShort             the memtable is frozen before it is full; queries that can spill do so
  *   isOver              queries that cannot end with `memory_limit`; readers that keep flushed memtables are told
  *                       `snapshot_expired`, the oldest first; one memtable alone waits for its flush while another fills
@@ -28,7 +29,7 @@ import { megabytes } from './text.ts'
 /** What cannot be given back at will. */
 export type FirmPart = 'ingest' | 'memtables' | 'pinned' | 'queries' | 'backlog'
 /** What gives way. */
-export type GivingPart = 'live' | 'pool' | 'cache'
+export type GivingPart = 'live' | 'pool' | 'cache' | 'spare'
 /** A part of what a database holds of `mem_limit_bytes`. */
 export type MemoryPart = FirmPart | GivingPart
 
@@ -82,7 +83,7 @@ export interface MemoryAccountOptions {
 
 const nothing = (): number => 0
 /** The last gives way first. */
-const givingParts: readonly GivingPart[] = ['live', 'pool', 'cache']
+const givingParts: readonly GivingPart[] = ['live', 'pool', 'cache', 'spare']
 const isGiving = (part: MemoryPart): part is GivingPart => (givingParts as readonly MemoryPart[]).includes(part)
 const parts: readonly MemoryPart[] = ['ingest', 'memtables', 'pinned', 'queries', 'backlog', ...givingParts]
 
@@ -206,6 +207,7 @@ export class MemoryAccount {
         live: statistics('live'),
         pool: statistics('pool'),
         cache: statistics('cache'),
+        spare: statistics('spare'),
       },
     }
   }

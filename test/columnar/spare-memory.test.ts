@@ -29,6 +29,20 @@ test('no more is kept than the limit, and nothing very large', () => {
   expect(spares.take(33 * MiB)).not.toBe(larger)
 })
 
+test('spares and arenas are let go when memory is scarce, the largest first', () => {
+  const pool = new ArenaPool()
+  const arenas = [pool.take(), pool.take()]
+  for (const bytes of [MiB, 4 * MiB]) arenas[0]!.uint8(bytes)
+  for (const arena of arenas) pool.give(arena)
+  expect(pool.bytes).toBe(2 * arenaBytes + 5 * MiB)
+  pool.shrinkTo(3 * MiB)
+  expect(pool.bytes).toBe(2 * arenaBytes + MiB)
+  pool.shrinkTo(arenaBytes + 1)
+  expect(pool.bytes).toBe(arenaBytes)
+  pool.shrinkTo(0)
+  expect(pool.bytes).toBe(0)
+})
+
 test('an arena gives what was beyond its end back: at once, or with the rest', () => {
   const spares = new SpareMemory()
   const arena = new Arena(spares)

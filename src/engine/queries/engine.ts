@@ -78,6 +78,7 @@ export function createQueryEngine(
   const disabledRules: ReadonlySet<string> = new Set(settings.rollups.enabled ? [] : ['rollup'])
   const runs = createRuns(ports)
   const arenas = new ArenaPool()
+  memory.gives('spare', arenas, arenas.bytesMax)
   let closed = false
   const tables = catalogTables(catalog, {
     segments: () => versions.segments.flatMap(({ meta }) => (meta.rollup === undefined ? meta : [])),

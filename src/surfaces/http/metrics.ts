@@ -50,6 +50,7 @@ const gauges: readonly Reading[] = [
   ['sydradb_memory_live_bytes', 'What live queries keep', stats => stats.memory.parts.live.bytes],
   ['sydradb_memory_pool_bytes', 'Slabs for the next memtable', stats => stats.memory.parts.pool.bytes],
   ['sydradb_memory_cache_bytes', 'What was read from segments', stats => stats.memory.parts.cache.bytes],
+  ['sydradb_memory_spare_bytes', 'Arrays for the next query', stats => stats.memory.parts.spare.bytes],
   ['sydradb_slabs_in_use', 'Slabs of memtables', stats => stats.memory.chunks.slabsInUse],
   ['sydradb_read_only', '1 when no rows are taken', stats => Number(stats.readOnly)],
 ]
