@@ -20,13 +20,17 @@ const fileHeaderBytes = 32
 export const framesStart = 2 * fileHeaderBytes
 export const frameHeaderBytes = 32
 const frameAlignment = 8
-export const walVersion = 1
+/** Of what is written. */
+export const walVersion = 2
+/** The oldest that is read: its frames have no blocks of numbers. */
+export const walVersionMin = 1
 const magic = new TextEncoder().encode('SydraWAL')
 
 /** No frame is ever larger, whatever the settings of the process that wrote it. */
 export const frameBytesLimit = 2 ** 30
 
 export interface FileHeader {
+  readonly version: number
   readonly salt: number
   /** LSN of the file's first frame. */
   readonly firstLsn: Lsn
@@ -55,7 +59,7 @@ export function encodeFileHeader(header: FileHeader, checksums: Checksums): Uint
   const bytes = new Uint8Array(framesStart)
   const view = new DataView(bytes.buffer)
   bytes.set(magic)
-  view.setUint32(8, walVersion, true)
+  view.setUint32(8, header.version, true)
   view.setUint32(12, header.salt, true)
   setLsn(view, 16, header.firstLsn)
   view.setUint32(28, checksums.crc32(bytes.subarray(0, 28)), true)
@@ -64,10 +68,7 @@ export function encodeFileHeader(header: FileHeader, checksums: Checksums): Uint
 }
 
 /** The header from the file's first `framesStart` bytes, or undefined when both copies are damaged or torn. */
-export function decodeFileHeader(
-  bytes: Uint8Array,
-  checksums: Checksums,
-): (FileHeader & { readonly version: number }) | undefined {
+export function decodeFileHeader(bytes: Uint8Array, checksums: Checksums): FileHeader | undefined {
   for (let at = 0; at + fileHeaderBytes <= bytes.length; at += fileHeaderBytes) {
     const view = new DataView(bytes.buffer, bytes.byteOffset + at, fileHeaderBytes)
     if (!magic.every((byte, i) => byte === view.getUint8(i))) continue

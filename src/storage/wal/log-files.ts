@@ -17,11 +17,13 @@ import {
   isWalName,
   rotatedName,
   walVersion,
+  walVersionMin,
 } from './format.ts'
 
 /** A log file as recovery found it and as the writer goes on with it. */
 export interface LogFile {
   path: string
+  readonly version: number
   readonly salt: number
   readonly firstLsn: Lsn
   /** LSN of the last frame; below `firstLsn` while there is none. */
@@ -63,15 +65,16 @@ function readHeader(ports: Ports, directory: string, name: string): FoundFile {
   const path = `${directory}/${name}`
   const bytes = readWhole(ports.files, path, framesStart)
   const header = decodeFileHeader(bytes, ports.checksums)
-  if (header !== undefined && header.version !== walVersion) {
+  if (header !== undefined && (header.version < walVersionMin || header.version > walVersion)) {
     throw new SydraError('corrupt_wal', `${path} has format version ${header.version}`, {
-      hint: `this version of SydraDB reads version ${walVersion}: open the directory with the version that wrote it`,
+      hint: `this version of SydraDB reads versions ${walVersionMin} to ${walVersion}: open the directory with the version that wrote it`,
     })
   }
   const named = name === currentName ? Number.MAX_SAFE_INTEGER : Number.parseInt(name, 10)
   const firstLsn = header?.firstLsn ?? named
   return {
     path,
+    version: header?.version ?? walVersion,
     salt: header?.salt ?? 0,
     firstLsn,
     lastLsn: firstLsn - 1,

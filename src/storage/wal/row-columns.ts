@@ -2,12 +2,12 @@
  * Columns of a row frame as bytes: close to a memcpy, compact where that is as cheap.
  *
  *   series   0 raw u32 | 1 step: first, step (u32) | 2 offsets u8 from a u32 | 3 offsets u16 from a u32
- *   numbers  0 raw f64 | 1 step: first, step (f64) | 2 offsets u32 from an f64
+ *   numbers  see `row-numbers.ts`
  *   bits     one a row, the lowest bit first
  *   codes    u8, u16 or u32, by the number of strings they index
  *
  * Invariants:
- * 1. Decoding gives the same bits: a form is chosen only after it was checked row by row (−0 and NaN stay raw).
+ * 1. Decoding gives the same bits: a form is chosen only after it was checked row by row.
  * 2. What is encoded is in memory that the next frame uses again: borrowed until then.
  * 3. Memory is little-endian, as every platform of Node.js and WebAssembly has it (but one); `assert` keeps the others out.
  */
@@ -20,7 +20,6 @@ assert(new Uint8Array(Uint16Array.of(1).buffer)[0] === 1, 'SydraDB needs a littl
 export const bytesOf = (array: ArrayBufferView): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
-/** Bytes to read from, every access checked: damage is a `corrupt_wal`, never a read outside. */
 /** Where decoded columns go. */
 export interface ColumnMemory {
   uint32(length: number): Uint32Array
@@ -66,6 +65,7 @@ export class FrameMemory implements ColumnMemory {
   }
 }
 
+/** Bytes to read from, every access checked: damage is a `corrupt_wal`, never a read outside. */
 export class Cursor {
   /** For columns that are written in full. */
   readonly memory: ColumnMemory
@@ -264,78 +264,6 @@ export function decodeSeries(from: Cursor, length: number): Uint32Array {
   const stored = from.fill(mode === 2 ? new Uint8Array(length) : new Uint16Array(length))
   for (let i = 0; i < length; i++) series[i] = base + stored[i]!
   return series
-}
-
-// ---- numbers ------------------------------------------------------------------------------------------------------
-
-/** `compact`: look for a regular or narrow column of integers, which times and counters often are. */
-export function encodeNumbers(values: Float64Array, compact: boolean, out: FrameBytes): void {
-  if (compact && (encodeStep(values, out) || encodeOffsets(values, out))) return
-  out.u8(0)
-  out.raw(values)
-}
-
-function encodeStep(values: Float64Array, out: FrameBytes): boolean {
-  const length = values.length
-  if (length < 2) return false
-  const first = values[0]!
-  const step = values[1]! - first
-  for (let i = 0; i < length; i++) {
-    const value = values[i]!
-    if (first + i * step !== value || (value === 0 && 1 / value < 0)) return false
-  }
-  out.u8(1)
-  out.f64(first)
-  out.f64(step)
-  return true
-}
-
-/** Integers whose sums and differences are exact, and of which none is −0. */
-function encodeOffsets(values: Float64Array, out: FrameBytes): boolean {
-  const length = values.length
-  if (length < 2) return false
-  let min = values[0]!
-  let max = min
-  for (let i = 1; i < length; i++) {
-    const value = values[i]!
-    if (value < min) min = value
-    if (value > max) max = value
-  }
-  if (!(max - min < 2 ** 32) || !Number.isSafeInteger(min) || !Number.isSafeInteger(max)) return false
-  if (min <= 0 && max >= 0 && values.some(value => Object.is(value, -0))) return false
-  const words = out.words32(length)
-  if (!subtract32(values, min, words)) return false
-  out.u8(2)
-  out.f64(min)
-  out.raw(words)
-  return true
-}
-
-/** Whether the sums give the values back: a tiny fraction can vanish in the difference. */
-function subtract32(values: Float64Array, min: number, into: Uint32Array): boolean {
-  for (let i = 0; i < into.length; i++) {
-    const value = values[i]!
-    const word = (value - min) >>> 0
-    if (min + word !== value) return false
-    into[i] = word
-  }
-  return true
-}
-
-export function decodeNumbers(from: Cursor, length: number): Float64Array {
-  const mode = from.u8()
-  const values = from.memory.float64(length)
-  if (mode === 0) return from.fill(values)
-  const first = from.f64()
-  if (mode === 1) {
-    const step = from.f64()
-    for (let i = 0; i < length; i++) values[i] = first + i * step
-    return values
-  }
-  if (mode !== 2) throw damaged(`number form ${mode}`)
-  const stored = from.fill(from.memory.uint32(length))
-  for (let i = 0; i < length; i++) values[i] = first + stored[i]!
-  return values
 }
 
 // ---- bits and codes -----------------------------------------------------------------------------------------------

@@ -19,16 +19,15 @@ import {
   damaged,
   decodeBits,
   decodeCodes,
-  decodeNumbers,
   decodeSeries,
   decodeStrings,
   encodeBits,
   encodeCodes,
-  encodeNumbers,
   encodeSeries,
   encodeStrings,
   FrameBytes,
 } from './row-columns.ts'
+import { decodeNumbers, encodeNumbers } from './row-numbers.ts'
 
 /** Rows of one frame: bounds what a decoder allocates for columns that take no bytes a row. */
 export const frameRowsMax = 2 ** 24
@@ -38,8 +37,8 @@ const typeCodes: Record<FieldType, number> = { float: 0, integer: 1, boolean: 2,
 const out = new FrameBytes()
 
 /**
- * The parts of a frame's payload, for `wal.append`; borrowed until the next call. About 16 bytes a row of one float: 8 the
- * value, 4 the time, the rest the series; less for regular times.
+ * The parts of a frame's payload, for `wal.append`; borrowed until the next call. About 4 bytes a row of one short decimal: 2 the
+ * value, 1 the time, 1 the series; 6 more for a float of all digits.
  */
 export function encodeRowBatches(catalogRecords: Uint8Array, batches: readonly RowBatch[]): readonly Uint8Array[] {
   out.clear()
@@ -63,7 +62,7 @@ function encodeMetricRows({ metric, length, series, timeUs, fields }: MetricRows
   out.u32(length)
   out.u32(fields.length)
   encodeSeries(series.subarray(0, length), out)
-  encodeNumbers(timeUs.subarray(0, length), true, out)
+  encodeNumbers(timeUs.subarray(0, length), 'times', out)
   for (const field of fields) encodeField(field, length)
 }
 
@@ -78,7 +77,7 @@ function encodeField({ field, values, valid, strings }: FieldRows, length: numbe
     encodeBits(flags, out)
     present = dense(all, flags)
   }
-  if (present instanceof Float64Array) encodeNumbers(present, field.type === 'integer', out)
+  if (present instanceof Float64Array) encodeNumbers(present, field.type === 'integer' ? 'integers' : 'floats', out)
   else if (present instanceof Uint8Array) encodeBits(present, out)
   else {
     assert(strings !== undefined, 'a string column has its strings')

@@ -18,7 +18,15 @@ import { SydraError } from '../../lib/errors.ts'
 import { fileError } from '../../lib/file-errors.ts'
 import type { FileHandle, Ports } from '../../lib/ports.ts'
 import type { Lsn } from '../types.ts'
-import { encodeFileHeader, frameBytes, frameBytesLimit, frameHeaderBytes, framesStart, sealFrame } from './format.ts'
+import {
+  encodeFileHeader,
+  frameBytes,
+  frameBytesLimit,
+  frameHeaderBytes,
+  framesStart,
+  sealFrame,
+  walVersion,
+} from './format.ts'
 import { currentPath, freeRotatedPath, type LogFile } from './log-files.ts'
 import { repairLog } from './repair.ts'
 import { type WalEvent, type WalFrame, WalScan } from './scan.ts'
@@ -224,7 +232,9 @@ export class Wal {
     for (const part of parts) payloadBytes += part.length
     const bytes = frameBytes(payloadBytes)
     assert(bytes <= this.#settings.frameBytesMax, 'a frame is at most frameBytesMax long')
-    if (this.#active.end + bytes > this.#settings.fileBytesMax && this.#active.end > framesStart) this.#rotate()
+    const isFull = this.#active.end + bytes > this.#settings.fileBytesMax && this.#active.end > framesStart
+    // a file says by its version who can read its frames
+    if (isFull || this.#active.version < walVersion) this.#rotate()
 
     const lsn = this.#lastLsn + 1
     const active = this.#active
@@ -428,13 +438,13 @@ export class Wal {
     const handle = files.open(path, 'open')
     try {
       handle.truncate(0)
-      handle.write(encodeFileHeader({ salt, firstLsn }, checksums), 0)
+      handle.write(encodeFileHeader({ version: walVersion, salt, firstLsn }, checksums), 0)
     } catch (error) {
       handle.close()
       throw error
     }
     this.#namesChanged++
-    return this.#opened({ path, salt, firstLsn, lastLsn: firstLsn - 1, end: framesStart }, handle)
+    return this.#opened({ path, version: walVersion, salt, firstLsn, lastLsn: firstLsn - 1, end: framesStart }, handle)
   }
 
   #opened(file: LogFile, handle: FileHandle | undefined): OpenFile {

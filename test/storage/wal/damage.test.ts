@@ -193,7 +193,7 @@ describe('files', () => {
     const machine = await machineWith(1, 1)
     for (const at of [0, 32]) {
       const header = machine.disk.contents(current).slice(at, at + 32)
-      header[8] = 2
+      header[8] = 3
       new DataView(header.buffer).setUint32(28, machine.ports.checksums.crc32(header.subarray(0, 28)), true)
       machine.ports.files.open(current, 'open').write(header, at)
     }

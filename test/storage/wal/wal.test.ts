@@ -315,3 +315,39 @@ describe('releasing', () => {
     expect(wal.files).toBe(1)
   })
 })
+
+describe('a log that version 1 wrote', () => {
+  const asVersion = (machine: SimulatedMachine, path: string, version: number): void => {
+    const header = machine.disk.contents(path).slice(0, 32)
+    header[8] = version
+    new DataView(header.buffer).setUint32(28, machine.ports.checksums.crc32(header.subarray(0, 28)), true)
+    const file = machine.ports.files.open(path, 'open')
+    for (const at of [0, 32]) file.write(header, at)
+  }
+  const versionOf = (machine: SimulatedMachine, path: string): number => machine.disk.contents(path)[8]!
+
+  test.each([0, 3])('with %i frames is read, and goes on in a new file', async count => {
+    const machine = new SimulatedMachine()
+    await (await withFrames(machine, count)).close()
+    asVersion(machine, current, 1)
+    const first = await opened(machine)
+    expect(lsns(first)).toEqual(upTo(count))
+    first.wal.append(1, payload('of two'))
+    first.wal.append(1, payload('of two'))
+    await first.wal.close()
+    if (count > 0) expect(versionOf(machine, `${directory}/0000000000000001.wal`)).toBe(1)
+    expect(versionOf(machine, current)).toBe(2)
+    expect(lsns(await opened(machine))).toEqual(upTo(count + 2))
+  })
+
+  test('keeps its version when a header is written again', async () => {
+    const machine = new SimulatedMachine()
+    await (await withFrames(machine, 3)).close()
+    asVersion(machine, current, 1)
+    machine.ports.files.open(current, 'open').write(Uint8Array.of(0), 40)
+    const again = await opened(machine)
+    expect(lsns(again)).toEqual(upTo(3))
+    await again.wal.close()
+    expect([machine.disk.contents(current)[8], machine.disk.contents(current)[40]]).toEqual([1, 1])
+  })
+})
