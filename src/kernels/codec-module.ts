@@ -80,7 +80,7 @@ export const predicate = {
 export type Predicate = (typeof predicate)[keyof typeof predicate]
 
 /** Booleans come back as 0 and 1, and go in likewise. */
-export interface CodecFunctions extends CodedFunctions {
+export interface CodecFunctions extends CodedFunctions, OffsetFunctions {
   // values to integers
   /** Runs of equal bit patterns in `values`. */
   countRuns(count: number): number
@@ -132,6 +132,17 @@ export interface CodecFunctions extends CodedFunctions {
   summarizeRuns(runs: number, masked: number): void
   /** Writes base + row of the rows that pass to `selected`; returns how many. */
   filterRows(predicate: Predicate, constant: number, count: number, base: number, masked: number): number
+}
+
+/** The loops of blocks that are offsets from their smallest value. */
+export interface OffsetFunctions {
+  /**
+   * Scales `values` to `integers` by 10^exponent, -15 to 15; returns the first row that does not come back to the bit, or
+   * count. results, if it is count: least, greatest; below 2^51.
+   */
+  scaleExactly(count: number, exponent: number): number
+  /** Writes integer - least to the body, which fits the bytes; what follows there is not defined. */
+  putOffsets(count: number, width: 1 | 2 | 4, least: number): void
 }
 
 /** The loops of coded blocks. */

@@ -15,6 +15,7 @@ import {
   type CodecRegions,
   type CodedFunctions,
   exponentMax,
+  type OffsetFunctions,
   restartsMax,
   runsMax,
   sliceRowsMax,
@@ -22,6 +23,12 @@ import {
 } from './codec-module.ts'
 import { createCodedReference } from './coded-reference.ts'
 import { blockRowsMax } from './kernels.ts'
+import { createOffsetsReference } from './offsets-reference.ts'
+
+type BlockFunctions = Omit<
+  CodecFunctions,
+  keyof CodedFunctions | keyof OffsetFunctions | 'summarizeRuns' | 'filterRows'
+>
 
 const timeMagnitudeMax = 9e15
 const decimalMagnitudeMax = 2 ** 51
@@ -87,7 +94,7 @@ export function createReferenceModule(): CodecModule {
     }
   }
 
-  const functions: Omit<CodecFunctions, keyof CodedFunctions | 'summarizeRuns' | 'filterRows'> = {
+  const functions: BlockFunctions = {
     countRuns(count) {
       let runs = 1
       for (let i = 1; i < count; i++) if (!sameBits(i, i - 1)) runs++
@@ -301,6 +308,7 @@ export function createReferenceModule(): CodecModule {
     memory,
     ...regions,
     ...functions,
+    ...createOffsetsReference(memory, regions),
     ...createCodedReference(memory, regions, bodyRegionBytes),
     ...createReferenceLoops(memory, regions),
   }

@@ -46,6 +46,19 @@ export interface Kernels {
   /** Replaces `into` by the summary of an encoded value block, from its header or packed form where possible. */
   summarizeBlock(bytes: Uint8Array, at: number, length: number, into: Summary): void
 
+  /**
+   * Encodes `values[from, from + count)` at `out[at…]` as the write-ahead log has them, which is faster than small; returns the bytes
+   * written (<= 1 + 8 a value). `isTimes`: µs, of which many are whole seconds.
+   */
+  encodeOffsets(
+    values: Float64Array,
+    from: number,
+    count: number,
+    isTimes: boolean,
+    out: Uint8Array,
+    at: number,
+  ): number
+
   /** Adds `values[from, to)` where `valid` (undefined: all) to the summary. */
   summarize(values: Float64Array, valid: Uint8Array | undefined, from: number, to: number, into: Summary): void
 

@@ -3,7 +3,13 @@ import { createAggregates } from './aggregate.ts'
 import { createCodec } from './codec.ts'
 import { createReferenceModule } from './codec-reference.ts'
 import type { Kernels } from './kernels.ts'
+import { createOffsets } from './offsets.ts'
 
 const module = createReferenceModule()
 
-export const referenceKernels: Kernels = { name: 'reference', ...createCodec(module), ...createAggregates(module) }
+export const referenceKernels: Kernels = {
+  name: 'reference',
+  ...createCodec(module),
+  ...createOffsets(module),
+  ...createAggregates(module),
+}

@@ -6,6 +6,7 @@ import { createCodec } from './codec.ts'
 import type { CodecFunctions, CodecRegions } from './codec-module.ts'
 import { codecWasm } from './generated/codec.ts'
 import type { Kernels } from './kernels.ts'
+import { createOffsets } from './offsets.ts'
 import { instantiate } from './wasm-loader.ts'
 
 /** 256 KiB: the regions, see `assembly/regions.ts`. */
@@ -37,5 +38,5 @@ export function createWasmKernels(): Kernels {
     countsAt: exports.countsAt.value,
     frequenciesAt: exports.frequenciesAt.value,
   }
-  return { name: 'wasm', ...createCodec(module), ...createAggregates(module) }
+  return { name: 'wasm', ...createCodec(module), ...createOffsets(module), ...createAggregates(module) }
 }

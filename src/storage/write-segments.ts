@@ -58,8 +58,9 @@ export async function writeSegments(frozen: FrozenMemtable, options: WriteSegmen
   for (const [namespace, tables] of Map.groupBy(frozen.tables(), ({ metric }) => rules.classOf(metric.name))) {
     const plan = planWindows(sizesOf(tables))
     const retentionClass = retentionClassOf(namespace, ports.checksums)
-    const own = plan.names.map((window): Output => {
-      const writer = new SegmentWriter({ ...head, retentionClass }, environment.kernels, ports.checksums, ports.zstd)
+    const own = plan.names.map((window, index): Output => {
+      const segment = { ...head, retentionClass, bytesExpected: plan.bytes[index]! }
+      const writer = new SegmentWriter(segment, environment.kernels, ports.checksums, ports.zstd)
       return { window, namespace, writer, isEmpty: true }
     })
     outputs.push(...own)

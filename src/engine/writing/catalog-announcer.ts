@@ -19,14 +19,18 @@ export interface CatalogAnnouncer {
   confirm(): void
 }
 
-export function catalogAnnouncer({ wal, catalog }: Pick<Storage, 'wal' | 'catalog'>): CatalogAnnouncer {
+export function catalogAnnouncer({
+  wal,
+  catalog,
+  kernels,
+}: Pick<Storage, 'wal' | 'catalog' | 'kernels'>): CatalogAnnouncer {
   let announced = 0
   return {
     announce() {
       let from = catalog.confirmed
       let upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
       while (upTo < catalog.sequence) {
-        wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), []))
+        wal.append(walFrameTypes.rows, encodeRowBatches(catalog.pendingSince(from, upTo), [], kernels))
         from = upTo
         upTo = catalog.pendingWithin(from, frameCatalogBytesMax)
       }

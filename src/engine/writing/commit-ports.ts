@@ -30,7 +30,7 @@ export function commitPorts({
   flushed,
   onFirst,
 }: CommitPortsOptions): IngestPorts {
-  const { versions, wal, catalog } = storage
+  const { versions, wal, catalog, kernels } = storage
   const announcer = catalogAnnouncer(storage)
   const unlessRefused = (): Observable<never> => (refusal() === undefined ? EMPTY : throwError(refusal))
   return {
@@ -45,7 +45,7 @@ export function commitPorts({
       }),
     append: (batches, deletion) => {
       if (deletion === undefined)
-        return of(wal.append(walFrameTypes.rows, encodeRowBatches(announcer.announce(), batches)))
+        return of(wal.append(walFrameTypes.rows, encodeRowBatches(announcer.announce(), batches, kernels)))
       if (!versions.tombstones.hasRoomFor(deletion)) return throwError(tooManyTombstones)
       return of(wal.append(walFrameTypes.delete, encodeDeletion(announcer.announce(), deletion)))
     },

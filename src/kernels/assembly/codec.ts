@@ -9,6 +9,7 @@ export {
   countRuns, putRuns, checkTimes, scaleDecimals, putExceptions, scanIntegers, commonUnit, halfSums, lineResiduals,
   findRestarts, packFrame, packLine, packDelta,
 } from "./encode";
+export { scaleExactly, putOffsets } from "./offsets";
 export {
   fillConstant, expandRuns, patchExceptions, unpackFrame, unpackLine, unpackDelta, summarizePacked,
 } from "./decode";

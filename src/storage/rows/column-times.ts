@@ -8,6 +8,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import { placed } from './column-error.ts'
 import type { TimeColumn } from './column-types.ts'
+import { stretchRows } from './limits.ts'
 import { timeOf } from './row-rules.ts'
 import { type TimeSettings, timeUsMax } from './timestamp.ts'
 
@@ -36,14 +37,30 @@ function timeAt(ts: TimeColumn, at: number, times: TimeSettings): number {
 const usPerUnit = { s: 1e6, ms: 1e3, us: 1, ns: 0 } as const
 
 function fromNumbers(ts: Float64Array, times: TimeSettings, timeUs: Float64Array): void {
-  const { min, max, factor } = plain(times)
-  for (let i = 1; i < ts.length; i++) {
+  const rule = plain(times)
+  for (let from = 1; from < ts.length; from += stretchRows) {
+    const to = Math.min(from + stretchRows, ts.length)
+    for (let at = plainTimes(ts, from, to, rule, timeUs); at < to; at = plainTimes(ts, at + 1, to, rule, timeUs))
+      timeUs[at] = timeAt(ts, at, times)
+  }
+}
+
+/** Times of [from, to), up to the first that is not plainly right; gives where that is, or `to`. */
+function plainTimes(
+  ts: Float64Array,
+  from: number,
+  to: number,
+  { min, max, factor }: Plain,
+  timeUs: Float64Array,
+): number {
+  for (let i = from; i < to; i++) {
     const value = ts[i]!
     const magnitude = Math.abs(value)
+    if (!(magnitude >= min && magnitude <= max && Math.trunc(value) === value)) return i
     // + 0 turns -0 into 0
-    if (magnitude >= min && magnitude <= max && Math.trunc(value) === value) timeUs[i] = value * factor + 0
-    else timeUs[i] = timeAt(ts, i, times)
+    timeUs[i] = value * factor + 0
   }
+  return to
 }
 
 function fromIntegers(ts: BigInt64Array, times: TimeSettings, timeUs: Float64Array): void {
@@ -73,8 +90,14 @@ function fromIntegers(ts: BigInt64Array, times: TimeSettings, timeUs: Float64Arr
   }
 }
 
+interface Plain {
+  readonly min: number
+  readonly max: number
+  readonly factor: number
+}
+
 /** Magnitudes of which a time is its value times the factor; none where there is more to it. */
-function plain({ scale }: TimeSettings): { readonly min: number; readonly max: number; readonly factor: number } {
+function plain({ scale }: TimeSettings): Plain {
   if (scale === undefined || scale.unit === 'ns') return { min: 1, max: 0, factor: 0 }
   return { min: Number(scale.min), max: Number(scale.max), factor: usPerUnit[scale.unit] }
 }

@@ -11,6 +11,8 @@ export const batchRowsMax = 64 << 10
 export const batchBytesMax = 4 << 20
 /** Column memory of a slice of rows that came as columns. */
 export const columnSliceBytesMax = 4 << 20
+/** Rows of columns that one call of a loop takes: in a loop over all of them V8 would not get to its best code. */
+export const stretchRows = 4096
 /** UTF-16 units of string values that wait in one batch, beside those the scanner holds. */
 export const batchTextUnitsMax = 2 << 20
 

@@ -17,9 +17,9 @@ import type { FieldInfo, FieldRows, MetricInfo, RowBatch } from '../types.ts'
 import { type ArenaPool, ColumnArena } from './column-arena.ts'
 import { fieldPlace, kindName, placed, wrong } from './column-error.ts'
 import { columnTimes } from './column-times.ts'
-import type { ColumnRows, TagSet } from './column-types.ts'
+import type { ColumnRows, IndexArray, TagSet } from './column-types.ts'
 import { type CheckedColumn, checkColumn, checkLength, isIndexes } from './column-values.ts'
-import { batchRowsMax, columnSliceBytesMax } from './limits.ts'
+import { batchRowsMax, columnSliceBytesMax, stretchRows } from './limits.ts'
 import type { RowRules } from './row-rules.ts'
 import type { TimeSettings } from './timestamp.ts'
 
@@ -147,14 +147,25 @@ function usedTags(tags: ColumnRows['tags'], seriesOf: ColumnRows['seriesOf'], le
       `is ${kindName(seriesOf)}: an array of tags needs the index of each row's, in an array of small integers`,
     )
   checkLength('seriesOf', seriesOf.length, length)
-  const count = tags.length
-  const isUsed = new Uint8Array(count)
-  for (let i = 0; i < length; i++) {
-    const at = seriesOf[i]!
-    if (!(at >= 0 && at < count)) throw wrong('invalid_row', `seriesOf[${i}]`, `${at} is no index of ${count} tag sets`)
-    isUsed[at] = 1
+  const isUsed = new Uint8Array(tags.length)
+  for (let from = 0; from < length; from += stretchRows) {
+    const to = Math.min(from + stretchRows, length)
+    const wrongAt = markUsed(seriesOf, from, to, isUsed)
+    if (wrongAt < to)
+      throw wrong('invalid_row', `seriesOf[${wrongAt}]`, `${seriesOf[wrongAt]} is no index of ${tags.length} tag sets`)
   }
   return isUsed
+}
+
+/** The first row of [from, to) that has no such index; `to` when all have one. */
+function markUsed(seriesOf: IndexArray, from: number, to: number, isUsed: Uint8Array): number {
+  const count = isUsed.length
+  for (let i = from; i < to; i++) {
+    const at = seriesOf[i]!
+    if (!(at >= 0 && at < count)) return i
+    isUsed[at] = 1
+  }
+  return to
 }
 
 function ordinals(
@@ -170,8 +181,13 @@ function ordinals(
   const ordinalOf = new Uint32Array(sets.length)
   for (let at = 0; at < sets.length; at++) if (isUsed[at] === 1) ordinalOf[at] = useSeries(metric, sets, at, rules)
   const series = new Uint32Array(length)
-  for (let i = 0; i < length; i++) series[i] = ordinalOf[seriesOf[i]!]!
+  for (let from = 0; from < length; from += stretchRows)
+    translate(seriesOf, ordinalOf, from, Math.min(from + stretchRows, length), series)
   return series
+}
+
+function translate(seriesOf: IndexArray, ordinalOf: Uint32Array, from: number, to: number, series: Uint32Array): void {
+  for (let i = from; i < to; i++) series[i] = ordinalOf[seriesOf[i]!]!
 }
 
 function useSeries(metric: MetricInfo, sets: readonly TagSet[], at: number, rules: RowRules): number {

@@ -48,6 +48,8 @@ export interface SegmentHead {
   readonly settled?: boolean
   /** How hard to look for small blocks. Default 'fast'. */
   readonly encoding?: Encoding
+  /** How many bytes it will about have: memory that is taken once. Default: it grows. */
+  readonly bytesExpected?: number
   readonly keys: SeriesKeys
 }
 
@@ -128,7 +130,7 @@ export class SegmentWriter {
     this.#checksums = checksums
     this.#zstd = zstd
     this.#columns = new ColumnEncoder(kernels, zstd, head.encoding)
-    this.#out = new ByteWriter(2 * stagedBytesMax)
+    this.#out = new ByteWriter(Math.max(2 * stagedBytesMax, Math.ceil(head.bytesExpected ?? 0)))
     // The header is written last, when its numbers are known.
     this.#out.length = headerLength(head.replaced ?? [])
   }

@@ -87,6 +87,8 @@ export class HourSizes {
 export interface WindowPlan {
   /** Directories under `segments/`: `h-2024-03-01T05`, `d-2024-03-01`, `w-2024-02-26`, `4w-2024-02-26`, `all`. */
   readonly names: readonly string[]
+  /** Encoded bytes that each will about have. */
+  readonly bytes: readonly number[]
   /** Indexes of the rows of each window, ascending; undefined where the window takes all of them. */
   split(rows: RowBuffer): readonly (Uint32Array | undefined)[]
 }
@@ -101,9 +103,11 @@ export function planWindows(
   { windowBytesMin }: PartitionPolicy = defaultPartitionPolicy,
 ): WindowPlan {
   const windows = assignHours(bytes, windowBytesMin)
-  const names = [...new Set(windows.values())]
+  const sizes = new Map<string, number>()
+  for (const [hour, name] of windows) sizes.set(name, (sizes.get(name) ?? 0) + bytes.get(hour)!)
+  const names = [...sizes.keys()]
   const split = names.length === 1 ? () => [undefined] : (rows: RowBuffer) => selectByWindow(rows, windows, names)
-  return { names, split }
+  return { names, bytes: [...sizes.values()], split }
 }
 
 /** Calls for each stretch of rows that lie in one hour. */

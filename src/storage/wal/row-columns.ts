@@ -168,6 +168,11 @@ export class FrameBytes {
     this.#bytes.set(bytesOf(array), at)
   }
 
+  /** Bytes of which only `write` knows how many, at most `bytesMax`: it gets all bytes and where to begin, and says how many there are. */
+  fill(bytesMax: number, write: (bytes: Uint8Array, at: number) => number): void {
+    const at = this.#grow(bytesMax)
+    this.#length = at + write(this.#bytes, at)
+  }
   /** The next bytes, to be filled before the next write: what they hold is not known. */
   uint8(length: number): Uint8Array {
     const at = this.#grow(length)

@@ -27,7 +27,7 @@ import {
   encodeStrings,
   FrameBytes,
 } from './row-columns.ts'
-import { decodeNumbers, encodeNumbers } from './row-numbers.ts'
+import { decodeNumbers, encodeNumbers, type NumberKernels } from './row-numbers.ts'
 
 /** Rows of one frame: bounds what a decoder allocates for columns that take no bytes a row. */
 export const frameRowsMax = 2 ** 24
@@ -40,7 +40,11 @@ const out = new FrameBytes()
  * The parts of a frame's payload, for `wal.append`; borrowed until the next call. About 4 bytes a row of one short decimal: 2 the
  * value, 1 the time, 1 the series; 6 more for a float of all digits.
  */
-export function encodeRowBatches(catalogRecords: Uint8Array, batches: readonly RowBatch[]): readonly Uint8Array[] {
+export function encodeRowBatches(
+  catalogRecords: Uint8Array,
+  batches: readonly RowBatch[],
+  kernels: NumberKernels,
+): readonly Uint8Array[] {
   out.clear()
   out.u32(catalogRecords.length)
   out.raw(catalogRecords)
@@ -50,23 +54,23 @@ export function encodeRowBatches(catalogRecords: Uint8Array, batches: readonly R
     out.u32(batch.metrics.length)
     for (const metric of batch.metrics) {
       rows += metric.length
-      encodeMetricRows(metric)
+      encodeMetricRows(metric, kernels)
     }
   }
   assert(rows <= frameRowsMax, 'a frame has at most frameRowsMax rows')
   return [out.written()]
 }
 
-function encodeMetricRows({ metric, length, series, timeUs, fields }: MetricRows): void {
+function encodeMetricRows({ metric, length, series, timeUs, fields }: MetricRows, kernels: NumberKernels): void {
   out.u32(metric.id)
   out.u32(length)
   out.u32(fields.length)
   encodeSeries(series.subarray(0, length), out)
-  encodeNumbers(timeUs.subarray(0, length), 'times', out)
-  for (const field of fields) encodeField(field, length)
+  encodeNumbers(timeUs.subarray(0, length), 'times', kernels, out)
+  for (const field of fields) encodeField(field, length, kernels)
 }
 
-function encodeField({ field, values, valid, strings }: FieldRows, length: number): void {
+function encodeField({ field, values, valid, strings }: FieldRows, length: number, kernels: NumberKernels): void {
   out.u32(field.id)
   out.u8(typeCodes[field.type])
   out.u8(valid === undefined ? 0 : 1)
@@ -77,7 +81,8 @@ function encodeField({ field, values, valid, strings }: FieldRows, length: numbe
     encodeBits(flags, out)
     present = dense(all, flags)
   }
-  if (present instanceof Float64Array) encodeNumbers(present, field.type === 'integer' ? 'integers' : 'floats', out)
+  if (present instanceof Float64Array)
+    encodeNumbers(present, field.type === 'integer' ? 'integers' : 'floats', kernels, out)
   else if (present instanceof Uint8Array) encodeBits(present, out)
   else {
     assert(strings !== undefined, 'a string column has its strings')

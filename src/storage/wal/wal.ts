@@ -88,7 +88,7 @@ export interface WalRecovery {
  * const recovery = openWal(ports, `${dataDir}/wal`, manifest.state.flushedLsn, walDefaults, event => …)
  * for (const frame of recovery.frames()) replay(frame)
  * const wal = await recovery.start()
- * const lsn = wal.append(walFrameTypes.rows, encodeRowBatches(catalogRecords, batches))
+ * const lsn = wal.append(walFrameTypes.rows, encodeRowBatches(catalogRecords, batches, kernels))
  * await wal.sync()
  */
 export function openWal(

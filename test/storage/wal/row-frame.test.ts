@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
+import { createWasmKernels } from '../../../src/kernels/wasm-kernels.ts'
 import { SydraError } from '../../../src/lib/errors.ts'
 import type { FieldInfo, FieldRows, FieldType, MetricInfo, MetricRows, RowBatch } from '../../../src/storage/types.ts'
 import { decodeRowBatches, encodeRowBatches } from '../../../src/storage/wal/row-frame.ts'
+
+const kernels = createWasmKernels()
 
 const types: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
 const metrics: readonly MetricInfo[] = [3, 7, 1].map((fieldCount, id) => ({
@@ -123,7 +126,7 @@ describe('a row frame', () => {
   test('gives back every value to the bit, whatever form its column took', () => {
     fc.assert(
       fc.property(batchesOf, batches => {
-        const read = decoded(joined(encodeRowBatches(Uint8Array.of(1, 2, 3), batches)))
+        const read = decoded(joined(encodeRowBatches(Uint8Array.of(1, 2, 3), batches, kernels)))
         expect(visible(read)).toEqual(visible(batches))
         expect(read.map(batch => batch.rowCount)).toEqual(batches.map(batch => batch.rowCount))
       }),
@@ -145,7 +148,7 @@ describe('a row frame', () => {
       vi.resetModules()
       const { encodeRowBatches } = await import('../../../src/storage/wal/row-frame.ts')
       const records = new Uint8Array(2 ** 16 - less)
-      const payload = joined(encodeRowBatches(records, [{ metrics: [rows], rowCount: 3, byteLength: 0 }]))
+      const payload = joined(encodeRowBatches(records, [{ metrics: [rows], rowCount: 3, byteLength: 0 }], kernels))
       expect(visible(decoded(payload))).toEqual(visible([{ metrics: [rows], rowCount: 3, byteLength: 0 }]))
     }
   })
@@ -153,7 +156,9 @@ describe('a row frame', () => {
   test('keeps a fraction that vanishes beside its neighbours', () => {
     const timeUs = Float64Array.of(1, 5e-324, 0, -1)
     const rows: MetricRows = { metric: metrics[2]!, length: 4, series: new Uint32Array(4), timeUs, fields: [] }
-    const payload = joined(encodeRowBatches(new Uint8Array(0), [{ metrics: [rows], rowCount: 4, byteLength: 0 }]))
+    const payload = joined(
+      encodeRowBatches(new Uint8Array(0), [{ metrics: [rows], rowCount: 4, byteLength: 0 }], kernels),
+    )
     expect(decoded(payload)[0]!.metrics[0]!.timeUs).toEqual(timeUs)
   })
 
@@ -165,7 +170,9 @@ describe('a row frame', () => {
       timeUs: Float64Array.of(5),
       fields: [{ field: metrics[2]!.fields[0]!, values: Float64Array.of(1.5), valid: undefined, strings: undefined }],
     }
-    const payload = joined(encodeRowBatches(Uint8Array.of(4, 5), [{ metrics: [rows], rowCount: 1, byteLength: 0 }]))
+    const payload = joined(
+      encodeRowBatches(Uint8Array.of(4, 5), [{ metrics: [rows], rowCount: 1, byteLength: 0 }], kernels),
+    )
     const calls: unknown[] = []
     const read = decodeRowBatches(
       payload,
@@ -198,7 +205,7 @@ describe('a row frame', () => {
       rowCount: length,
       byteLength: 0,
     })
-    const bytes = (batch: RowBatch) => joined(encodeRowBatches(new Uint8Array(0), [batch])).length
+    const bytes = (batch: RowBatch) => joined(encodeRowBatches(new Uint8Array(0), [batch], kernels)).length
     const now = Date.UTC(2026, 0) * 1000
     expect(
       bytes(
@@ -221,7 +228,7 @@ describe('a row frame', () => {
   test('that is damaged is an error, never a crash or wrong memory', () => {
     fc.assert(
       fc.property(batchesOf, fc.nat(), fc.nat(255), fc.boolean(), (batches, position, value, cut) => {
-        const payload = joined(encodeRowBatches(Uint8Array.of(1, 2, 3), batches))
+        const payload = joined(encodeRowBatches(Uint8Array.of(1, 2, 3), batches, kernels))
         const at = position % payload.length
         const bad = cut ? payload.slice(0, at) : payload.with(at, value)
         try {

@@ -1,13 +1,20 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { referenceKernels } from '../../../src/kernels/reference-kernels.ts'
+import { createWasmKernels } from '../../../src/kernels/wasm-kernels.ts'
 import { SydraError } from '../../../src/lib/errors.ts'
 import { Cursor, FrameBytes, FrameMemory } from '../../../src/storage/wal/row-columns.ts'
 import { decodeNumbers, encodeNumbers, type NumberKind } from '../../../src/storage/wal/row-numbers.ts'
 
+const kernels = createWasmKernels()
 const encoded = (values: Float64Array, kind: NumberKind = 'floats'): Uint8Array => {
   const out = new FrameBytes()
-  encodeNumbers(values, kind, out)
-  return out.written().slice()
+  encodeNumbers(values, kind, kernels, out)
+  const bytes = out.written().slice()
+  out.clear()
+  encodeNumbers(values, kind, referenceKernels, out)
+  expect(out.written()).toEqual(bytes)
+  return bytes
 }
 const decoded = (bytes: Uint8Array, length: number): Float64Array => decodeNumbers(new Cursor(bytes), length)
 const bitsOf = (values: Float64Array): BigUint64Array =>
@@ -51,7 +58,7 @@ const decimal = fc
 /** As many values of one kind, about a block's end, with a few others among them. */
 const column = fc
   .tuple(
-    fc.constantFrom(0, 1, 2, 9, 1023, 1024, 1025, 2048, 2049),
+    fc.constantFrom(0, 1, 2, 9, 31, 32, 33, 1023, 1024, 1025, 2048, 2049),
     fc.oneof(
       fc.record({
         base: fc.maxSafeInteger(),
