@@ -314,17 +314,13 @@ export class Catalog extends TablesReader implements CatalogWriter {
     for (let number = first; number < first + count; number++) {
       const at = reader.at
       const record = readRecord(reader)
-      const fits = number < this.sequence ? this.#holds(record) : this.#applyNew(record)
+      const isNew = number >= this.sequence
+      const fits = isNew ? this.#add(record) : this.#holds(record)
       if (!fits) throw new DamageError(`record ${number} (${record.kind}) contradicts the catalog`, at)
+      if (isNew) this.#journal.appendEncoded(bytes.subarray(at, reader.at))
     }
     if (!reader.atEnd) throw new DamageError('bytes follow the last record', reader.at)
     this.confirm(this.sequence)
-  }
-
-  #applyNew(record: CatalogRecord): boolean {
-    if (!this.#add(record)) return false
-    this.#journal.append(record)
-    return true
   }
 
   #add(record: CatalogRecord): boolean {

@@ -206,8 +206,8 @@ function packedKeys(tables: CatalogTables): PackedKeys {
         const keyCode = keyCodes[posting]!
         const { name, values } = tables.keys[keyCode]!
         const code = valueCodes[posting]!
-        out.varint((numbers[keyCode] ??= page.number(name)))
-        out.utf8Text(values.bytes, values.start(code), values.end(code))
+        const number = (numbers[keyCode] ??= page.number(name))
+        out.numberedText(number, values.bytes, values.start(code), values.end(code))
       }
     },
   }

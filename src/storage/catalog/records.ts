@@ -130,6 +130,12 @@ export class RecordJournal {
     this.#ends.push(this.#out.length)
   }
 
+  /** A record as it is encoded. */
+  appendEncoded(record: Uint8Array): void {
+    this.#out.raw(record)
+    this.#ends.push(this.#out.length)
+  }
+
   /** A record of kind `value`, its text given as UTF-8. */
   appendValue(key: number, value: number, bytes: Uint8Array, from: number, to: number): void {
     const out = this.#out

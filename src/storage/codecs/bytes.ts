@@ -157,6 +157,23 @@ export class ByteWriter {
     this.length = at
   }
 
+  /** `varint(number)` and `utf8Text` in one; where both are one byte, as most are, the room is looked for once. */
+  numberedText(number: number, bytes: Uint8Array, from: number, to: number): void {
+    const length = to - from
+    if (number >= 128 || length >= 128) {
+      this.varint(number)
+      this.utf8Text(bytes, from, to)
+      return
+    }
+    this.reserve(length + 2)
+    const into = this.bytes
+    let at = this.length
+    into[at++] = number
+    into[at++] = length
+    for (let i = from; i < to; i++) into[at++] = bytes[i]!
+    this.length = at
+  }
+
   /** UTF-8 without its length; returns the bytes written. Unpaired surrogates become U+FFFD. */
   utf8(text: string): number {
     this.reserve(text.length * 3)

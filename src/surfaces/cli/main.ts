@@ -8,6 +8,8 @@ if (major < 24) {
   process.stderr.write(`sydradb needs Node 24 or newer; this is Node ${process.versions.node}.\n`)
   process.exitCode = 1
 } else {
+  // now, before there is much to load again; without a name of a command, when the arguments are understood
+  if (process.argv[2] === 'serve') (await import('./small-memory.ts')).useLittleMemory()
   // starts in half the time from the second run on
   module.enableCompileCache()
   const { run } = await import('./program.ts')

@@ -15,6 +15,7 @@ import { addLiveCommands } from './live-program.ts'
 import { choice, paramOption } from './options.ts'
 import { BrokenPipe, note, reportError } from './output.ts'
 import { Interrupted } from './signals.ts'
+import { useLittleMemory } from './small-memory.ts'
 import { addSnapshotCommands } from './snapshot-program.ts'
 import type { Target } from './target.ts'
 
@@ -67,6 +68,7 @@ function build(): Command {
       const [unknown] = command.args
       if (unknown !== undefined) throw unknownCommand(unknown, program)
       const settings = localSettings(command)
+      useLittleMemory()
       const { serve } = await import('./serve.ts')
       await serve(settings)
     })

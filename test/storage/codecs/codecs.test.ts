@@ -35,6 +35,22 @@ describe('bytes', () => {
     )
   })
 
+  test('a text with a number before it is written as both apart, at every length of either', () => {
+    const bytes = Uint8Array.from({ length: 400 }, (_, i) => 97 + (i % 26))
+    for (const capacity of [1, 130, 1024])
+      for (const length of [0, 1, 125, 126, 127, 128, 129, 300])
+        for (const number of [0, 1, 127, 128, 20_000]) {
+          const apart = new ByteWriter(capacity)
+          const joined = new ByteWriter(capacity)
+          for (const out of [apart, joined]) out.u16(9)
+          apart.varint(number)
+          apart.utf8Text(bytes, 3, 3 + length)
+          joined.numberedText(number, bytes, 3, 3 + length)
+          for (const out of [apart, joined]) out.u8(5)
+          expect(joined.take()).toEqual(apart.take())
+        }
+  })
+
   test('short decimals are short', () => {
     const out = new ByteWriter()
     out.double(52.34)

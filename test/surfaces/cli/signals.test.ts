@@ -85,3 +85,22 @@ test('serve: one line on stdout; SIGTERM answers an open body, flushes, and leav
   again.child.kill('SIGINT')
   expect((await again.ended).code).toBe(0)
 })
+
+test.runIf(existsSync('/proc/self/cmdline'))(
+  'a server has a small young generation, and one heap, or what it was given',
+  async () => {
+    const commandOf = ({ pid }: { readonly pid?: number | undefined }): string =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    const bounded = await serve(['serve', '--data-dir', temporaryDirectory()])
+    expect(commandOf(bounded.child).split('\0')).toContain('--max-semi-space-size=4')
+    expect(readFileSync(`/proc/${bounded.child.pid}/environ`, 'utf8').split('\0')).toContain('MALLOC_ARENA_MAX=1')
+    const given = await serve(['--data-dir', temporaryDirectory()], {
+      env: { NODE_OPTIONS: '--max_semi_space_size=32' },
+    })
+    expect(commandOf(given.child)).not.toContain('semi-space')
+    for (const { child, ended } of [bounded, given]) {
+      child.kill('SIGTERM')
+      expect((await ended).code).toBe(0)
+    }
+  },
+)
