@@ -97,6 +97,14 @@ export class MemoryAccount {
     backlog: nothing,
   }
   #queriesBytes = 0
+  readonly #queries: Queries = {
+    grow: bytes => {
+      this.#queriesBytes += bytes
+      if (bytes > 0) this.settle()
+    },
+    bytes: () => this.#queriesBytes,
+    bytesMax: () => this.#queriesMax(),
+  }
   readonly #giving = new Map<GivingPart, Giving>()
   readonly #limits = new Map<MemoryPart, number>()
   readonly #peaks = new Map<MemoryPart, number>()
@@ -154,37 +162,7 @@ export class MemoryAccount {
 
   /** For one query; to be closed when it ends. */
   openQuery(): QueryMemory {
-    const account = this
-    let held = 0
-    let isOpen = true
-    return {
-      grow(bytes) {
-        if (!isOpen) return
-        held += bytes
-        assert(held >= 0, 'a query gives back what it held')
-        account.#queriesBytes += bytes
-        if (bytes > 0) account.settle()
-      },
-      get isShort() {
-        return account.#queriesBytes > account.#queriesMax() * shortShare
-      },
-      get isOver() {
-        return account.#queriesBytes > account.#queriesMax()
-      },
-      refusal: () =>
-        new SydraError(
-          'memory_limit',
-          `queries need more memory than mem_limit_bytes leaves them (${megabytes(account.#queriesMax())} now)`,
-          {
-            hint: 'try again when less runs, narrow the query, or raise mem_limit_bytes',
-          },
-        ),
-      close() {
-        isOpen = false
-        account.#queriesBytes -= held
-        held = 0
-      },
-    }
+    return new HeldByQuery(this.#queries)
   }
 
   stats(): MemoryStatistics {
@@ -235,5 +213,53 @@ export class MemoryAccount {
 
   #queriesMax(): number {
     return Math.max(0, this.limitBytes - this.#writers() - this.#measures.pinned() - this.#measures.backlog())
+  }
+}
+
+/** All of them together. */
+interface Queries {
+  grow(bytes: number): void
+  bytes(): number
+  bytesMax(): number
+}
+
+class HeldByQuery implements QueryMemory {
+  readonly #queries: Queries
+  #held = 0
+  #isOpen = true
+
+  constructor(queries: Queries) {
+    this.#queries = queries
+  }
+
+  grow(bytes: number): void {
+    if (!this.#isOpen) return
+    this.#held += bytes
+    assert(this.#held >= 0, 'a query gives back what it held')
+    this.#queries.grow(bytes)
+  }
+
+  get isShort(): boolean {
+    return this.#queries.bytes() > this.#queries.bytesMax() * shortShare
+  }
+  get isOver(): boolean {
+    return this.#queries.bytes() > this.#queries.bytesMax()
+  }
+
+  refusal(): SydraError {
+    const bytesMax = megabytes(this.#queries.bytesMax())
+    return new SydraError(
+      'memory_limit',
+      `queries need more memory than mem_limit_bytes leaves them (${bytesMax} now)`,
+      {
+        hint: 'try again when less runs, narrow the query, or raise mem_limit_bytes',
+      },
+    )
+  }
+
+  close(): void {
+    this.#isOpen = false
+    this.#queries.grow(-this.#held)
+    this.#held = 0
   }
 }

@@ -55,7 +55,7 @@ export function startExecution(context: ExecutionContext): Execution {
     })
   return {
     ...context,
-    memory: memoryAccount(context.memoryMaxBytes, context.spill !== undefined, context.sharedMemory),
+    memory: new QueryAccount(context.memoryMaxBytes, context.spill !== undefined, context.sharedMemory),
     pace() {
       refuseCancelled(signal, 'the query was cancelled')
       return clock.monotonicMs() - turnStartedMs < turnMaxMs ? undefined : giveTurn()
@@ -63,50 +63,64 @@ export function startExecution(context: ExecutionContext): Execution {
   }
 }
 
-function memoryAccount(maxBytes: number, spills: boolean, shared: QueryMemory | undefined): MemoryAccount {
-  const holdings = new Map<object, number>()
-  let held = 0
-  let peak = 0
-  /** Returns by how much it grew. */
-  const set = (owner: object, bytes: number): number => {
-    const more = bytes - (holdings.get(owner) ?? 0)
-    if (more === 0) return 0
-    held += more
-    if (held > peak) peak = held
-    holdings.set(owner, bytes)
-    shared?.grow(more)
-    return more
+class QueryAccount implements MemoryAccount {
+  readonly #maxBytes: number
+  readonly #spills: boolean
+  readonly #shared: QueryMemory | undefined
+  readonly #holdings = new Map<object, number>()
+  #held = 0
+  #peak = 0
+
+  constructor(maxBytes: number, spills: boolean, shared: QueryMemory | undefined) {
+    this.#maxBytes = maxBytes
+    this.#spills = spills
+    this.#shared = shared
   }
-  const hold = (owner: object, bytes: number): void => {
-    if (set(owner, bytes) > 0 && shared?.isOver) throw shared.refusal()
-    if (held > maxBytes)
-      throw new SydraError('memory_limit', `the query needs more than ${megabytes(maxBytes)} of memory`, {
+
+  get held(): number {
+    return this.#held
+  }
+  get peak(): number {
+    return this.#peak
+  }
+
+  hold(owner: object, bytes: number): void {
+    const shared = this.#shared
+    if (this.#set(owner, bytes) > 0 && shared?.isOver) throw shared.refusal()
+    if (this.#held > this.#maxBytes)
+      throw new SydraError('memory_limit', `the query needs more than ${megabytes(this.#maxBytes)} of memory`, {
         hint: 'narrow the time range, group by fewer values, or add a limit',
       })
   }
-  return {
-    get held() {
-      return held
-    },
-    get peak() {
-      return peak
-    },
-    hold,
-    tryHold(owner, bytes, toSpill = 0) {
-      if (!spills) {
-        hold(owner, bytes)
-        return true
-      }
-      const more = set(owner, bytes)
-      if (bytes > maxBytes * floorShare) return held <= (maxBytes - toSpill) * spillingShare && !shared?.isShort
-      if (more > 0 && shared?.isOver) throw shared.refusal()
+
+  tryHold(owner: object, bytes: number, toSpill = 0): boolean {
+    if (!this.#spills) {
+      this.hold(owner, bytes)
       return true
-    },
-    release(owner) {
-      const bytes = holdings.get(owner) ?? 0
-      holdings.delete(owner)
-      held -= bytes
-      shared?.grow(-bytes)
-    },
+    }
+    const shared = this.#shared
+    const more = this.#set(owner, bytes)
+    if (bytes > this.#maxBytes * floorShare)
+      return this.#held <= (this.#maxBytes - toSpill) * spillingShare && !shared?.isShort
+    if (more > 0 && shared?.isOver) throw shared.refusal()
+    return true
+  }
+
+  release(owner: object): void {
+    const bytes = this.#holdings.get(owner) ?? 0
+    this.#holdings.delete(owner)
+    this.#held -= bytes
+    this.#shared?.grow(-bytes)
+  }
+
+  /** Returns by how much it grew. */
+  #set(owner: object, bytes: number): number {
+    const more = bytes - (this.#holdings.get(owner) ?? 0)
+    if (more === 0) return 0
+    this.#held += more
+    if (this.#held > this.#peak) this.#peak = this.#held
+    this.#holdings.set(owner, bytes)
+    this.#shared?.grow(more)
+    return more
   }
 }

@@ -84,10 +84,10 @@ export class RowBuffer {
 
   /** Forgets the rows from `from` on that are not among these, which ascend and are counted from there. */
   keep(rows: Uint32Array, from = 0): void {
-    for (const column of this.#columns()) {
-      const kept = column.subarray(from)
-      for (let i = 0; i < rows.length; i++) kept[i] = kept[rows[i]!]!
-    }
+    let runs = 0
+    for (let i = 0; i < rows.length; i++) if (i === 0 || rows[i] !== rows[i - 1]! + 1) runs++
+    const move = rows.length >= movedRunRowsMin * runs ? moveRuns : moveRows
+    for (const column of this.#columns()) move(column.subarray(from), rows)
     this.length = from + rows.length
   }
 
@@ -98,8 +98,10 @@ export class RowBuffer {
     this.length = end - rows
   }
 
+  /** Those that a row has a place of its own in: without nulls all validity is the same. */
   #columns(): Values[] {
-    return [this.series, this.timeUs, ...this.fields.flatMap(({ values, valid }) => [values, valid])]
+    const fields = this.fields.flatMap(({ values, valid, nulls }): Values[] => (nulls ? [values, valid] : [values]))
+    return [this.series, this.timeUs, ...fields]
   }
 
   /** The field as a column over this buffer's arrays: borrowed until the buffer changes. */
@@ -110,6 +112,23 @@ export class RowBuffer {
       return { type: 'string', values: values as Uint32Array, valid: mask, dictionary: dictionary! }
     if (field.type === 'boolean') return { type: 'boolean', values: values as Uint8Array, valid: mask }
     return { type: field.type, values: values as Float64Array, valid: mask }
+  }
+}
+
+/** Runs of rows that follow one another are moved as such from so many rows a run on, on average. */
+const movedRunRowsMin = 8
+
+function moveRows(column: Values, rows: Uint32Array): void {
+  for (let i = 0; i < rows.length; i++) column[i] = column[rows[i]!]!
+}
+
+function moveRuns(column: Values, rows: Uint32Array): void {
+  for (let at = 0; at < rows.length; ) {
+    const first = rows[at]!
+    let end = at + 1
+    while (end < rows.length && rows[end] === first + end - at) end++
+    if (first !== at) column.copyWithin(at, first, first + end - at)
+    at = end
   }
 }
 

@@ -8,6 +8,7 @@
 import { EmbeddedActionsParser, type IToken, type TokenType, tokenMatcher } from 'chevrotain'
 import type { CaseSyntax, NamedSpan, SyntaxExpr } from './ast.ts'
 import type { Span } from './expression.ts'
+import { LookaheadAtNeed } from './lookahead.ts'
 import { errorMessages } from './parse-messages.ts'
 import { infixOperator, isSign, levelOf, levels } from './precedence.ts'
 import { nameText, SyntaxBuilder, spanFrom, spanOf } from './syntax-builder.ts'
@@ -26,6 +27,7 @@ export class ExpressionParser extends EmbeddedActionsParser {
     super(t.vocabulary, {
       recoveryEnabled: false,
       maxLookahead: 2,
+      lookaheadStrategy: new LookaheadAtNeed({ maxLookahead: 2 }),
       nodeLocationTracking: 'none',
       errorMessageProvider: errorMessages,
       skipValidations,

@@ -51,6 +51,8 @@ export interface ScanNode {
   readonly order: ScanOrder
   /** Enough rows in `order` after the predicates; undefined for all. */
   readonly limit: number | undefined
+  /** Likely enough rows in `order`, though all may be asked for: reading begins with about as many. */
+  readonly likelyRows?: number
   /** Enough rows of each series, the first in `order` (by time or time desc) after the predicates; undefined for all. */
   readonly seriesLimit: number | undefined
   readonly schema: Schema

@@ -92,7 +92,9 @@ class Live implements LiveEngine {
   readonly #active = new BehaviorSubject(false)
   readonly #commits = new Subject<void>()
   readonly #wakes = new Subject<void>()
-  readonly #rounds: Teardown
+  /** From the first subscription on: without one there is nothing to tell. */
+  readonly #startRounds: () => Teardown
+  #rounds: Teardown | undefined
   /** Of the history of commits that LSNs are of; the manifest's. */
   #incarnation: number
   #replacements: number
@@ -144,12 +146,13 @@ class Live implements LiveEngine {
     storage.memory.measure('backlog', () => this.#backlog.bytes + this.#frontier.byteLength)
     storage.memory.gives('live', giving, this.#bytesMax)
     const filesMoved = events.pipe(filter(({ kind }) => movesFiles.has(kind)))
-    this.#rounds = liveRounds(
-      { committed: this.#commits, storage: filesMoved, wakes: this.#wakes, active: this.#active },
-      { turn: () => this.#turn(), round: reasons => defer(() => from((this.#round = this.#runRound(reasons)))) },
-      settings.live,
-      portScheduler(ports.clock, ports.timers),
-    ).subscribe()
+    this.#startRounds = () =>
+      liveRounds(
+        { committed: this.#commits, storage: filesMoved, wakes: this.#wakes, active: this.#active },
+        { turn: () => this.#turn(), round: reasons => defer(() => from((this.#round = this.#runRound(reasons)))) },
+        settings.live,
+        portScheduler(ports.clock, ports.timers),
+      ).subscribe()
   }
 
   live<Row>(text: string, params: QueryParameters, options: LiveRequestOptions): LiveObservable<Row> {
@@ -205,7 +208,7 @@ class Live implements LiveEngine {
 
   async close(): Promise<void> {
     this.#isClosing = true
-    this.#rounds.unsubscribe()
+    this.#rounds?.unsubscribe()
     await this.#round
     let isLate = false
     let stop = (): void => {}
@@ -246,6 +249,7 @@ class Live implements LiveEngine {
     signal?.addEventListener('abort', onAbort, { once: true })
     this.#subscriptions.add(subscription)
     this.#newcomers.set(subscription, request)
+    this.#rounds ??= this.#startRounds()
     this.#active.next(true)
     this.#wakes.next()
     return subscription

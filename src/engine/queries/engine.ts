@@ -6,23 +6,30 @@
  * 2. A write begins with the first pull and is never undone: who stops reading then does not learn how it went.
  */
 import { ArenaPool } from '../../columnar/arena.ts'
-import { rowCount } from '../../columnar/batch.ts'
+import { rowCount, type Schema } from '../../columnar/batch.ts'
 import { SydraError } from '../../lib/errors.ts'
-import type { Ports } from '../../lib/ports.ts'
+import type { Clock, Ports } from '../../lib/ports.ts'
 import { type Settings, settingNames } from '../../lib/settings.ts'
 import { megabytes } from '../../lib/text.ts'
-import { execute } from '../../operators/execute.ts'
-import type { ExecutionContext, OperatorStatistics } from '../../operators/operator.ts'
+import { execute, type Running } from '../../operators/execute.ts'
+import type { BatchStream, ExecutionContext, OperatorStatistics } from '../../operators/operator.ts'
 import { catalogTables } from '../../operators/show.ts'
 import { spillSpace } from '../../operators/spill/space.ts'
 import { values } from '../../operators/values.ts'
 import { newReadStatistics } from '../../storage/read-statistics.ts'
-import type { Version } from '../../storage/types.ts'
+import type { ReadStatistics, Version } from '../../storage/types.ts'
 import { type Bound, bind, isFixed } from '../../sydraql/bind.ts'
 import { bindWrite } from '../../sydraql/bind-write.ts'
 import type { Prepared } from '../../sydraql/prepare.ts'
 import type { Write } from '../../sydraql/query.ts'
-import type { DatabaseStatistics, PreparedQuery, QueryParameters, QueryResult, RunOptions } from '../../types.ts'
+import type {
+  DatabaseStatistics,
+  PreparedQuery,
+  QueryParameters,
+  QueryResult,
+  QueryStatistics,
+  RunOptions,
+} from '../../types.ts'
 import type { Storage } from '../recovery/open-storage.ts'
 import { analysis, asLive, explanation } from './explain.ts'
 import { createQueryResult, type QueryRun } from './result.ts'
@@ -138,14 +145,7 @@ export function createQueryEngine(
       schema,
       read: newReadStatistics(),
       operators,
-      async *open() {
-        signal.throwIfAborted()
-        const beganMs = clock.monotonicMs()
-        const count = await (write.kind === 'insert' ? writes.insert(write, signal) : writes.delete(write, signal))
-        const elapsedMs = clock.monotonicMs() - beganMs
-        operators.push({ name: write.kind, operator: { name: write.kind }, rowsOut: 1, batches: 1, elapsedMs })
-        yield* values({ kind: 'values', rows: [[count]], schema })
-      },
+      open: () => written(write, { clock, writes, schema, operators, signal }),
       release() {},
     }
   }
@@ -199,28 +199,9 @@ export function createQueryEngine(
         const live = asLive(prepared, params, storage, settings.live, clock.nowUs())
         return { ...work, open: () => values(explanation(bound, running.describe(), live, explain.format)) }
       }
-      return {
-        ...work,
-        async *open(statistics) {
-          let rows = 0
-          let firstRowMs = 0
-          for await (const batch of running.stream) {
-            if (rows === 0 && rowCount(batch) > 0) firstRowMs = clock.monotonicMs() - startedMs
-            rows += rowCount(batch)
-          }
-          const all = statistics()
-          const elapsed_ms = { ...all.elapsed_ms, first_row: round(firstRowMs) }
-          const ran = {
-            bound,
-            operators: running.describe(),
-            statistics: { ...all, rows_emitted: rows, elapsed_ms },
-            memoryPeakBytes: running.memoryPeakBytes(),
-            spilledBytes: spill?.writtenBytes ?? 0,
-            rollupBuckets: read.rollups ?? new Map(),
-          }
-          yield* values(analysis(ran, explain.format))
-        },
-      }
+      const spilledBytes = (): number => spill?.writtenBytes ?? 0
+      const analyzed = { bound, running, read, clock, startedMs, spilledBytes, format: explain.format }
+      return { ...work, open: statistics => analyzing(analyzed, statistics) }
     } catch (error) {
       release()
       throw error
@@ -246,6 +227,57 @@ export function createQueryEngine(
       return runs.close(shuttingDown())
     },
   }
+}
+
+interface Writing {
+  readonly clock: Clock
+  readonly writes: Writes
+  readonly schema: Schema
+  readonly operators: OperatorStatistics[]
+  readonly signal: AbortSignal
+}
+
+async function* written(write: Write, { clock, writes, schema, operators, signal }: Writing): BatchStream {
+  signal.throwIfAborted()
+  const beganMs = clock.monotonicMs()
+  const count = await (write.kind === 'insert' ? writes.insert(write, signal) : writes.delete(write, signal))
+  const elapsedMs = clock.monotonicMs() - beganMs
+  operators.push({ name: write.kind, operator: { name: write.kind }, rowsOut: 1, batches: 1, elapsedMs })
+  yield* values({ kind: 'values', rows: [[count]], schema })
+}
+
+interface Analyzing {
+  readonly bound: Bound
+  readonly running: Running
+  readonly read: ReadStatistics
+  readonly clock: Clock
+  readonly startedMs: number
+  spilledBytes(): number
+  readonly format: 'text' | 'json'
+}
+
+/** Runs the query to its end; what it did is the answer. */
+async function* analyzing(
+  { bound, running, read, clock, startedMs, spilledBytes, format }: Analyzing,
+  statistics: () => QueryStatistics,
+): BatchStream {
+  let rows = 0
+  let firstRowMs = 0
+  for await (const batch of running.stream) {
+    if (rows === 0 && rowCount(batch) > 0) firstRowMs = clock.monotonicMs() - startedMs
+    rows += rowCount(batch)
+  }
+  const all = statistics()
+  const elapsed_ms = { ...all.elapsed_ms, first_row: round(firstRowMs) }
+  const ran = {
+    bound,
+    operators: running.describe(),
+    statistics: { ...all, rows_emitted: rows, elapsed_ms },
+    memoryPeakBytes: running.memoryPeakBytes(),
+    spilledBytes: spilledBytes(),
+    rollupBuckets: read.rollups ?? new Map(),
+  }
+  yield* values(analysis(ran, format))
 }
 
 const nothingElapsed = { parse: 0, analyze: 0 }

@@ -36,89 +36,134 @@ type Cell = Value | Date
 /** RxJS reads this key; it is a symbol where a polyfill made one. */
 const observableKey: typeof Symbol.observable = (Symbol.observable ?? '@@observable') as typeof Symbol.observable
 
-export function createQueryResult<Row>(source: QuerySource): QueryResult<Row> {
-  let run: QueryRun | undefined
-  let failure: SydraError | undefined
-  let isDisposed = false
+export const createQueryResult = <Row>(source: QuerySource): QueryResult<Row> => new Result<Row>(source)
 
-  const start = (): QueryRun => {
-    if (run !== undefined || isDisposed)
-      throw new SydraError('bad_request', 'a query result is read once; run the query again')
-    run = source.start()
-    return run
+/** Its functions stand alone, too. */
+class Result<Row> implements QueryResult<Row> {
+  readonly #reading: Reading
+
+  constructor(source: QuerySource) {
+    this.#reading = { source, run: undefined, failure: undefined, isDisposed: false }
   }
-  const stats = (): QueryStatistics => {
-    if (run === undefined) throw new SydraError('bad_request', 'statistics come with reading the result')
-    return run.statistics()
+
+  get failure(): SydraError | undefined {
+    return this.#reading.failure
   }
-  async function* rows(started?: (run: QueryRun) => void): AsyncGenerator<Row, void, undefined> {
-    const own = start()
-    started?.(own)
-    const { schema, stream } = own
-    const toRow = rowReader(schema, source.time)
+
+  readonly columns = async (): Promise<Schema> => this.#reading.source.schema()
+
+  readonly all = async (): Promise<{ columns: Schema; rows: Row[]; stats: QueryStatistics }> => {
+    const { schema, stream } = start(this.#reading)
+    const toRow = rowReader(schema, this.#reading.source.time)
+    const all: Row[] = []
     for await (const batch of stream) {
       const { selection } = batch
       for (let index = 0, count = rowCount(batch); index < count; index++) {
-        yield toRow(batch, selection === undefined ? index : selection[index]!) as Row
+        all.push(toRow(batch, selection === undefined ? index : selection[index]!) as Row)
       }
     }
+    return { columns: schema, rows: all, stats: this.stats() }
   }
-  async function* batches(borrow: boolean): AsyncGenerator<Batch, void, undefined> {
-    for await (const batch of start().stream) yield borrow ? batch : copyBatch(batch)
+
+  readonly first = async (): Promise<Row | undefined> => {
+    for await (const row of rows<Row>(this.#reading)) return row
+    return undefined
   }
-  async function* text(options: TextOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    const { schema, stream } = start()
-    yield* textChunks(schema, stream, stats, options, error => {
-      failure = error
-    })
+
+  readonly batches = ({ borrow = false }: { readonly borrow?: boolean } = {}): AsyncGenerator<Batch, void, undefined> =>
+    new PromptlyEnded(batches(this.#reading, borrow), this.#reading)
+
+  readonly text = (options: TextOptions): AsyncGenerator<Uint8Array, void, undefined> =>
+    new PromptlyEnded(text(this.#reading, this.stats, options), this.#reading)
+
+  readonly stats = (): QueryStatistics => {
+    const { run } = this.#reading
+    if (run === undefined) throw new SydraError('bad_request', 'statistics come with reading the result')
+    return run.statistics()
+  };
+
+  [Symbol.asyncIterator](): AsyncGenerator<Row, void, undefined> {
+    return new PromptlyEnded(rows<Row>(this.#reading), this.#reading)
   }
-  const abort = (): void => run?.abort()
-  const result: QueryResult<Row> = {
-    columns: async () => source.schema(),
-    async all() {
-      const { schema, stream } = start()
-      const toRow = rowReader(schema, source.time)
-      const all: Row[] = []
-      for await (const batch of stream) {
-        const { selection } = batch
-        for (let index = 0, count = rowCount(batch); index < count; index++) {
-          all.push(toRow(batch, selection === undefined ? index : selection[index]!) as Row)
-        }
-      }
-      return { columns: schema, rows: all, stats: stats() }
-    },
-    async first() {
-      for await (const row of rows()) return row
-      return undefined
-    },
-    batches: ({ borrow = false } = {}) => promptly(batches(borrow), abort),
-    text: options => promptly(text(options), abort),
-    stats,
-    get failure() {
-      return failure
-    },
-    [Symbol.asyncIterator]: () => promptly(rows(), abort),
-    [observableKey]: () => observe(rows),
-    async [Symbol.asyncDispose]() {
-      isDisposed = true
-      run?.abort()
-      await run?.ended
-    },
+
+  [observableKey](): Subscribable<Row> {
+    return observe(started => rows<Row>(this.#reading, started))
   }
-  return result
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#reading.isDisposed = true
+    this.#reading.run?.abort()
+    await this.#reading.run?.ended
+  }
+}
+
+interface Reading {
+  readonly source: QuerySource
+  run: QueryRun | undefined
+  failure: SydraError | undefined
+  isDisposed: boolean
+}
+
+function start(reading: Reading): QueryRun {
+  if (reading.run !== undefined || reading.isDisposed)
+    throw new SydraError('bad_request', 'a query result is read once; run the query again')
+  return (reading.run = reading.source.start())
+}
+
+async function* rows<Row>(reading: Reading, started?: (run: QueryRun) => void): AsyncGenerator<Row, void, undefined> {
+  const own = start(reading)
+  started?.(own)
+  const { schema, stream } = own
+  const toRow = rowReader(schema, reading.source.time)
+  for await (const batch of stream) {
+    const { selection } = batch
+    for (let index = 0, count = rowCount(batch); index < count; index++) {
+      yield toRow(batch, selection === undefined ? index : selection[index]!) as Row
+    }
+  }
+}
+
+async function* batches(reading: Reading, borrow: boolean): AsyncGenerator<Batch, void, undefined> {
+  for await (const batch of start(reading).stream) yield borrow ? batch : copyBatch(batch)
+}
+
+async function* text(
+  reading: Reading,
+  stats: () => QueryStatistics,
+  options: TextOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { schema, stream } = start(reading)
+  yield* textChunks(schema, stream, stats, options, error => {
+    reading.failure = error
+  })
 }
 
 /** Its `return` ends the run at once; a generator's own would wait for what is being worked out. */
-function promptly<T>(
-  generator: AsyncGenerator<T, void, undefined>,
-  abort: () => void,
-): AsyncGenerator<T, void, undefined> {
-  const end = generator.return.bind(generator)
-  generator.return = value => {
-    abort()
-    return end(value)
+class PromptlyEnded<T> implements AsyncGenerator<T, void, undefined> {
+  readonly #generator: AsyncGenerator<T, void, undefined>
+  readonly #reading: Reading
+
+  constructor(generator: AsyncGenerator<T, void, undefined>, reading: Reading) {
+    this.#generator = generator
+    this.#reading = reading
   }
-  return generator
+
+  next(): Promise<IteratorResult<T, void>> {
+    return this.#generator.next()
+  }
+  return(value?: void | PromiseLike<void>): Promise<IteratorResult<T, void>> {
+    this.#reading.run?.abort()
+    return this.#generator.return(value)
+  }
+  throw(error: unknown): Promise<IteratorResult<T, void>> {
+    return this.#generator.throw(error)
+  }
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
 }
 
 /** Pushes rows; unsubscribing stops the query within one batch. */

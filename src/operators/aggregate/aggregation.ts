@@ -74,7 +74,7 @@ export interface Aggregation {
   /** Room for the groups of rows; the same with every call. */
   groupsRoom(length: number): Uint32Array
   /** What it keeps for the next batch, about. */
-  readonly byteLength: number
+  heldBytes(): number
 }
 
 /** A number and its mask, of each row. */
@@ -150,9 +150,7 @@ export function compileAggregation(
       capacity = Math.max(capacity, length)
       return groups(length)
     },
-    get byteLength() {
-      return capacity * rowBytes
-    },
+    heldBytes: () => capacity * rowBytes,
   }
 }
 

@@ -138,15 +138,8 @@ export class Aggregator {
   ordering(batch: Batch): RowOrdering | undefined {
     const { timeColumn, seriesColumn } = this.aggregation
     if (timeColumn < 0) return undefined
-    const aggregator = this
-    return {
-      timesUs: this.times(batch),
-      timesValid: batch.columns[timeColumn]!.valid,
-      series: seriesColumn < 0 ? this.#partitions?.of(batch) : this.series(batch),
-      get ranks() {
-        return aggregator.ranks
-      },
-    }
+    const series = seriesColumn < 0 ? this.#partitions?.of(batch) : this.series(batch)
+    return new Ordering(this, this.times(batch), batch.columns[timeColumn]!.valid, series)
   }
 
   times(batch: Batch): Float64Array {
@@ -165,7 +158,7 @@ export class Aggregator {
   /** Makes room in the states for every group there is, and accounts for it. */
   reserve(): void {
     const { size } = this.table
-    let bytes = (this.#ownsTable ? this.table.byteLength : 0) + (this.#partitions?.byteLength ?? 0)
+    let bytes = (this.#ownsTable ? this.table.byteLength : 0) + (this.#partitions?.heldBytes() ?? 0)
     for (let s = 0; s < this.slots.length; s++) {
       const { state } = this.slots[s]!
       state.reserve(size)
@@ -278,5 +271,28 @@ export class Aggregator {
   /** Of the rows that count, where there is a bucket key; overwritten by the next call. */
   bucketStarts(batch: Batch): Float64Array {
     return this.aggregation.bucketStarts(batch)
+  }
+}
+
+class Ordering implements RowOrdering {
+  readonly timesUs: Float64Array
+  readonly timesValid: Uint8Array | undefined
+  readonly series: Uint32Array | undefined
+  readonly #aggregator: Aggregator
+
+  constructor(
+    aggregator: Aggregator,
+    timesUs: Float64Array,
+    timesValid: Uint8Array | undefined,
+    series: Uint32Array | undefined,
+  ) {
+    this.#aggregator = aggregator
+    this.timesUs = timesUs
+    this.timesValid = timesValid
+    this.series = series
+  }
+
+  get ranks(): Uint32Array | undefined {
+    return this.#aggregator.ranks
   }
 }

@@ -43,7 +43,7 @@ export class CardinalityState implements AggregateState {
   get byteLength(): number {
     const sparse = this.#sparse.byteLength + this.#sparseValues.byteLength + this.#sparseCounts.byteLength * 2
     const asked = (this.#histograms?.byteLength ?? 0) + this.#ofGroups.byteLength
-    return sparse + this.#arrays.length * registerCount + this.#hasher.byteLength + asked
+    return sparse + this.#arrays.length * registerCount + this.#hasher.heldBytes() + asked
   }
   reserve(groups: number): void {
     if (this.#histograms !== undefined) this.#histograms = grownCodes(this.#histograms, groups * histogramSize)

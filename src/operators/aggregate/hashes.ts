@@ -7,7 +7,7 @@ import type { Column, Dictionary } from '../../columnar/batch.ts'
 
 /** Takes a column, then gives the hash of a row: `of(row)` leaves it in `hash`, high word first. */
 export interface ColumnHasher {
-  readonly byteLength: number
+  heldBytes(): number
   readonly hash: Uint32Array
   from(column: Column): void
   of(row: number): void
@@ -62,9 +62,7 @@ export function columnHasher(): ColumnHasher {
   }
 
   return {
-    get byteLength() {
-      return byteLength
-    },
+    heldBytes: () => byteLength,
     hash,
     from(next) {
       column = next

@@ -62,8 +62,8 @@ export async function* pairs(node: PairsNode, schema: Schema, input: BatchStream
       const times = batch.columns[time]!
       const runs = sequences.runs(batch)
       const columns: Column[] = [...batch.columns]
-      for (const pairing of pairings) columns.push(...pairing.add(batch, times, runs, sequences.size))
-      let bytes = sequences.byteLength
+      for (const pairing of pairings) columns.push(...pairing.add(batch, times, runs, sequences.size()))
+      let bytes = sequences.heldBytes()
       for (const pairing of pairings) bytes += pairing.byteLength
       execution.memory.hold(pairings, bytes)
       yield { ...batch, columns }
@@ -83,8 +83,8 @@ interface Runs {
 }
 
 interface Sequences {
-  readonly size: number
-  readonly byteLength: number
+  size(): number
+  heldBytes(): number
   runs(batch: Batch): Runs
 }
 
@@ -114,23 +114,15 @@ function sequencesOf({ partition }: PairsNode, schema: Schema): Sequences {
     const column = columnIndex(schema, partition.ordinals)
     const dense = new NumberTable()
     return {
-      get size() {
-        return dense.size
-      },
-      get byteLength() {
-        return dense.byteLength
-      },
+      size: () => dense.size,
+      heldBytes: () => dense.byteLength,
       runs: batch => cut(batch, batch.columns[column]!.values as Uint32Array, ordinal => dense.id(ordinal)),
     }
   }
   const ids = partitionIds(partition.columns, schema)
   return {
-    get size() {
-      return ids.size
-    },
-    get byteLength() {
-      return ids.byteLength
-    },
+    size: ids.size,
+    heldBytes: ids.heldBytes,
     runs: batch => cut(batch, ids.of(batch), id => id),
   }
 }

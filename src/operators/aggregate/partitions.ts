@@ -5,8 +5,8 @@ import { reusableCodes } from '../functions/evaluator.ts'
 import { GroupTable } from './groups.ts'
 
 export interface PartitionIds {
-  readonly size: number
-  readonly byteLength: number
+  size(): number
+  heldBytes(): number
   /** Of each row that counts; overwritten by the next call. */
   of(batch: Batch): Uint32Array
   /** By id, as far as there are ids now. */
@@ -26,12 +26,8 @@ export function partitionIds(names: readonly string[], schema: Schema): Partitio
   const ids = reusableCodes()
   let ranked = new Uint32Array(0)
   return {
-    get size() {
-      return table.size
-    },
-    get byteLength() {
-      return table.byteLength
-    },
+    size: () => table.size,
+    heldBytes: () => table.byteLength,
     of(batch) {
       const out = ids(batch.length)
       const columns: readonly Column[] = indexes.map(index => batch.columns[index]!)

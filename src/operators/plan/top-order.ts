@@ -18,5 +18,12 @@ export function topInOrder({ input, keys, limit = Infinity }: SortNode): Logical
   // What the keys leave open, the order of the input settles: only where they leave nothing may it change.
   const { unique } = orderingOf(input)
   const isSettled = unique?.every(column => keys.some(({ expr }) => expr.kind === 'column' && expr.name === column))
-  return isSettled === true ? inOrder(input, [first]) : undefined
+  const ordered = isSettled === true ? inOrder(input, [first]) : undefined
+  return ordered && beginningWith(ordered, limit)
+}
+
+/** The same rows; a scan that gives them as they are reads few at first. */
+function beginningWith(plan: LogicalPlan, likelyRows: number): LogicalPlan {
+  if (plan.kind === 'scan') return { ...plan, likelyRows }
+  return plan.kind === 'project' ? { ...plan, input: beginningWith(plan.input, likelyRows) } : plan
 }

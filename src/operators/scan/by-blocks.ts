@@ -90,7 +90,7 @@ export function* byBlocks(
   if (extent === undefined) return nowhere
   const active = activePieces(pieces, isolated, false)
   const begins = Float64Array.from(pieces, piece => piece.minTimeUs).sort()
-  const ordered = isOrdered(reading) ? inTimeOrder(reading) : undefined
+  const ordered = isOrdered(reading) ? new InTimeOrder(reading) : undefined
   const rowsMax = ordered === undefined ? unorderedRowsMax(reading) : Math.min(orderedRowsMax, window.rowsMax)
   // A small first window, for a row to leave early, unless all fit into one.
   let rows = plan.rows <= rowsMax ? rowsMax : Math.min(firstWindowRows, rowsMax)
@@ -139,47 +139,49 @@ const nowhere: TimeSpan = { fromUs: 0, toUs: 0 }
 const hasBlocks = ({ piece, isolated }: ActivePiece): boolean => isolated && piece.readBlocks !== undefined
 
 /** Rows leave as soon as nothing before them is missing; those after wait in the buffer. */
-function inTimeOrder({ execution, window, buffer, emitter }: BlockReading): {
-  /** `isMerged`: rows of one (series, time) may be among them. */
-  upTo(frontierUs: number, isMerged: boolean): Generator<Batch>
-} {
-  const { batchRows } = execution
-  const { catalog, metric, duplicates } = window
-  const arrays = execution.arrays ?? ownArrays
-  let order: Uint32Array = new Uint32Array(0)
-  let out: RowBuffer | undefined
+class InTimeOrder {
+  readonly #reading: BlockReading
+  #order: Uint32Array = new Uint32Array(0)
+  #out: RowBuffer | undefined
 
-  return {
-    *upTo(frontierUs, isMerged) {
-      const ranks = catalog.ranks(metric.id)
-      if (isMerged) sortRows(buffer, 'time-series', ranks, duplicates)
-      const { series, timeUs, length } = buffer
-      const permutation = isMerged ? undefined : sortPermutation(series, timeUs, length, 'time-series', ranks)
-      if (permutation === undefined) {
-        const ready = firstAtOrAfter(timeUs, frontierUs, 0, length)
-        buffer.length = ready
-        yield* emitter.emit(buffer, undefined)
-        buffer.length = length
-        buffer.dropFirst(ready)
-        return
-      }
-      // Others sort while a batch is out.
-      if (order.length < length) order = arrays.uint32(buffer.capacity)
-      order.set(permutation)
-      let ready = length
-      while (ready > 0 && timeUs[order[ready - 1]!]! >= frontierUs) ready--
-      out ??= new RowBuffer(
-        buffer.fields.map(({ field }) => field),
-        Math.min(batchRows, length),
-        buffer,
-        arrays,
-      )
-      for (let from = 0; from < ready && !emitter.ended; from += batchRows) {
-        gatherRows(buffer, order, from, Math.min(from + batchRows, ready), out)
-        yield* emitter.emit(out, undefined)
-      }
-      buffer.keep(order.subarray(ready, length).sort())
-    },
+  constructor(reading: BlockReading) {
+    this.#reading = reading
+  }
+
+  /** `isMerged`: rows of one (series, time) may be among them. */
+  *upTo(frontierUs: number, isMerged: boolean): Generator<Batch> {
+    const { execution, window, buffer, emitter } = this.#reading
+    const { batchRows, arrays = ownArrays } = execution
+    const { catalog, metric, duplicates } = window
+    const ranks = catalog.ranks(metric.id)
+    if (isMerged) sortRows(buffer, 'time-series', ranks, duplicates)
+    const { series, timeUs, length } = buffer
+    const permutation = isMerged ? undefined : sortPermutation(series, timeUs, length, 'time-series', ranks)
+    if (permutation === undefined) {
+      const ready = firstAtOrAfter(timeUs, frontierUs, 0, length)
+      buffer.length = ready
+      yield* emitter.emit(buffer, undefined)
+      buffer.length = length
+      buffer.dropFirst(ready)
+      return
+    }
+    // Others sort while a batch is out.
+    if (this.#order.length < length) this.#order = arrays.uint32(buffer.capacity)
+    const order = this.#order
+    order.set(permutation)
+    let ready = length
+    while (ready > 0 && timeUs[order[ready - 1]!]! >= frontierUs) ready--
+    this.#out ??= new RowBuffer(
+      buffer.fields.map(({ field }) => field),
+      Math.min(batchRows, length),
+      buffer,
+      arrays,
+    )
+    for (let from = 0; from < ready && !emitter.ended; from += batchRows) {
+      gatherRows(buffer, order, from, Math.min(from + batchRows, ready), this.#out)
+      yield* emitter.emit(this.#out, undefined)
+    }
+    buffer.keep(order.subarray(ready, length).sort())
   }
 }
 

@@ -6,7 +6,7 @@ import type { RowBuffer } from '../../storage/row-buffer.ts'
 import type { Expr } from '../../sydraql/expression.ts'
 import type { ScanNode } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
-import { compilePredicate } from '../predicate.ts'
+import { compilePredicate, type Predicate } from '../predicate.ts'
 import { isSeriesColumn, seriesColumn } from './series.ts'
 import type { SeriesLimit } from './series-limit.ts'
 
@@ -25,64 +25,85 @@ export interface Emitter {
 }
 
 /** `perSeries`: takes the first rows of each series, of those that satisfy the row predicate; `until`: what it counts. */
-export function emitter(
+export const emitter = (
   node: ScanNode,
   perSeries: SeriesLimit | undefined,
   until: Expr | undefined,
   execution: Execution,
-): Emitter {
-  const { catalog, kernels, batchRows } = execution
-  const predicate =
-    node.rowPredicate === undefined ? undefined : compilePredicate(node.rowPredicate, node.schema, kernels)
-  const counted = until === undefined ? undefined : compilePredicate(until, node.schema, kernels)
-  const fields = fieldNames(node)
-  const columns = node.schema.map(({ name }): ((buffer: RowBuffer, from: number, to: number) => Column) => {
-    if (name === 'time')
-      return ({ timeUs }, from, to) => ({ type: 'timestamp', values: timeUs.subarray(from, to), valid: undefined })
-    if (isSeriesColumn(name)) {
-      const column = seriesColumn(name, catalog)
-      return ({ series }, from, to) => column(series.subarray(from, to), to - from)
-    }
-    assert(name.startsWith(fieldPrefix), `a scan has no column ${name}`)
-    const index = fields.indexOf(name.slice(fieldPrefix.length))
-    return (buffer, from, to) => sliceColumn(buffer.column(index), from, to)
-  })
-  let remaining = node.limit ?? Infinity
+): Emitter => new RowEmitter(node, perSeries, until, execution)
 
-  const rowsOf = (buffer: RowBuffer, from: number, to: number) => ({
-    length: to - from,
-    columns: columns.map(column => column(buffer, from, to)),
-    selection: undefined,
-  })
+class RowEmitter implements Emitter {
+  readonly #perSeries: SeriesLimit | undefined
+  readonly #batchRows: number
+  readonly #predicate: Predicate | undefined
+  readonly #counted: Predicate | undefined
+  readonly #columns: readonly ((buffer: RowBuffer, from: number, to: number) => Column)[]
+  #remaining: number
 
-  return {
-    keepAccepted(buffer, from) {
-      const accepted = predicate?.(rowsOf(buffer, from, buffer.length))
-      if (accepted !== undefined) buffer.keep(accepted, from)
-    },
-    get ended() {
-      return remaining <= 0 || perSeries?.open === 0
-    },
-    *emit(buffer, watermarkUs) {
-      for (let from = 0; from < buffer.length && remaining > 0; from += batchRows) {
-        const to = Math.min(from + batchRows, buffer.length)
-        const whole = { ...rowsOf(buffer, from, to), watermarkUs: to === buffer.length ? watermarkUs : undefined }
-        let selection = predicate?.(whole)
-        if (perSeries !== undefined) {
-          const series = buffer.series.subarray(from, to)
-          selection =
-            counted === undefined
-              ? perSeries.take(series, selection, whole.length)
-              : perSeries.takeUntil(series, counted(whole), whole.length)
-        }
-        const count = selection?.length ?? whole.length
-        if (count > remaining) {
-          if (selection === undefined) whole.length = remaining
-          else selection = selection.subarray(0, remaining)
-        }
-        remaining -= count
-        if (count > 0 || whole.watermarkUs !== undefined) yield { ...whole, selection }
+  constructor(
+    node: ScanNode,
+    perSeries: SeriesLimit | undefined,
+    until: Expr | undefined,
+    { catalog, kernels, batchRows }: Execution,
+  ) {
+    this.#perSeries = perSeries
+    this.#batchRows = batchRows
+    const compiled = (expr: Expr | undefined) => expr && compilePredicate(expr, node.schema, kernels)
+    this.#predicate = compiled(node.rowPredicate)
+    this.#counted = compiled(until)
+    const fields = fieldNames(node)
+    this.#columns = node.schema.map(({ name }): ((buffer: RowBuffer, from: number, to: number) => Column) => {
+      if (name === 'time')
+        return ({ timeUs }, from, to) => ({ type: 'timestamp', values: timeUs.subarray(from, to), valid: undefined })
+      if (isSeriesColumn(name)) {
+        const column = seriesColumn(name, catalog)
+        return ({ series }, from, to) => column(series.subarray(from, to), to - from)
       }
-    },
+      assert(name.startsWith(fieldPrefix), `a scan has no column ${name}`)
+      const index = fields.indexOf(name.slice(fieldPrefix.length))
+      return (buffer, from, to) => sliceColumn(buffer.column(index), from, to)
+    })
+    this.#remaining = node.limit ?? Infinity
+  }
+
+  keepAccepted(buffer: RowBuffer, from: number): void {
+    const accepted = this.#predicate?.(this.#rowsOf(buffer, from, buffer.length))
+    if (accepted !== undefined) buffer.keep(accepted, from)
+  }
+
+  get ended(): boolean {
+    return this.#remaining <= 0 || this.#perSeries?.open() === 0
+  }
+
+  *emit(buffer: RowBuffer, watermarkUs: number | undefined): Generator<Batch> {
+    const batchRows = this.#batchRows
+    const perSeries = this.#perSeries
+    for (let from = 0; from < buffer.length && this.#remaining > 0; from += batchRows) {
+      const to = Math.min(from + batchRows, buffer.length)
+      const whole = { ...this.#rowsOf(buffer, from, to), watermarkUs: to === buffer.length ? watermarkUs : undefined }
+      let selection = this.#predicate?.(whole)
+      if (perSeries !== undefined) {
+        const series = buffer.series.subarray(from, to)
+        selection =
+          this.#counted === undefined
+            ? perSeries.take(series, selection, whole.length)
+            : perSeries.takeUntil(series, this.#counted(whole), whole.length)
+      }
+      const count = selection?.length ?? whole.length
+      if (count > this.#remaining) {
+        if (selection === undefined) whole.length = this.#remaining
+        else selection = selection.subarray(0, this.#remaining)
+      }
+      this.#remaining -= count
+      if (count > 0 || whole.watermarkUs !== undefined) yield { ...whole, selection }
+    }
+  }
+
+  #rowsOf(buffer: RowBuffer, from: number, to: number) {
+    return {
+      length: to - from,
+      columns: this.#columns.map(column => column(buffer, from, to)),
+      selection: undefined,
+    }
   }
 }

@@ -52,6 +52,8 @@ export type PhysicalOrder = ScanOrder | 'windows' | 'series in windows'
 
 /** Pieces for this many windows are listed at first. */
 const listedWindows = 4
+/** Where few rows are likely enough: with a block at hand, so many rows of a piece cost little. */
+const likelyPieceRows = 4
 
 /** A scan that has read nothing yet. Its pieces are looked for when they are asked for. */
 export interface OpenScan {
@@ -81,6 +83,8 @@ interface Reading {
   readonly buffer: RowBuffer
   readonly emitter: Emitter
   readonly perSeries: SeriesLimit | undefined
+  /** About how many rows are enough; undefined: that is not known. */
+  readonly likelyRows: number | undefined
   /** Counts of pieces that are listed anew: segments are counted otherwise. */
   readonly asked: ReadStatistics
 }
@@ -115,94 +119,146 @@ export interface OpenRollups {
 /** Of the pieces to read, and how many series they may be of. */
 export type IsSmall = (pieces: readonly Piece[], series: number) => boolean
 
-export function openScan(node: ScanNode, options: ScanOptions, present: Execution): OpenScan {
-  const execution = executionAt(node, present)
-  const { blockBounds, until } = options
-  const { catalog, kernels, version } = execution
-  const metric = catalog.metric(node.metric)
-  assert(metric !== undefined, `metric ${node.metric} is known`)
-  const fields = fieldNames(node).map(name => fieldOf(metric, name))
-  const series = selectSeries(metric, node.seriesIds, node.seriesPredicate, catalog, kernels)
-  const range = within(node.range, execution.span)
-  const { toUs } = range
-  const fromUs = Math.max(range.fromUs, version.horizonUs(metric))
-  const request: ReadRequest = { metric, fields, fromUs, toUs, series, statistics: execution.read }
-  const none = series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
-  const asked = { ...request, fromUs: range.fromUs }
-  const isEmpty = none || fromUs >= toUs
-  const chooseRollups = (found: readonly Piece[]) =>
-    none || asked.fromUs >= toUs ? undefined : options.rollups?.(found, asked, execution)
-  const ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
-  let listed: Pick<OpenScan, 'pieces' | 'isolated' | 'rollups'> | undefined
-  const list = () => {
-    if (listed !== undefined) return listed
-    const found = isEmpty ? [] : version.pieces(request)
-    const chosen = chooseRollups(found)
-    const pieces = chosen?.pieces ?? found
-    const rollups = chosen && { parts: chosen.parts, request: asked }
-    return (listed = { pieces, isolated: isolatedPieces(pieces), rollups })
-  }
-  const isByTime = options.order === 'time' || options.order === 'time desc'
+export const openScan = (node: ScanNode, options: ScanOptions, present: Execution): OpenScan =>
+  new Scan(node, options, executionAt(node, present))
 
-  return {
-    fields,
-    get pieces() {
-      return list().pieces
-    },
-    get isolated() {
-      return list().isolated
-    },
-    get rollups() {
-      // By time rollups stand for expired rows alone, of which there are no pieces.
-      return isByTime && chooseRollups([]) === undefined ? undefined : list().rollups
-    },
-    *batches(wanted) {
-      const isListedByTime = isByTime && wanted === undefined && listed?.rollups === undefined
-      const { pieces, isolated } = isListedByTime ? nothing : list()
-      const isSmall = options.order === 'windows' && options.isSmall?.(pieces, ordinals.length)
-      const order = isSmall ? 'none' : options.order
-      const window: WindowReader = {
-        order: windowOrders[order],
-        metric,
-        catalog,
-        duplicates: execution.duplicates,
-        bounds: blockBounds ? fieldBounds(node.rowPredicate, fields) : [],
-        rowsMax: execution.windowRowsMax ?? windowRowsDefault,
-      }
-      const rowsOfEach = until === undefined ? node.seriesLimit : 1
-      const perSeries = rowsOfEach === undefined ? undefined : seriesLimit(rowsOfEach, ordinals)
-      const reading: Reading = {
-        execution,
-        request,
-        window,
-        buffer: new RowBuffer(fields, undefined, undefined, execution.arrays),
-        emitter: emitter(node, perSeries, until, execution),
-        perSeries,
-        asked: newReadStatistics(),
-      }
-      const some = wanted === undefined ? pieces : wanted.map(index => pieces[index]!)
-      const alone = wanted === undefined ? isolated : Uint8Array.from(wanted, index => isolated[index]!)
-      try {
-        if (isListedByTime && !isEmpty) {
-          if (options.end !== undefined && fields.length === 1) yield* known(reading, ordinals, options.end)
-          if (reading.emitter.ended) return
-          const alone = node.limit === undefined && perSeries === undefined ? piecesOfOne(reading) : undefined
-          if (alone === undefined) yield* byTime(reading, node.limit !== undefined)
-          else yield* inStorageOrder(reading, alone, new Uint8Array(alone.length).fill(1))
-        } else if (isListedByTime) return
-        else if (order === 'none') yield* inStorageOrder(reading, some, alone)
-        else if (order === 'series,time') yield* bySeries(reading, some)
-        else if (order === 'windows' && fitsBlocks(some, alone, reading)) yield* byBlocks(reading, some, alone, request)
-        else yield* byWindows(reading, some, alone, request, order === 'windows' || order === 'series in windows')
-      } finally {
-        execution.read.bytesRead += reading.asked.bytesRead
-        execution.read.blocksScanned += reading.asked.blocksScanned
-        execution.read.blocksPruned += reading.asked.blocksPruned
-        execution.read.rowsScanned += reading.asked.rowsScanned
-        execution.memory.release(reading.buffer)
-      }
-    },
+interface Listed {
+  readonly pieces: readonly Piece[]
+  readonly isolated: Uint8Array
+  readonly rollups: OpenRollups | undefined
+}
+
+class Scan implements OpenScan {
+  readonly fields: readonly FieldInfo[]
+  readonly #node: ScanNode
+  readonly #options: ScanOptions
+  readonly #execution: Execution
+  readonly #metric: MetricInfo
+  readonly #ordinals: Uint32Array
+  /** Without what is expired. */
+  readonly #request: ReadRequest
+  /** With it. */
+  readonly #asked: ReadRequest
+  readonly #none: boolean
+  readonly #isByTime: boolean
+  #listed: Listed | undefined
+
+  constructor(node: ScanNode, options: ScanOptions, execution: Execution) {
+    const { catalog, kernels, version } = execution
+    const metric = catalog.metric(node.metric)
+    assert(metric !== undefined, `metric ${node.metric} is known`)
+    const fields = fieldNames(node).map(name => fieldOf(metric, name))
+    const series = selectSeries(metric, node.seriesIds, node.seriesPredicate, catalog, kernels)
+    const { fromUs, toUs } = within(node.range, execution.span)
+    this.fields = fields
+    this.#node = node
+    this.#options = options
+    this.#execution = execution
+    this.#metric = metric
+    this.#ordinals = series?.ordinals ?? catalog.seriesOf(metric.id)
+    this.#asked = { metric, fields, fromUs, toUs, series, statistics: execution.read }
+    this.#request = { ...this.#asked, fromUs: Math.max(fromUs, version.horizonUs(metric)) }
+    this.#none = series?.ordinals.length === 0 || node.limit === 0 || node.seriesLimit === 0
+    this.#isByTime = options.order === 'time' || options.order === 'time desc'
   }
+
+  get pieces(): readonly Piece[] {
+    return this.#list().pieces
+  }
+  get isolated(): Uint8Array {
+    return this.#list().isolated
+  }
+  get rollups(): OpenRollups | undefined {
+    // By time rollups stand for expired rows alone, of which there are no pieces.
+    return this.#isByTime && this.#chooseRollups([]) === undefined ? undefined : this.#list().rollups
+  }
+
+  get #isEmpty(): boolean {
+    return this.#none || this.#request.fromUs >= this.#request.toUs
+  }
+
+  #chooseRollups(found: readonly Piece[]): RollupChoice | undefined {
+    const asked = this.#asked
+    if (this.#none || asked.fromUs >= asked.toUs) return undefined
+    return this.#options.rollups?.(found, asked, this.#execution)
+  }
+
+  #list(): Listed {
+    if (this.#listed !== undefined) return this.#listed
+    const found = this.#isEmpty ? [] : this.#execution.version.pieces(this.#request)
+    const chosen = this.#chooseRollups(found)
+    const pieces = chosen?.pieces ?? found
+    const rollups = chosen && { parts: chosen.parts, request: this.#asked }
+    return (this.#listed = { pieces, isolated: isolatedPieces(pieces), rollups })
+  }
+
+  *batches(wanted?: readonly number[]): Generator<Batch> {
+    const isListedByTime = this.#isByTime && wanted === undefined && this.#listed?.rollups === undefined
+    const { pieces, isolated } = isListedByTime ? nothing : this.#list()
+    const { isSmall, end } = this.#options
+    const isReadAsItLies = this.#options.order === 'windows' && isSmall?.(pieces, this.#ordinals.length)
+    const order = isReadAsItLies ? 'none' : this.#options.order
+    const reading = this.#reading(order)
+    const { execution, request, emitter, perSeries, asked } = reading
+    const some = wanted === undefined ? pieces : wanted.map(index => pieces[index]!)
+    const alone = wanted === undefined ? isolated : Uint8Array.from(wanted, index => isolated[index]!)
+    try {
+      if (isListedByTime && !this.#isEmpty) {
+        if (end !== undefined && this.fields.length === 1) yield* known(reading, this.#ordinals, end)
+        if (emitter.ended) return
+        const isLimited = this.#node.limit !== undefined
+        const alone = !isLimited && perSeries === undefined ? piecesOfOne(reading) : undefined
+        if (alone === undefined) yield* byTime(reading, isLimited)
+        else yield* inStorageOrder(reading, alone, new Uint8Array(alone.length).fill(1))
+      } else if (isListedByTime) return
+      else if (order === 'none') yield* inStorageOrder(reading, some, alone)
+      else if (order === 'series,time') yield* bySeries(reading, some)
+      else if (order === 'windows' && fitsBlocks(some, alone, reading)) yield* byBlocks(reading, some, alone, request)
+      else yield* byWindows(reading, some, alone, request, order === 'windows' || order === 'series in windows')
+    } finally {
+      execution.read.bytesRead += asked.bytesRead
+      execution.read.blocksScanned += asked.blocksScanned
+      execution.read.blocksPruned += asked.blocksPruned
+      execution.read.rowsScanned += asked.rowsScanned
+      execution.memory.release(reading.buffer)
+    }
+  }
+
+  #reading(order: PhysicalOrder): Reading {
+    const node = this.#node
+    const execution = this.#execution
+    const { blockBounds, until } = this.#options
+    const rowsOfEach = until === undefined ? node.seriesLimit : 1
+    const perSeries = rowsOfEach === undefined ? undefined : seriesLimit(rowsOfEach, this.#ordinals)
+    const window: WindowReader = {
+      order: windowOrders[order],
+      metric: this.#metric,
+      catalog: execution.catalog,
+      duplicates: execution.duplicates,
+      bounds: blockBounds ? fieldBounds(node.rowPredicate, this.fields) : [],
+      rowsMax: execution.windowRowsMax ?? windowRowsDefault,
+    }
+    return {
+      execution,
+      request: this.#request,
+      window,
+      buffer: new RowBuffer(this.fields, undefined, undefined, execution.arrays),
+      emitter: emitter(node, perSeries, until, execution),
+      perSeries,
+      likelyRows: likelyRows(node, rowsOfEach, this.#ordinals.length),
+      asked: newReadStatistics(),
+    }
+  }
+}
+
+/** A predicate may leave any share of what is read. */
+function likelyRows(
+  { rowPredicate, limit, likelyRows = Infinity }: ScanNode,
+  rowsOfEach: number | undefined,
+  series: number,
+): number | undefined {
+  const rows = Math.min(limit ?? Infinity, likelyRows, rowsOfEach === undefined ? Infinity : rowsOfEach * series)
+  return rowPredicate !== undefined || rows === Infinity ? undefined : rows
 }
 
 const nothing = { pieces: [], isolated: new Uint8Array(0) }
@@ -245,7 +301,7 @@ function* byWindows(
   watermarks: boolean,
   enough: () => boolean = () => false,
 ): Generator<Batch, TimeSpan> {
-  const { window, emitter, perSeries } = reading
+  const { window, emitter, perSeries, likelyRows = Infinity } = reading
   const plan = new WindowPlan(pieces, range)
   const { extent } = plan
   if (extent === undefined) return nowhere
@@ -253,7 +309,7 @@ function* byWindows(
   const descending = window.order === 'time-series desc'
   const active = activePieces(pieces, isolated, descending)
   let { fromUs, toUs } = extent
-  let rows = Math.min(firstWindowRows, window.rowsMax)
+  let rows = Math.min(firstWindowRows, window.rowsMax, Math.max(likelyRows, pieces.length * likelyPieceRows))
   while (fromUs < toUs && !emitter.ended && !enough()) {
     let from = descending ? plan.beginBefore(toUs, rows) : fromUs
     let to = descending ? toUs : plan.endAfter(fromUs, rows)
@@ -308,12 +364,12 @@ function* byTime(reading: Reading, isLimited: boolean): Generator<Batch> {
   let open = perSeries?.all ?? 0
   try {
     while (fromUs < toUs && !emitter.ended) {
-      if (perSeries !== undefined && perSeries.open < open) {
+      if (perSeries !== undefined && perSeries.open() < open) {
         series = seriesSet(perSeries.openOrdinals())
-        open = perSeries.open
+        open = perSeries.open()
       }
       const { span, pieces } = listings.next({ fromUs, toUs }, series)
-      const enough = (): boolean => perSeries !== undefined && perSeries.open * 2 <= open
+      const enough = (): boolean => perSeries !== undefined && perSeries.open() * 2 <= open
       const isolated = isolatedPieces(pieces)
       const unread =
         takesAll && fitsBlocks(pieces, isolated, reading)

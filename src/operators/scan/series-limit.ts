@@ -5,7 +5,7 @@
  *
  * Invariants:
  * 1. Rows come in the order of which the first are wanted; a row taken stays taken.
- * 2. `open` is how many series may still give rows; at 0 nothing further need be read.
+ * 2. `open()` is how many series may still give rows; at 0 nothing further need be read.
  */
 
 export interface SeriesLimit {
@@ -13,7 +13,7 @@ export interface SeriesLimit {
   take(series: Uint32Array, selection: Uint32Array | undefined, length: number): Uint32Array
   /** The same where only rows of `counted` (undefined: all) count; rows before a series has its number come too. */
   takeUntil(series: Uint32Array, counted: Uint32Array | undefined, length: number): Uint32Array
-  readonly open: number
+  open(): number
   /** How many there are. */
   readonly all: number
   hasAll(ordinal: number): boolean
@@ -62,9 +62,7 @@ export function seriesLimit(limit: number, ordinals: Uint32Array): SeriesLimit {
       return kept.subarray(0, rows)
     },
     all: ordinals.length,
-    get open() {
-      return open
-    },
+    open: () => open,
     hasAll: ordinal => taken[ordinal - first] === limit,
     openOrdinals: () => ordinals.filter(ordinal => taken[ordinal - first]! < limit),
   }

@@ -74,8 +74,7 @@ function openSpill(
 ): Spill {
   const alive = new Set<TemporaryFile>()
   let made = 0
-  let heldBytes = 0
-  let writtenBytes = 0
+  const bytes: SpilledBytes = { held: 0, written: 0 }
   let isOpen = true
 
   const checkOpen = (): void => {
@@ -83,8 +82,8 @@ function openSpill(
     throw cancellation(signal.reason, 'the query has ended')
   }
 
-  const take = (bytes: number): void => {
-    if (heldBytes + bytes > bytesMax)
+  const take = (count: number): void => {
+    if (bytes.held + count > bytesMax)
       throw new SydraError(
         'memory_limit',
         `the query needs more than ${megabytes(memoryMaxBytes)} of memory and ${megabytes(bytesMax)} of temporary files`,
@@ -92,8 +91,8 @@ function openSpill(
           hint: 'narrow the time range, group by fewer values, add a limit, or raise query.memory_max_bytes or query.spill_max_bytes',
         },
       )
-    heldBytes += bytes
-    writtenBytes += bytes
+    bytes.held += count
+    bytes.written += count
   }
 
   const create = (): TemporaryFile => {
@@ -107,18 +106,18 @@ function openSpill(
       try {
         return work()
       } catch (error) {
-        throw spillError(error, heldBytes)
+        throw spillError(error, bytes.held)
       }
     }
     const file: TemporaryFile = {
       get size() {
         return size
       },
-      write(bytes) {
+      write(added) {
         checkOpen()
-        take(bytes.length)
-        attempt(() => opened().write(bytes, size))
-        size += bytes.length
+        take(added.length)
+        attempt(() => opened().write(added, size))
+        size += added.length
       },
       rest() {
         handle?.close()
@@ -130,7 +129,7 @@ function openSpill(
       },
       remove() {
         if (!alive.delete(file)) return
-        heldBytes -= size
+        bytes.held -= size
         file.rest()
         quietly(() => files.remove(path))
       },
@@ -143,27 +142,42 @@ function openSpill(
     return file
   }
 
-  const spill: Spill = {
-    get heldBytes() {
-      return heldBytes
-    },
-    get writtenBytes() {
-      return writtenBytes
-    },
-    create,
-    close() {
-      if (!isOpen) return
-      isOpen = false
-      signal.removeEventListener('abort', spill.close)
-      for (const file of alive) file.remove()
-    },
+  const close = (): void => {
+    if (!isOpen) return
+    isOpen = false
+    signal.removeEventListener('abort', close)
+    for (const file of alive) file.remove()
   }
   /** Most queries never need a file. */
   const begin = (): void => {
     files.makeDirectory(directory)
-    signal.addEventListener('abort', spill.close, { once: true })
+    signal.addEventListener('abort', close, { once: true })
   }
-  return spill
+  return new QuerySpill(bytes, create, close)
+}
+
+interface SpilledBytes {
+  held: number
+  written: number
+}
+
+class QuerySpill implements Spill {
+  readonly #bytes: SpilledBytes
+  readonly create: () => TemporaryFile
+  readonly close: () => void
+
+  constructor(bytes: SpilledBytes, create: () => TemporaryFile, close: () => void) {
+    this.#bytes = bytes
+    this.create = create
+    this.close = close
+  }
+
+  get heldBytes(): number {
+    return this.#bytes.held
+  }
+  get writtenBytes(): number {
+    return this.#bytes.written
+  }
 }
 
 function spillError(error: unknown, heldBytes: number): SydraError {

@@ -63,7 +63,7 @@ export class GroupKeeper {
 
   get byteLength(): number {
     const { plain, counted } = this.#aggregations
-    return this.#cells.memory.bytes + this.#readers.byteLength + plain.byteLength + counted.byteLength
+    return this.#cells.memory.bytes + this.#readers.byteLength + plain.heldBytes() + counted.heldBytes()
   }
 
   /** What the step changes, each group once. */
