@@ -1,13 +1,19 @@
-/** Ours in the process of its program: results as column batches. */
+/** Ours, as it is published, in the process of its program: results as column batches. */
 import { createReadStream } from 'node:fs'
-import { rowCount } from '../../../src/columnar/batch.ts'
-import { open, version } from '../../../src/index.ts'
-import type { IngestReport, RowObject, Value } from '../../../src/types.ts'
+import type { IngestReport, RowObject, Value } from '../../../src/index.ts'
 import { columnsOf, type DataColumns, type Form, fields, fileOf, hosts, tagNames, tagsOf } from '../data.ts'
-import { type Cell, type Ingest, type Program, summing } from '../engine.ts'
+import { type Cell, type Engine, type Ingest, type Program, summing } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 
-export const sydradb: Program = async () => async directory => {
+type Library = typeof import('../../../src/index.ts')
+const published = new URL('../../../dist/index.js', import.meta.url).href
+
+export const sydradb: Program = async () => {
+  const library = (await import(published)) as Library
+  return directory => start(library, directory)
+}
+
+async function start({ open, version }: Library, directory: string): Promise<Engine> {
   const db = await open({ dataDir: directory })
   const checked = ({ failure, rejected }: IngestReport): void => {
     if (failure !== undefined) throw failure
@@ -42,7 +48,8 @@ export const sydradb: Program = async () => async directory => {
     },
     async ask({ ours }) {
       let rows = 0
-      for await (const batch of db.query(ours).batches({ borrow: true })) rows += rowCount(batch)
+      for await (const batch of db.query(ours).batches({ borrow: true }))
+        rows += batch.selection?.length ?? batch.length
       return rows
     },
     async rows({ ours, isExport }) {
