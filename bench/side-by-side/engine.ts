@@ -56,8 +56,19 @@ export type OpenEngine = (directory: string) => Promise<Engine>
 /** Loads what the engine needs; rejects where it is not installed. */
 export type Program = () => Promise<OpenEngine>
 
-/** Adds up rows as they come. */
-export function summing(): { add(row: readonly unknown[]): void; sums(): Sums } {
+/** Takes rows as they come. */
+export interface Gathering {
+  add(row: readonly Cell[]): void
+  all(): Rows | Sums
+}
+
+/** Keeps rows; of an export it adds them up. */
+export function gathering(isExport = false): Gathering {
+  const rows: (readonly Cell[])[] = []
+  return isExport ? summing() : { add: row => void rows.push(row), all: () => rows }
+}
+
+function summing(): Gathering {
   let rows = 0
   const sums: number[] = []
   return {
@@ -66,6 +77,6 @@ export function summing(): { add(row: readonly unknown[]): void; sums(): Sums } 
       for (const [column, cell] of row.entries())
         sums[column] = (sums[column] ?? 0) + (typeof cell === 'string' ? cell.length : Number(cell))
     },
-    sums: () => ({ rows, sums }),
+    all: () => ({ rows, sums }),
   }
 }

@@ -3,7 +3,7 @@
  * `npm ci --prefix bench` brings: `npm i --prefix bench --no-save chdb@3.4.0`.
  */
 import { type Data, type Form, fileOf, tagNames } from '../data.ts'
-import { type Program, summing } from '../engine.ts'
+import { gathering, type Program } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question } from '../questions.ts'
 import { bytesOfParts, columnsOf, numberType, rowsOfTsv, tableOf, words as wordsOf18 } from './clickhouse.ts'
@@ -51,11 +51,9 @@ export const chdb: Program = async () => {
       settle: () => text('optimize table cpu final'),
       ask: question => session.queryAsync(sqlOf(question), { format: 'ArrowStream' }),
       async rows(question) {
-        const rows = rowsOfTsv(await text(sqlOf(question)))
-        if (question.isExport !== true) return rows
-        const sum = summing()
-        for (const row of rows) sum.add(row)
-        return sum.sums()
+        const gathered = gathering(question.isExport)
+        for (const row of rowsOfTsv(await text(sqlOf(question)))) gathered.add(row)
+        return gathered.all()
       },
       bytes: async () => ({ ...sizeOf(`${directory}/data`), settled: Number(await text(bytesOfParts)) }),
       async close() {

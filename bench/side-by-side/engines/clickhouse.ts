@@ -1,10 +1,10 @@
 /** ClickHouse as a server (Debian: `clickhouse-server`), over its HTTP interface. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { type Data, fields, fileOf, tagNames } from '../data.ts'
-import { type Cell, type Program, type Rows, summing } from '../engine.ts'
+import { type Cell, gathering, type Program, type Rows } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question, SqlWords } from '../questions.ts'
-import { drained, fileSent, textOf } from './client.ts'
+import { drained, fileSent, linesOf, textOf } from './client.ts'
 import { freePort, programNamed, startProgram } from './server.ts'
 
 export const words: SqlWords = {
@@ -55,13 +55,9 @@ export const tableOf = (data: Data): string =>
 export const bytesOfParts = `select sum(bytes_on_disk) from system.parts where active and table = 'cpu'`
 
 /** TabSeparated: times are ms, texts begin with no digit. */
-export const rowsOfTsv = (text: string): Rows =>
-  text
-    .split('\n')
-    .slice(0, -1)
-    .map(line =>
-      line.split('\t').map((cell): Cell => (cell === '\\N' ? null : /^-?[\d.]/.test(cell) ? Number(cell) : cell)),
-    )
+const rowOfTsv = (line: string): Cell[] =>
+  line.split('\t').map(cell => (cell === '\\N' ? null : /^-?[\d.]/.test(cell) ? Number(cell) : cell))
+export const rowsOfTsv = (text: string): Rows => text.split('\n').slice(0, -1).map(rowOfTsv)
 
 export const clickhouse: Program = async () => {
   const program = programNamed('clickhouse-server')
@@ -91,11 +87,9 @@ export const clickhouse: Program = async () => {
         return sql === undefined ? undefined : drained(url, `${sql} format TSV`)
       },
       async rows(question) {
-        const rows = rowsOfTsv(await textOf(url, `${sqlOf(question)} format TSV`))
-        if (question.isExport !== true) return rows
-        const sum = summing()
-        for (const row of rows) sum.add(row)
-        return sum.sums()
+        const gathered = gathering(question.isExport)
+        for await (const line of linesOf(url, `${sqlOf(question)} format TSV`)) gathered.add(rowOfTsv(line))
+        return gathered.all()
       },
       bytes: async () => ({ ...sizeOf(`${directory}/data`), settled: Number(await textOf(url, bytesOfParts)) }),
       close: () => server.stop(),

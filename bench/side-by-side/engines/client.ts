@@ -1,6 +1,7 @@
 /** An HTTP client for all servers alike: connections that are kept, bodies that are read to their end. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { createInterface } from 'node:readline'
 
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
@@ -43,6 +44,15 @@ export const textOf = async (
   body?: string | Uint8Array,
   headers?: Record<string, string>,
 ): Promise<string> => text(await exchange(url, body, headers))
+
+/** The answer's lines as they come: there may be more than a string holds. */
+export async function* linesOf(
+  url: string,
+  body?: string | Uint8Array,
+  headers?: Record<string, string>,
+): AsyncGenerator<string> {
+  yield* createInterface({ input: await exchange(url, body, headers) })
+}
 
 const MiB = 2 ** 20
 

@@ -1,6 +1,6 @@
 /** DuckDB in the process of its program (`@duckdb/node-api`): a table on disk, answers as its own columns. */
 import { type Data, type Form, fields, fileOf, tagNames } from '../data.ts'
-import { type Cell, type Program, summing } from '../engine.ts'
+import { type Cell, gathering, type Program } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { SqlWords } from '../questions.ts'
 
@@ -72,11 +72,9 @@ export const duckdb: Program = async () => {
         return sql === undefined ? undefined : connection.runAndReadAll(sql)
       },
       async rows({ sql, isExport }) {
-        const rows = await rowsOf(sql(words)!)
-        if (isExport !== true) return rows
-        const sum = summing()
-        for (const row of rows) sum.add(row)
-        return sum.sums()
+        const gathered = gathering(isExport)
+        for (const row of await rowsOf(sql(words)!)) gathered.add(row)
+        return gathered.all()
       },
       bytes: async () => sizeOf(directory),
       async close() {

@@ -1,6 +1,6 @@
 /** SQLite in the process of its program (`better-sqlite3`, WAL): rows as arrays. */
 import { columnsOf, fields, hosts, tagNames, tagsOf } from '../data.ts'
-import { type Program, type Rows, summing } from '../engine.ts'
+import { type Cell, gathering, type Program } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 import type { Question, SqlWords } from '../questions.ts'
 
@@ -65,13 +65,9 @@ export const sqlite: Program = async () => {
         return sql === undefined ? undefined : Promise.resolve(db.prepare(sql).raw().all())
       },
       async rows(question) {
-        const statement = db.prepare(sqlOf(question)!).raw()
-        if (question.isExport !== true) {
-          return statement.all() as unknown as Rows
-        }
-        const sum = summing()
-        for (const row of statement.iterate()) sum.add(row as unknown[])
-        return sum.sums()
+        const gathered = gathering(question.isExport)
+        for (const row of db.prepare(sqlOf(question)!).raw().iterate()) gathered.add(row as Cell[])
+        return gathered.all()
       },
       bytes: async () => sizeOf(directory),
       async close() {

@@ -1,9 +1,9 @@
 /** Ours as a server: the answer as NDJSON, read to its end. */
 import { startServer } from '../../harness.ts'
 import { type Data, type Form, fileOf } from '../data.ts'
-import { type Cell, type Program, summing } from '../engine.ts'
+import { type Cell, gathering, type Program } from '../engine.ts'
 import { sizeOf } from '../files.ts'
-import { drained, fileSent, textOf } from './client.ts'
+import { drained, fileSent, linesOf, textOf } from './client.ts'
 
 export const sydradbHttp: Program = async () => async directory => {
   const server = await startServer(directory)
@@ -30,19 +30,23 @@ export const sydradbHttp: Program = async () => async directory => {
     append: body => textOf(ingest, body, asNdjson),
     ask: ({ ours }) => drained(address, ours, headers),
     async rows({ ours, isExport }) {
-      const text = await textOf(address, ours, headers)
-      const [head, ...lines] = text
-        .trimEnd()
-        .split('\n')
-        .map(line => JSON.parse(line))
-      const columns = head.columns as { readonly name: string; readonly type: string }[]
-      const rows = lines
-        .slice(0, -1)
-        .map(row => columns.map(({ name, type }): Cell => (type === 'timestamp' ? Date.parse(row[name]) : row[name])))
-      if (isExport !== true) return rows
-      const sum = summing()
-      for (const row of rows) sum.add(row)
-      return sum.sums()
+      const gathered = gathering(isExport)
+      let columns: readonly { readonly name: string; readonly type: string }[] | undefined
+      /** The line before: the last is no row. */
+      let row: Record<string, Cell> | undefined
+      for await (const line of linesOf(address, ours, headers)) {
+        const next = JSON.parse(line)
+        if (columns === undefined) columns = next.columns as typeof columns
+        else {
+          const last = row
+          if (last !== undefined)
+            gathered.add(
+              columns!.map(({ name, type }) => (type === 'timestamp' ? Date.parse(String(last[name])) : last[name]!)),
+            )
+          row = next
+        }
+      }
+      return gathered.all()
     },
     bytes: async () => sizeOf(directory, 'wal'),
     close: () => server.stop(),

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import type { IngestReport, RowObject, Value } from '../../../src/index.ts'
 import { columnsOf, type DataColumns, type Form, fields, fileOf, hosts, tagNames, tagsOf } from '../data.ts'
-import { type Cell, type Engine, type Ingest, type Program, summing } from '../engine.ts'
+import { type Cell, type Engine, gathering, type Ingest, type Program } from '../engine.ts'
 import { sizeOf } from '../files.ts'
 
 type Library = typeof import('../../../src/index.ts')
@@ -55,12 +55,12 @@ async function start({ open, version }: Library, directory: string): Promise<Eng
     async rows({ ours, isExport }) {
       const result = db.query<Record<string, Value>>(ours)
       const columns = await result.columns()
-      const cellsOf = (row: Record<string, Value>): Cell[] =>
-        columns.map(({ name, type }) => (type === 'timestamp' ? Number(row[name]) / 1000 : (row[name] as Cell)))
-      if (isExport !== true) return (await result.all()).rows.map(cellsOf)
-      const sum = summing()
-      for await (const row of result) sum.add(cellsOf(row))
-      return sum.sums()
+      const gathered = gathering(isExport)
+      for await (const row of result)
+        gathered.add(
+          columns.map(({ name, type }) => (type === 'timestamp' ? Number(row[name]) / 1000 : (row[name] as Cell))),
+        )
+      return gathered.all()
     },
     bytes: async () => sizeOf(directory, 'wal'),
     async close() {
