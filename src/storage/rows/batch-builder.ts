@@ -15,7 +15,7 @@
 import type { Scanner } from '../../kernels/scan.ts'
 import { assert } from '../../lib/assert.ts'
 import type { FieldInfo, FieldRows, MetricInfo, MetricRows, RowBatch } from '../types.ts'
-import { ArenaPool, ColumnArena } from './column-arena.ts'
+import { ColumnArena, ColumnArenas } from './column-arena.ts'
 import type { Layout, Layouts } from './layout.ts'
 import { batchBytesMax, batchRowsMax } from './limits.ts'
 import {
@@ -71,7 +71,7 @@ const nothingPicked: Picked = { rows: new Uint32Array(0), at: 0, count: 0, place
 export class BatchBuilder {
   readonly #scanner: Scanner
   readonly #meaning: RowMeaning
-  readonly #arenas = new ArenaPool()
+  readonly #arenas = new ColumnArenas()
   // scratch, as long as the largest batch so far; rows count from the batch's first
   #groupOf = new Uint32Array(0)
   /** Staged rows by group. */

@@ -22,7 +22,7 @@ export interface ArenaLimits {
   readonly pooledBytesMax: number
 }
 
-export class ArenaPool {
+export class ColumnArenas {
   /** By the logarithm of their length. */
   readonly #spare: ArrayBuffer[][] = []
   #spareBytes = 0

@@ -15,7 +15,7 @@ import type { Clock } from '../../lib/ports.ts'
 import type { CatalogWriter } from '../catalog/types.ts'
 import type { MetricInfo, RowBatch } from '../types.ts'
 import { BatchBuilder } from './batch-builder.ts'
-import { ArenaPool } from './column-arena.ts'
+import { ColumnArenas } from './column-arena.ts'
 import type { ColumnRows } from './column-types.ts'
 import { Layouts } from './layout.ts'
 import {
@@ -68,7 +68,7 @@ export class RowWriter {
   readonly #catalog: CatalogWriter
   readonly #clock: Clock
   /** Of slices of rows that came as columns. */
-  readonly #columnArenas = new ArenaPool({
+  readonly #columnArenas = new ColumnArenas({
     spareBytesMax: 2 * columnSliceBytesMax,
     pooledBytesMax: columnSliceBytesMax,
   })

@@ -14,7 +14,7 @@ import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
 import type { CatalogWriter } from '../catalog/types.ts'
 import type { FieldInfo, FieldRows, MetricInfo, RowBatch } from '../types.ts'
-import { type ArenaPool, ColumnArena } from './column-arena.ts'
+import { ColumnArena, type ColumnArenas } from './column-arena.ts'
 import { fieldPlace, kindName, placed, wrong } from './column-error.ts'
 import { columnTimes } from './column-times.ts'
 import type { ColumnRows, IndexArray, TagSet } from './column-types.ts'
@@ -53,7 +53,7 @@ export interface ColumnPorts {
   readonly rules: RowRules
   readonly catalog: CatalogWriter
   /** Where slices are. */
-  readonly arenas: ArenaPool
+  readonly arenas: ColumnArenas
 }
 
 /**
@@ -208,7 +208,7 @@ function sliceColumns(
   { metric, series, timeUs, columns }: SettledColumns,
   from: number,
   to: number,
-  arenas: ArenaPool,
+  arenas: ColumnArenas,
 ): RowBatch {
   const length = to - from
   let bytes = ColumnArena.bytes(length, 8) + ColumnArena.bytes(length, 4)
