@@ -70,7 +70,7 @@ function writeInputs(directory: string, shape: Shape, rowsPerSeries: number): st
       write: (bytes: Uint8Array, position: number) => void writeSync(file, bytes, 0, bytes.length, position),
       truncate: (length: number) => ftruncateSync(file, length),
     }
-    const head = { minLsn: input + 1, maxLsn: input + 1, incarnation, keys }
+    const head = { minLsn: input + 1, maxLsn: input + 1, incarnation }
     const writer = new SegmentWriter(head, kernels, ports.checksums, ports.zstd, sink)
     return { path, file, writer, rows: new RowBuffer(fields, 2 ** 16) }
   })
@@ -97,7 +97,7 @@ function writeInputs(directory: string, shape: Shape, rowsPerSeries: number): st
   }
   for (const input of inputs) {
     if (input.rows.length > 0) flush(input)
-    input.writer.close().seal(0)
+    input.writer.close(keys).seal(0)
     closeSync(input.file)
   }
   return inputs.map(({ path }) => path)

@@ -11,6 +11,7 @@ import { Catalog } from '../src/storage/catalog/catalog.ts'
 import { loadSeriesHasher } from '../src/storage/catalog/identity.ts'
 import { ChunkMemory, ChunkPool } from '../src/storage/memtable/chunk-memory.ts'
 import { Memtable } from '../src/storage/memtable/memtable.ts'
+import { sortedSlices } from '../src/storage/memtable/sorted-rows.ts'
 import { SegmentWriter } from '../src/storage/segment/encode.ts'
 import { uniform } from './random.ts'
 import { tagNames, tagsOf } from './side-by-side/data.ts'
@@ -72,12 +73,13 @@ for (let round = 0; round < rounds; round++) {
     append += cpuMs() - started
   }
   memtable.freeze()
-  const head = { minLsn: 1, maxLsn: rows, incarnation, keys: catalog }
+  const head = { minLsn: 1, maxLsn: rows, incarnation }
   const writer = new SegmentWriter(head, kernels, ports.checksums, ports.zstd)
   let [sort, encode, slice] = [0, 0, 0]
   let from = cpuMs()
-  for (const { slices } of memtable.tables()) {
-    for (const sorted of slices(catalog)) {
+  const { id } = metric
+  for (const table of memtable.tables()) {
+    for (const sorted of sortedSlices(table, catalog.ranks(id), catalog.seriesOf(id).length, 'last')) {
       const middle = cpuMs()
       writer.rows(metric, sorted, undefined)
       const to = cpuMs()
@@ -88,7 +90,7 @@ for (let round = 0; round < rounds; round++) {
     }
   }
   encode -= cpuMs()
-  writer.finish()
+  writer.groups()
   encode += cpuMs()
   memory.release()
   const took = { append: (append * 1e6) / rows, sort: (sort * 1e6) / rows, encode: (encode * 1e6) / rows, slice }

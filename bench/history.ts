@@ -73,7 +73,7 @@ export async function writeHistory({ dataDir, hosts, points, flushRows, steps }:
     const parts = plan.names.map((window, n) => {
       const path = segmentPath(window, String(segments.length + n + 1).padStart(10, '0'))
       const file = createSegment(ports.files, dataDir, path)
-      const head = { minLsn: lsn, maxLsn: lsn, incarnation: catalog.incarnation, keys: catalog }
+      const head = { minLsn: lsn, maxLsn: lsn, incarnation: catalog.incarnation }
       return { path, file, writer: new SegmentWriter(head, kernels, ports.checksums, ports.zstd, file) }
     })
     for (let from = 0; from < hosts; from += hostsAtOnce) {
@@ -92,7 +92,7 @@ export async function writeHistory({ dataDir, hosts, points, flushRows, steps }:
       valid.fill(1)
       for (const [n, selection] of plan.split(rows).entries()) parts[n]!.writer.rows(metric, rows, selection)
     }
-    const metas = parts.map(({ path, writer }) => metaOf(writer.close().seal(1), path))
+    const metas = parts.map(({ path, writer }) => metaOf(writer.close(catalog).seal(1), path))
     const files = parts.map(({ file }) => file)
     await publishAll(ports.files, dataDir, files)
     segments.push(...metas)

@@ -55,7 +55,7 @@ async function makeYear(dataDir: string, seriesCount: number): Promise<number> {
     const id = String(lsn).padStart(10, '0')
     const path = segmentPath(`bench-${lsn}`, id)
     const file = createSegment(ports.files, dataDir, path)
-    const head = { minLsn: lsn, maxLsn: lsn, incarnation: catalog.incarnation, keys: catalog }
+    const head = { minLsn: lsn, maxLsn: lsn, incarnation: catalog.incarnation }
     const writer = new SegmentWriter(head, kernels, ports.checksums, ports.zstd, file)
     const seriesAtOnce = 256
     for (let from = 0; from < seriesCount; from += seriesAtOnce) {
@@ -72,7 +72,7 @@ async function makeYear(dataDir: string, seriesCount: number): Promise<number> {
       writer.rows(metric, buffer, undefined)
       rows += buffer.length
     }
-    const header = writer.close().seal(1)
+    const header = writer.close(catalog).seal(1)
     await publishAll(ports.files, dataDir, [file])
     segments.push(metaOf(header, path))
   }

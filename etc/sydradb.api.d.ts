@@ -1657,6 +1657,11 @@ export declare interface SettingsInput {
   readonly flushIntervalMs?: Duration | undefined
   /** Size at which a memtable is flushed; default 32 MiB. */
   readonly memtableMaxBytes?: Size | undefined
+  /**
+   * Whether large flushes are encoded in another thread, which takes 45 MB while they follow one another; default true, of
+   * `sydradb serve` false. In the own thread ingest and queries go before them.
+   */
+  readonly flushInThread?: boolean | undefined
   /** What memtables, rows in flight, caches and queries hold together; default 256 MiB. */
   readonly memLimitBytes?: Size | undefined
   /** Released WAL that is kept for resuming subscribers; default 256 MiB. */

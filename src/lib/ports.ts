@@ -133,13 +133,21 @@ export interface WorkerTask<I, R, P> {
   readonly module: string
   /** The name of the export. */
   readonly name: string
+  /**
+   * Whether others wait for it: its thread does not give way to them then, and stays for a while, warm for the next such task.
+   * Default: upkeep, in a thread of its own.
+   */
+  readonly isAwaited?: boolean
+  /** Memory of the result that the thread hands over; all else is copied. */
+  handsOver?(result: R): ArrayBuffer[]
   run(input: I, context: WorkerContext<P>): Promise<R>
 }
 
 export interface Workers {
   /**
-   * Runs the task, in a thread of its own where there are threads. Rejects with what the task rejects with: a `SydraError` as
-   * such. When the signal is aborted it rejects with its reason, after the task has stopped for good.
+   * Runs the task, in another thread where there are threads; one that runs another task is not waited for. Rejects with what
+   * the task rejects with: a `SydraError` as such. When the signal is aborted it rejects with its reason, after the task has
+   * stopped for good.
    */
   run<I, R, P>(task: WorkerTask<I, R, P>, input: I, context: WorkerContext<P>): Promise<R>
 }

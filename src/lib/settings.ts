@@ -118,6 +118,7 @@ const shape = {
   fsyncIntervalMs: durationMs(200),
   flushIntervalMs: durationMs(600_000),
   memtableMaxBytes: bytes(32 * MiB, 64 * 1024),
+  flushInThread: flag(true),
   memLimitBytes: bytes(256 * MiB, 16 * MiB),
   walKeepBytes: bytes(256 * MiB),
   maxSeries: count(1_000_000),

@@ -1,5 +1,6 @@
 /** A task for the tests of the workers port. */
 import { getPriority } from 'node:os'
+import { threadId } from 'node:worker_threads'
 import { SydraError } from '../../src/lib/errors.ts'
 import type { WorkerTask } from '../../src/lib/ports.ts'
 
@@ -29,4 +30,21 @@ export const priorityTask: WorkerTask<undefined, number, never> = {
   module: import.meta.url,
   name: 'priorityTask',
   run: async () => getPriority(0),
+}
+
+/** Which thread it runs in, with what priority, and the bytes it was given (none: it fails). */
+export const awaitedTask: WorkerTask<
+  { readonly bytes: Uint8Array; readonly dies?: boolean },
+  { readonly threadId: number; readonly priority: number; readonly bytes: Uint8Array },
+  never
+> = {
+  module: import.meta.url,
+  name: 'awaitedTask',
+  isAwaited: true,
+  handsOver: ({ bytes }) => [bytes.buffer as ArrayBuffer],
+  async run({ bytes, dies = false }) {
+    if (dies) process.exit(3)
+    if (bytes.length === 0) throw new SydraError('bad_request', 'no bytes')
+    return { threadId, priority: getPriority(0), bytes }
+  },
 }

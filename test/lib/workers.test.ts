@@ -11,7 +11,7 @@ import type { MergeProgress } from '../../src/storage/compaction/job.ts'
 import { mergeTask } from '../../src/storage/compaction/task.ts'
 import { SegmentFiles } from '../storage/compaction/files.ts'
 import { fields } from '../storage/segment/model.ts'
-import { type CountInput, countTask, priorityTask } from './worker-task.ts'
+import { awaitedTask, type CountInput, countTask, priorityTask } from './worker-task.ts'
 
 const ports = nodePorts()
 const run = (
@@ -75,6 +75,27 @@ describe('threads', () => {
     await expect(
       ports.workers.run(none, 1, { ports, signal: new AbortController().signal, progress: () => {} }),
     ).rejects.toThrow()
+  })
+
+  test('stay for the next task that is awaited, whatever became of the last one', async () => {
+    const options = { ports, signal: new AbortController().signal, progress: () => {} }
+    const ask = (bytes: readonly number[], dies = false) =>
+      ports.workers.run(awaitedTask, { bytes: Uint8Array.from(bytes), dies }, options)
+    const first = await ask([1, 2])
+    expect(first).toMatchObject({ bytes: Uint8Array.of(1, 2), priority: getPriority(0) })
+    await expect(ask([])).rejects.toMatchObject({ code: 'bad_request' })
+    expect((await ask([3])).threadId).toBe(first.threadId)
+    // Two at once are in two threads, of which one stays.
+    const [one, other] = await Promise.all([ask([4]), ask([5])])
+    expect(one.threadId).toBe(first.threadId)
+    expect(other.threadId).not.toBe(first.threadId)
+    expect([one.threadId, other.threadId]).toContain((await ask([6])).threadId)
+    await expect(ask([7], true)).rejects.toThrow('ended without a result')
+    expect((await ask([8])).bytes).toEqual(Uint8Array.of(8))
+    // What cannot be sent fails, and the thread with it.
+    const unsendable = { bytes: Uint8Array.of(9), send: () => {} }
+    await expect(ports.workers.run(awaitedTask, unsendable, options)).rejects.toThrow(/could not be cloned/)
+    expect((await ask([9])).bytes).toEqual(Uint8Array.of(9))
   })
 
   test('merge segments', async () => {

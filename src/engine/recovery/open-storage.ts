@@ -193,11 +193,12 @@ export async function openStorage(
       Array.from({ length: count }, () => String(nextSegment++).padStart(10, '0'))
     /** A flush that is tried again names its segments as before. */
     const flushes = new WeakMap<FrozenLayers, { readonly ids: string[]; readonly nowUs: number }>()
+    const { flushInThread: inThread } = settings
     const write = (frozen: FrozenLayers): Promise<SegmentMeta[]> => {
       const { ids, nowUs } = flushes.get(frozen) ?? { ids: [], nowUs: ports.clock.nowUs() }
       flushes.set(frozen, { ids, nowUs })
       const id = (n: number): string => (ids[n] ??= takeSegmentIds(1)[0]!)
-      return writeSegments(frozen, { ports, environment, catalog, rules, nowUs, id })
+      return writeSegments(frozen, { ports, environment, catalog, rules, inThread, nowUs, id })
     }
     const extent = () => ({ incarnation: catalog.incarnation, records: catalog.logged })
     let openSegments: () => readonly SegmentSource[] = () => segments

@@ -233,7 +233,7 @@ async function rescueRows(
   const memtable = new LayeredMemtable({ duplicates, catalog })
   const { damagedFiles } = await inTurns(context, replay(recovery, catalog, memtable, emit))
   const id = (n: number): string => String(nextSegment + n).padStart(10, '0')
-  const retained = { rules: retentionRules(settings), nowUs: ports.clock.nowUs() }
+  const retained = { rules: retentionRules(settings), nowUs: ports.clock.nowUs(), inThread: settings.flushInThread }
   const add = await writeSegments(memtable.freeze(), { ports, environment, catalog, id, ...retained })
   const { addTombstones } = new SavedTombstones(manifest, catalog).changesFor(memtable.tombstones, [])
   await manifest.apply({

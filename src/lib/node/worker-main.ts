@@ -1,4 +1,4 @@
-/** The entry of a thread: loads the task it was told, runs it once on the ports of Node, in the background, and ends. */
+/** The entry of a thread: runs the tasks it is told, one after the other, on the ports of Node. It ends when its port is closed. */
 import { constants, getPriority, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type ErrorJson, SydraError } from '../errors.ts'
@@ -6,10 +6,17 @@ import type { WorkerTask } from '../ports.ts'
 import { nodePorts } from './ports.ts'
 
 export interface WorkerData {
+  /** Upkeep: where there are fewer cores than work, others go first. */
+  readonly givesWay: boolean
+}
+
+export interface WorkerRequest {
   readonly module: string
   readonly name: string
   /** Structured clone of the task's input. */
   readonly input: unknown
+  /** Whether the thread ends with the task. */
+  readonly isLast: boolean
 }
 
 export type WorkerMessage =
@@ -18,8 +25,7 @@ export type WorkerMessage =
   /** `error` is undefined for a bug: then the stack says it all. */
   | { readonly kind: 'error'; readonly error: ErrorJson | undefined; readonly stack: string | undefined }
 
-/** Where there are fewer cores than work, ingest and queries go first. */
-function yieldToOthers(): void {
+function giveWay(): void {
   // Linux alone has priorities of threads: 0 is the calling one there, and the whole process elsewhere.
   if (process.platform !== 'linux') return
   try {
@@ -30,16 +36,25 @@ function yieldToOthers(): void {
   }
 }
 
-const { module, name, input } = workerData as WorkerData
-const send = (message: WorkerMessage): void => parentPort?.postMessage(message)
-yieldToOthers()
-try {
-  const exports = (await import(module)) as Readonly<Record<string, WorkerTask<unknown, unknown, unknown>>>
-  const progress = (made: unknown): void => send({ kind: 'progress', progress: made })
-  // Aborting is ending the thread.
-  const { signal } = new AbortController()
-  send({ kind: 'result', result: await exports[name]!.run(input, { ports: nodePorts(), signal, progress }) })
-} catch (error) {
-  const stack = error instanceof Error ? error.stack : String(error)
-  send({ kind: 'error', error: error instanceof SydraError ? error.toJSON() : undefined, stack })
+async function run({ module, name, input }: WorkerRequest): Promise<void> {
+  const send = (message: WorkerMessage, handedOver: ArrayBuffer[] = []): void =>
+    parentPort!.postMessage(message, handedOver)
+  try {
+    const exports = (await import(module)) as Readonly<Record<string, WorkerTask<unknown, unknown, unknown>>>
+    const task = exports[name]!
+    const progress = (made: unknown): void => send({ kind: 'progress', progress: made })
+    // Aborting is ending the thread.
+    const { signal } = new AbortController()
+    const result = await task.run(input, { ports: nodePorts(), signal, progress })
+    send({ kind: 'result', result }, task.handsOver?.(result))
+  } catch (error) {
+    const stack = error instanceof Error ? error.stack : String(error)
+    send({ kind: 'error', error: error instanceof SydraError ? error.toJSON() : undefined, stack })
+  }
 }
+
+if ((workerData as WorkerData).givesWay) giveWay()
+parentPort!.on('message', async (request: WorkerRequest) => {
+  await run(request)
+  if (request.isLast) parentPort!.close()
+})

@@ -86,7 +86,6 @@ export class MergeOutputs {
       replaced: inputs.map(({ id }) => id),
       settled,
       encoding,
-      keys: options.keys,
     }
   }
 
@@ -188,12 +187,12 @@ export class MergeOutputs {
     const { open, namespace } = output
     if (open === undefined) return
     output.open = undefined
-    this.#rows.push({ file: open.file, namespace, closed: open.writer.close() })
+    this.#rows.push({ file: open.file, namespace, closed: open.writer.close(this.#options.keys) })
     if (open.rollups !== undefined) this.#closeRollups(open.rollups, namespace)
   }
 
   #closeRollups({ builder, files }: OpenRollups, namespace: string | undefined): void {
-    const built = builder.close()
+    const built = builder.close(this.#options.keys)
     const left = new Map(files)
     for (const { widthUs, closed } of built) {
       const file = left.get(widthUs)!

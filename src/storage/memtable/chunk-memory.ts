@@ -7,6 +7,8 @@
  *
  *   arena -> frozen -> flushed -> last pin released -> its slabs, all at once -> pool -> the next arena
  *
+ * Slabs are shared memory: the thread that encodes a flush reads them where they are.
+ *
  * Chunks are most of the array memory of an engine that ingests. V8 collects whenever that has grown by some tens of MB:
  * with fresh arrays for each memtable it would collect all the time, and find little. Slabs of one size serve any mix of
  * metrics, large and small. After J. Bonwick, "The Slab Allocator" (USENIX Summer 1994), section 3.2, and, for the arena that
@@ -72,7 +74,7 @@ export interface ChunkPoolOptions {
 export class ChunkPool {
   readonly #waitingMax: number
   readonly #nowMs: () => number
-  readonly #waiting: ArrayBuffer[] = []
+  readonly #waiting: SharedArrayBuffer[] = []
   readonly #slabs = new Float64Array(classCount)
   readonly #inUse = new Float64Array(classCount)
   readonly #allocations = new Float64Array(classCount)
@@ -98,12 +100,12 @@ export class ChunkPool {
   }
 
   /** A slab to be cut into pieces of the class. It holds anything. */
-  slab(sizeClass: number): ArrayBuffer {
+  slab(sizeClass: number): SharedArrayBuffer {
     this.#slabs[sizeClass]!++
     const waiting = this.#waiting.pop()
     if (waiting === undefined) this.#made++
     else this.#reused++
-    return waiting ?? new ArrayBuffer(slabBytes)
+    return waiting ?? new SharedArrayBuffer(slabBytes)
   }
 
   /** Pieces that an arena has begun to use, or no longer does when negative. */
@@ -113,7 +115,7 @@ export class ChunkPool {
   }
 
   /** Keeps the slabs of an arena that is gone. */
-  takeBack(slabs: readonly ArrayBuffer[], slabsOf: Float64Array, heldMs: number): void {
+  takeBack(slabs: readonly SharedArrayBuffer[], slabsOf: Float64Array, heldMs: number): void {
     for (let each = 0; each < classCount; each++) this.#slabs[each]! -= slabsOf[each]!
     observe(this.#holdTimes, heldMs)
     this.#waiting.push(...slabs)
@@ -149,7 +151,7 @@ export class ChunkPool {
 }
 
 interface Piece {
-  readonly slab: ArrayBuffer
+  readonly slab: SharedArrayBuffer
   readonly at: number
 }
 
@@ -158,7 +160,7 @@ export class ChunkMemory {
   /** What its arrays take, and whatever else is counted here. */
   bytes = 0
   readonly #pool: ChunkPool | undefined
-  readonly #slabs: ArrayBuffer[] = []
+  readonly #slabs: SharedArrayBuffer[] = []
   /** By size class: how many slabs; pieces in use; the slab that is being cut and from where; pieces that were outgrown. */
   readonly #slabsOf = new Float64Array(classCount)
   readonly #inUse = new Float64Array(classCount)
@@ -195,7 +197,7 @@ export class ChunkMemory {
   outgrown(array: ChunkArray): void {
     this.#use(array.byteLength, -1)
     if (this.#pool === undefined) return
-    this.#outgrown[classOf(array.byteLength)]!.push({ slab: array.buffer as ArrayBuffer, at: array.byteOffset })
+    this.#outgrown[classOf(array.byteLength)]!.push({ slab: array.buffer as SharedArrayBuffer, at: array.byteOffset })
   }
 
   /** Nobody reads the memtable any more: gives its slabs to the pool. */

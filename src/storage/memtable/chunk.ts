@@ -24,6 +24,16 @@ export interface ChunkColumn {
   length: number
 }
 
+/** The rows of a chunk. */
+export interface ChunkRows {
+  readonly rows: number
+  /** Ordinals. */
+  readonly series: Uint32Array
+  readonly timeUs: Float64Array
+  /** By field id; undefined where no row has the field. */
+  readonly columns: readonly (Readonly<ChunkColumn> | undefined)[]
+}
+
 interface ChunkOrder {
   readonly rows: number
   /** undefined: in (series rank, time) order as they are. */
@@ -31,7 +41,7 @@ interface ChunkOrder {
   ranges: SeriesRanges | undefined
 }
 
-export class Chunk {
+export class Chunk implements ChunkRows {
   rows = 0
   series: Uint32Array
   timeUs: Float64Array

@@ -1,19 +1,19 @@
 /** Reading from chunks: rows picked from a chunk's columns are appended to a RowBuffer. */
-import type { InterningDictionary } from '../../columnar/batch.ts'
+import type { Dictionary } from '../../columnar/batch.ts'
 import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
-import type { Chunk, ChunkColumn } from './chunk.ts'
+import type { ChunkColumn, ChunkRows } from './chunk.ts'
 
 /**
  * Appends rows of the chunk to the buffer: `picked[0, count)`, or [first, first + count) when that is undefined.
  * `dictionary` is the memtable's for a string field.
  */
 export function gatherRows(
-  chunk: Chunk,
+  chunk: ChunkRows,
   picked: Uint32Array | undefined,
   first: number,
   count: number,
   into: RowBuffer,
-  dictionary: (field: number) => InterningDictionary,
+  dictionary: (field: number) => Dictionary,
 ): void {
   into.reserve(count)
   const at = into.length
@@ -37,13 +37,13 @@ export function gatherRows(
 }
 
 function gatherColumn(
-  column: ChunkColumn | undefined,
+  column: Readonly<ChunkColumn> | undefined,
   picked: Uint32Array | undefined,
   first: number,
   count: number,
   into: FieldBuffer,
   at: number,
-  dictionary: InterningDictionary | undefined,
+  dictionary: Dictionary | undefined,
 ): void {
   if (column === undefined) {
     into.valid.fill(0, at, at + count)
@@ -97,7 +97,7 @@ function gatherCodes(
   count: number,
   into: FieldBuffer,
   at: number,
-  dictionary: InterningDictionary,
+  dictionary: Dictionary,
 ): void {
   const target = into.values as Uint32Array
   const own = into.dictionary!

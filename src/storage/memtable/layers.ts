@@ -12,16 +12,16 @@
  */
 import { assert } from '../../lib/assert.ts'
 import type { CatalogReader } from '../catalog/types.ts'
-import { type Duplicates, sortRows } from '../merge.ts'
+import type { Duplicates } from '../merge.ts'
 import { newReadStatistics } from '../read-statistics.ts'
-import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
+import { RowBuffer } from '../row-buffer.ts'
 import type { SeriesEnds } from '../series-ends.ts'
 import { maskedPieces } from '../tombstones/mask.ts'
 import { type MetricTombstones, type Tombstone, Tombstones } from '../tombstones/tombstones.ts'
 import type { Lsn, MetricInfo, MetricRows, Piece, ReadRequest, RowBatch } from '../types.ts'
 import { ChunkMemory, type ChunkPool } from './chunk-memory.ts'
-import { type FrozenMemtable, type FrozenTable, Memtable, type MemtableView } from './memtable.ts'
-import { sliceRowsMax, slicesOf } from './slices.ts'
+import { type FrozenTable, tableOfRows } from './frozen-table.ts'
+import { type FrozenMemtable, Memtable, type MemtableView } from './memtable.ts'
 
 export interface LayeredView {
   /** Tells the last values of the request's one field, less what the metric's tombstones hide. */
@@ -51,7 +51,7 @@ export interface LayeredMemtableOptions {
 }
 
 export class LayeredMemtable implements FrozenLayers {
-  readonly #duplicates: Duplicates
+  readonly duplicates: Duplicates
   readonly #catalog: CatalogReader
   readonly #memory: ChunkMemory
   readonly #layers: Memtable[]
@@ -64,7 +64,7 @@ export class LayeredMemtable implements FrozenLayers {
   maxLsn: Lsn = 0
 
   constructor({ duplicates, catalog, pool }: LayeredMemtableOptions) {
-    this.#duplicates = duplicates
+    this.duplicates = duplicates
     this.#catalog = catalog
     this.#memory = new ChunkMemory(pool)
     this.#layers = [this.#newLayer()]
@@ -159,12 +159,12 @@ export class LayeredMemtable implements FrozenLayers {
     assert(this.#isFrozen, 'only a frozen memtable is flushed')
     // layers of a metric are used from the first one on
     return this.#layers[0]!.tables()
-      .map(table => (this.#seals.has(table.metric.id) ? this.#survivors(table) : table))
+      .map(table => (this.#seals.has(table.metric.id) ? this.#survivors(table.metric) : table))
       .filter(({ chunks }) => chunks.some(({ rows }) => rows > 0))
   }
 
   /** The rows of a metric that its deletes left, from all layers: held beside the chunks for as long as the table is. */
-  #survivors({ metric, sample }: FrozenTable): FrozenTable {
+  #survivors(metric: MetricInfo): FrozenTable {
     const rows = new RowBuffer(metric.fields)
     const range = { fromUs: Number.NEGATIVE_INFINITY, toUs: Number.POSITIVE_INFINITY }
     const fields = rows.fields.map(({ field }) => field)
@@ -172,13 +172,7 @@ export class LayeredMemtable implements FrozenLayers {
     const tombstones = this.tombstones.touching(request)
     for (const piece of this.view().pieces(request, this.#catalog, tombstones))
       piece.read(range.fromUs, range.toUs, rows)
-    sortRows(rows, 'series-time', this.#catalog.ranks(metric.id), this.#duplicates)
-    return {
-      metric,
-      chunks: [{ rows: rows.length, timeUs: rows.timeUs }],
-      sample,
-      slices: (_, rowsMax = sliceRowsMax) => slicesOf(rows, presentFields(rows), rowsMax),
-    }
+    return tableOfRows(metric, rows)
   }
 
   #byLayer(metrics: readonly MetricRows[]): (MetricRows[] | undefined)[] {
@@ -188,7 +182,7 @@ export class LayeredMemtable implements FrozenLayers {
   }
 
   #newLayer(): Memtable {
-    return new Memtable({ duplicates: this.#duplicates, memory: this.#memory })
+    return new Memtable({ duplicates: this.duplicates, memory: this.#memory })
   }
 
   #holds(lsn: Lsn): void {
@@ -196,7 +190,3 @@ export class LayeredMemtable implements FrozenLayers {
     this.maxLsn = lsn
   }
 }
-
-/** Fields that a row has. */
-const presentFields = ({ fields, length }: RowBuffer): FieldBuffer[] =>
-  fields.filter(({ valid }) => valid.subarray(0, length).includes(1))

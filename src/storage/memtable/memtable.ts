@@ -3,7 +3,7 @@
  *
  *   append ─> metric tables (chunks in arrival order)
  *                ├─ view     row counts as of a moment ─> pieces for scans
- *                └─ freeze   no more rows ─> per metric sorted and merged in slices, for the segment writer
+ *                └─ freeze   no more rows ─> per metric a table of plain data, to be sorted and encoded, maybe in another thread
  *
  * Invariants:
  * 1. Rows become visible in LSN order, batch by batch: a view sees all rows of a batch or none.
@@ -13,14 +13,13 @@
 import { assert } from '../../lib/assert.ts'
 import type { CatalogReader } from '../catalog/types.ts'
 import type { Duplicates } from '../merge.ts'
-import type { RowBuffer } from '../row-buffer.ts'
 import type { SeriesEnds } from '../series-ends.ts'
 import type { SourceTombstones } from '../tombstones/tombstones.ts'
-import type { Lsn, MetricInfo, Piece, ReadRequest, RowBatch } from '../types.ts'
+import type { Lsn, Piece, ReadRequest, RowBatch } from '../types.ts'
 import { type ChunkMemory, chunkRowsMax } from './chunk-memory.ts'
+import type { FrozenTable } from './frozen-table.ts'
 import { tablePieces } from './pieces.ts'
 import { SeriesRows } from './series-rows.ts'
-import { sortedSlices } from './sorted-rows.ts'
 import { MetricTable } from './table.ts'
 import { tableEnds } from './table-ends.ts'
 
@@ -44,20 +43,6 @@ export interface LayerView extends MemtableView {
   ends(request: ReadRequest, into: SeriesEnds, tombstones: SourceTombstones | undefined): void
 }
 
-/** The rows of one metric in a frozen memtable. */
-export interface FrozenTable {
-  readonly metric: MetricInfo
-  /** In arrival order, duplicates counted. */
-  readonly chunks: readonly { readonly rows: number; readonly timeUs: Float64Array }[]
-  /** At most so many rows from all over it, in no order. */
-  sample(rows: number): RowBuffer
-  /**
-   * The rows by (series rank, time), merged, a slice of whole series at a time, borrowed until the next; with the fields
-   * that any row has, in the order of their ids. A slice has at most `rowsMax` rows (default 65,536) or one series.
-   */
-  slices(catalog: CatalogReader, rowsMax?: number): Generator<RowBuffer, void, undefined>
-}
-
 export interface FrozenMemtable {
   /** Rows appended, duplicates counted. */
   readonly rowCount: number
@@ -66,12 +51,13 @@ export interface FrozenMemtable {
   readonly minTimeUs: number
   readonly maxTimeUs: number
   view(): MemtableView
+  readonly duplicates: Duplicates
   /** In the order of metric ids. */
   tables(): readonly FrozenTable[]
 }
 
 export class Memtable implements FrozenMemtable {
-  readonly #duplicates: Duplicates
+  readonly duplicates: Duplicates
   /** By metric id. */
   readonly #tables: (MetricTable | undefined)[] = []
   readonly #newest = new SeriesRows()
@@ -86,7 +72,7 @@ export class Memtable implements FrozenMemtable {
   maxTimeUs = Number.NEGATIVE_INFINITY
 
   constructor({ duplicates, memory }: MemtableOptions) {
-    this.#duplicates = duplicates
+    this.duplicates = duplicates
     this.#memory = memory
   }
 
@@ -125,7 +111,7 @@ export class Memtable implements FrozenMemtable {
   #takeView(): LayerView {
     const tables = this.#tables
     const rowCounts = Float64Array.from(tables, table => table?.rows ?? 0)
-    const context = { newest: this.#newest, duplicates: this.#duplicates }
+    const context = { newest: this.#newest, duplicates: this.duplicates }
     return {
       rowCount: this.rowCount,
       ends({ metric, fields }, into, tombstones) {
@@ -148,15 +134,6 @@ export class Memtable implements FrozenMemtable {
 
   tables(): readonly FrozenTable[] {
     assert(this.#frozen, 'only a frozen memtable is flushed')
-    const present = this.#tables.filter(table => table !== undefined)
-    return present.map(table => ({
-      metric: table.metric,
-      chunks: table.chunks,
-      sample: rows => table.sample(rows),
-      slices: (catalog, rowsMax) => {
-        const { id } = table.metric
-        return sortedSlices(table, catalog.ranks(id), catalog.seriesOf(id).length, this.#duplicates, rowsMax)
-      },
-    }))
+    return this.#tables.filter(table => table !== undefined).map(table => table.frozen())
   }
 }

@@ -12,15 +12,14 @@
  * Invariants:
  * 1. Rows of one series and time keep their arrival order until they are merged: it decides duplicates.
  * 2. The buffer is borrowed until the next slice; its dictionaries hold the strings of all slices.
- * 3. Slices go by the ranks before the first one: series that are added meanwhile move ranks, never the order among them.
+ * 3. Nothing changes between slices: neither the chunks, which are frozen, nor the ranks.
  */
-import type { InterningDictionary } from '../../columnar/batch.ts'
+import type { Dictionary, InterningDictionary } from '../../columnar/batch.ts'
 import { type Duplicates, sortRows } from '../merge.ts'
 import { type FieldBuffer, RowBuffer } from '../row-buffer.ts'
-import type { Chunk, ChunkColumn } from './chunk.ts'
-import { chunkRowsMax } from './chunk-memory.ts'
+import type { ChunkColumn, ChunkRows } from './chunk.ts'
+import { dictionaryOf, type FrozenTable, presentFields } from './frozen-table.ts'
 import { sliceRowsMax, slicesOf } from './slices.ts'
-import type { MetricTable } from './table.ts'
 
 /**
  * A block ends before it is larger, but takes at least one series. Each block reads all lines of the chunks: with smaller
@@ -45,7 +44,7 @@ interface PartedRows {
 
 /** `ranks` is indexed by ordinal; ranks of the metric are below `seriesCount`. */
 export function* sortedSlices(
-  table: MetricTable,
+  table: FrozenTable,
   ranks: Uint32Array,
   seriesCount: number,
   duplicates: Duplicates,
@@ -71,25 +70,24 @@ const arraysOf = ({ series, timeUs, fields }: RowBuffer) => [
 ]
 
 /** The blocks, and what reads one into the buffer: rows by rank, those of a rank as they arrived. */
-function sorted(table: MetricTable, ranks: Uint32Array, seriesCount: number, blockRowsMax: number) {
+function sorted(table: FrozenTable, ranks: Uint32Array, seriesCount: number, blockRowsMax: number) {
   const { chunks } = table
   /** Rank -> its rows, then, for ranks of the current block, the place of its next row. */
   const places = new Uint32Array(seriesCount)
   /** Rank -> ordinal. */
   const ordinals = new Uint32Array(seriesCount)
   for (const { series, rows } of chunks) countRanks(series, rows, ranks, places, ordinals)
-  const fields = table.presentFields()
+  const fields = presentFields(table)
   const blocks = cutBlocks(places, Math.min(blockRowsMax, Math.floor(blockBytesMax / rowBytes(fields.length))))
-  const known = blocks.length === 1 ? ranks : ranks.slice(0, 1 + ordinals.reduce((a, b) => Math.max(a, b), 0))
-  const parted = blocks.length === 1 ? undefined : partRows(chunks, known, blocks, seriesCount)
+  const parted = blocks.length === 1 ? undefined : partRows(chunks, ranks, blocks, seriesCount)
   const most = blocks.reduce((most, { rows }) => Math.max(most, rows), 0)
   const buffer = new RowBuffer(fields, most)
   const columns = buffer.fields.map(field => ({
     field,
-    codes: field.dictionary && codeMap(table.dictionary(field.field.id), field.dictionary),
+    codes: field.dictionary && codeMap(dictionaryOf(table, field.field.id), field.dictionary),
     nulls: chunks.some(chunk => hasNulls(chunk.columns[field.field.id], chunk.rows)),
   }))
-  const scratch = new Uint32Array(Math.min(table.rows, chunkRowsMax))
+  const scratch = new Uint32Array(chunks.reduce((most, { rows }) => Math.max(most, rows), 0))
   const read = (index: number): void => {
     const block = blocks[index]!
     startPlaces(places, block.from, block.to)
@@ -102,7 +100,7 @@ function sorted(table: MetricTable, ranks: Uint32Array, seriesCount: number, blo
     for (const [c, chunk] of chunks.entries()) {
       const rows = parted && rowsOfBlock(parted[c]!, index)
       const moves = { rows, places: scratch.subarray(0, rows?.length ?? chunk.rows) }
-      takePlaces(chunk.series, moves, known, places)
+      takePlaces(chunk.series, moves, ranks, places)
       move64(chunk.timeUs, moves, buffer.timeUs)
       for (const { field, codes, nulls } of columns) {
         const column = chunk.columns[field.field.id]
@@ -153,7 +151,7 @@ function cutBlocks(counts: Uint32Array, rowsMax: number): Block[] {
 }
 
 /** The rows of each chunk by block; `ranks` by ordinal, of at least those that the chunks have. */
-function partRows(chunks: readonly Chunk[], ranks: Uint32Array, blocks: readonly Block[], seriesCount: number) {
+function partRows(chunks: readonly ChunkRows[], ranks: Uint32Array, blocks: readonly Block[], seriesCount: number) {
   const blockOfRank = new Uint32Array(seriesCount)
   for (const [index, { from, to }] of blocks.entries()) blockOfRank.fill(index, from, to)
   const blockOf = ranks.map(rank => blockOfRank[rank] ?? 0)
@@ -204,11 +202,11 @@ interface Moves {
   readonly places: Uint32Array
 }
 
-const hasNulls = (column: ChunkColumn | undefined, rows: number): boolean =>
+const hasNulls = (column: Readonly<ChunkColumn> | undefined, rows: number): boolean =>
   column === undefined || column.valid !== undefined || column.length < rows
 
 /** The memtable's code -> the buffer's. */
-function codeMap(from: InterningDictionary, to: InterningDictionary): Uint32Array {
+function codeMap(from: Dictionary, to: InterningDictionary): Uint32Array {
   return Uint32Array.from({ length: from.size }, (_, code) => to.code(from.at(code)))
 }
 
@@ -281,7 +279,7 @@ function moveCodes(values: Uint32Array, codes: Uint32Array, { rows, places }: Mo
   for (let i = 0; i < places.length; i++) into[places[i]!] = codes[values[rows === undefined ? i : rows[i]!]!]!
 }
 
-function moveValid(column: ChunkColumn | undefined, { rows, places }: Moves, into: Uint8Array): void {
+function moveValid(column: Readonly<ChunkColumn> | undefined, { rows, places }: Moves, into: Uint8Array): void {
   const valid = column?.valid
   const length = column?.length ?? 0
   for (let i = 0; i < places.length; i++) {

@@ -9,11 +9,10 @@
  *    it falls below the range.
  */
 import { InterningDictionary } from '../../columnar/batch.ts'
-import { RowBuffer } from '../row-buffer.ts'
-import type { FieldInfo, MetricInfo, MetricRows } from '../types.ts'
+import type { MetricInfo, MetricRows } from '../types.ts'
 import { Chunk } from './chunk.ts'
 import { type ChunkMemory, chunkRowsMax } from './chunk-memory.ts'
-import { gatherRows } from './gather.ts'
+import { type FrozenTable, plainMetric } from './frozen-table.ts'
 import type { SeriesRows } from './series-rows.ts'
 
 export class MetricTable {
@@ -49,21 +48,13 @@ export class MetricTable {
   readonly dictionary = (field: number): InterningDictionary =>
     (this.#dictionaries[field] ??= new InterningDictionary())
 
-  /** Fields that a row has, in the order of their ids. */
-  presentFields(): FieldInfo[] {
-    return this.metric.fields.filter(({ id }) => this.chunks.some(chunk => chunk.columns[id] !== undefined))
-  }
-
-  /** At most so many rows, taken evenly from the chunks. */
-  sample(rows: number): RowBuffer {
-    const buffer = new RowBuffer(this.presentFields(), rows)
-    const each = Math.max(1, Math.floor(rows / this.chunks.length))
-    for (const chunk of this.chunks.slice(0, rows)) {
-      const step = Math.max(1, Math.floor(chunk.rows / each))
-      const picked = Uint32Array.from({ length: Math.min(each, chunk.rows) }, (_, i) => i * step)
-      gatherRows(chunk, picked, 0, picked.length, buffer, this.dictionary)
+  /** Its rows as they are now; none comes after. */
+  frozen(): FrozenTable {
+    return {
+      metric: plainMetric(this.metric),
+      chunks: this.chunks.map(({ rows, series, timeUs, columns }) => ({ rows, series, timeUs, columns })),
+      strings: this.#dictionaries.map(dictionary => dictionary?.strings),
     }
-    return buffer
   }
 
   latestTimeUs(index: number): number {

@@ -13,6 +13,7 @@ import type { Kernels } from '../../kernels/kernels.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Checksums, Compression } from '../../lib/ports.ts'
 import type { RowBuffer } from '../row-buffer.ts'
+import type { SeriesKeys } from '../segment/dictionary.ts'
 import { type ClosedSegment, type SegmentHead, type SegmentSink, SegmentWriter } from '../segment/encode.ts'
 import { groupRowsWanted } from '../segment/format.ts'
 import type { MetricInfo } from '../types.ts'
@@ -90,9 +91,9 @@ export class RollupBuilder {
   }
 
   /** The widths with a dense metric; what sinks of others have is no segment. The builder is not used any more. */
-  close(): BuiltRollup[] {
+  close(keys: SeriesKeys): BuiltRollup[] {
     return this.#levels.flatMap(level => {
-      const closed = level.close()
+      const closed = level.close(keys)
       return closed === undefined ? [] : [{ widthUs: level.widthUs, closed }]
     })
   }
@@ -163,9 +164,9 @@ class Level {
     else if (buffer.length >= 2 * sliceBucketsMax) this.#writeSome(open, buckets)
   }
 
-  close(): ClosedSegment | undefined {
+  close(keys: SeriesKeys): ClosedSegment | undefined {
     this.#endMetric()
-    return this.#metricsKept === 0 ? undefined : this.#writer!.close()
+    return this.#metricsKept === 0 ? undefined : this.#writer!.close(keys)
   }
 
   #endMetric(): void {

@@ -1,10 +1,11 @@
 /**
- * SegmentWriter: sorted rows of several metrics -> the bytes of one segment file. Pure: it can run in a worker.
+ * SegmentWriter: sorted rows of several metrics -> the bytes of one segment file.
  *
- *   metric, rows, rows, metric, rows, finish ->  header | groups | pages | footer | trailer
+ *   metric, rows, rows, metric, rows, close  ->  header | groups | pages | footer | trailer
+ *                                    groups  ->  header | groups, and what describes them   -> closeSegment, maybe in another thread
  *
  * Invariants:
- * 1. The bytes depend on the calls alone.
+ * 1. The bytes depend on the calls alone. The keys of series are not asked for before the groups are written.
  * 2. Columns are encoded straight from the row buffers; only a selection is gathered, one group at a time.
  * 3. A series' rows of a segment come in one call of `rows`, or in several that hold nothing else, by time; series in the
  *    order of their ranks.
@@ -24,6 +25,7 @@ import { encodeFooter, type WrittenGroup, type WrittenMetric, type WrittenPage }
 import { encodeHeader, encodeTrailer, headerLength, type SegmentHeader, trailerLength } from './format.ts'
 import { encodeHead } from './group-head.ts'
 import { type GroupLayout, layoutRows } from './layout.ts'
+import { newScratch } from './scratch.ts'
 
 export interface SegmentMetric {
   readonly metric: MetricInfo
@@ -50,7 +52,6 @@ export interface SegmentHead {
   readonly encoding?: Encoding
   /** How many bytes it will about have: memory that is taken once. Default: it grows. */
   readonly bytesExpected?: number
-  readonly keys: SeriesKeys
 }
 
 /** Where a segment's bytes go as they are made. */
@@ -68,9 +69,30 @@ export interface ClosedSegment {
   seal(parts: number): SegmentHeader
 }
 
+/** The groups of a segment, described: plain data. */
+export interface WrittenGroups {
+  /** Local series number -> ordinal. */
+  readonly ordinals: Uint32Array
+  readonly metrics: readonly WrittenMetric[]
+  /** At least one. */
+  readonly rows: number
+  readonly minTimeUs: number
+  readonly maxTimeUs: number
+  /** Where they end in the file. */
+  readonly end: number
+}
+
 export interface SegmentInput extends SegmentHead {
   /** With at least one row together. */
   readonly metrics: readonly SegmentMetric[]
+  readonly keys: SeriesKeys
+}
+
+/** What encoding needs of the machine. */
+export interface Encoders {
+  readonly kernels: Kernels
+  readonly checksums: Checksums
+  readonly zstd: Compression
 }
 
 /** @example publishSegment(ports, dataDir, path, encodeSegment(input, kernels, ports.checksums, ports.zstd)) */
@@ -82,7 +104,85 @@ export function encodeSegment(
 ): Uint8Array {
   const writer = new SegmentWriter(input, kernels, checksums, zstd)
   for (const { metric, rows, selection } of input.metrics) writer.rows(metric, rows, selection)
-  return writer.finish()
+  const { bytes, groups } = writer.groups()
+  const out = new ByteWriter(bytes.length)
+  out.raw(bytes)
+  const sink = {
+    write: (part: Uint8Array, position: number) => {
+      out.reserve(Math.max(0, position + part.length - out.length))
+      out.bytes.set(part, position)
+      out.length = Math.max(out.length, position + part.length)
+    },
+  }
+  closeSegment(input, groups, input.keys, { kernels, checksums, zstd }, sink).seal(0)
+  return out.written()
+}
+
+/**
+ * Writes pages and footer behind groups that the sink has, or will have, in their place; the header waits for `seal`.
+ *
+ * @example
+ * const { bytes, groups } = writer.groups()
+ * file.write(bytes, 0)
+ * closeSegment(head, groups, catalog, encoders, file).seal(0)
+ */
+export function closeSegment(
+  head: SegmentHead,
+  groups: WrittenGroups,
+  keys: SeriesKeys,
+  { kernels, checksums, zstd }: Encoders,
+  sink: Pick<SegmentSink, 'write'>,
+): ClosedSegment {
+  assert(groups.rows > 0, 'a segment has rows')
+  const out = new ByteWriter(2 * stagedBytesMax)
+  let at = groups.end
+  const flushed = (): void => {
+    sink.write(out.written(), at)
+    at += out.length
+    out.clear()
+  }
+  const chunkFrom = (from: number): { length: number; crc: number } => {
+    const bytes = out.written(from)
+    return { length: bytes.length, crc: checksums.crc32(bytes) }
+  }
+  const pages: WrittenPage[] = []
+  encodePages(groups.ordinals, keys, zstd, out, (seriesCount, from) => {
+    pages.push({ seriesCount, ...chunkFrom(from) })
+    if (out.length >= stagedBytesMax) flushed()
+  })
+  flushed()
+  const footerAt = at
+  encodeFooter({ ordinals: groups.ordinals, metrics: groups.metrics, pages }, kernels, newScratch(), out)
+  const footer = chunkFrom(0)
+  flushed()
+  const trailerAt = at
+
+  const header = {
+    kind: head.level === undefined ? ({ kind: 'rows' } as const) : ({ kind: 'rollup', level: head.level } as const),
+    dedupe: 'merge' as const,
+    settled: head.settled ?? false,
+    minTimeUs: groups.minTimeUs,
+    maxTimeUs: groups.maxTimeUs,
+    minLsn: head.minLsn,
+    maxLsn: head.maxLsn,
+    retentionClass: head.retentionClass ?? 0,
+    incarnation: fromHex(head.incarnation),
+    rows: groups.rows,
+    seriesCount: groups.ordinals.length,
+    bytes: trailerAt + trailerLength,
+    replaced: head.replaced ?? [],
+  }
+  const seal = (parts: number): SegmentHeader => {
+    const sealed = { ...header, parts }
+    const bytes = encodeHeader(sealed, checksums)
+    const trailer = new ByteWriter(trailerLength)
+    const headerCrc = checksums.crc32(bytes)
+    encodeTrailer({ footerAt, footerLength: footer.length, footerCrc: footer.crc, headerCrc }, checksums, trailer)
+    sink.write(bytes, 0)
+    sink.write(trailer.written(), trailerAt)
+    return sealed
+  }
+  return { bytes: header.bytes, seal }
 }
 
 /** A metric whose groups are being written. */
@@ -238,81 +338,36 @@ export class SegmentWriter {
     return { length: bytes.length, crc: this.#checksums.crc32(bytes) }
   }
 
-  /** The segment's bytes; the writer is not used any more. */
-  finish(): Uint8Array {
-    const bytes = this.#out
-    const sink = {
-      write: (part: Uint8Array, position: number) => {
-        bytes.reserve(Math.max(0, position + part.length - bytes.length))
-        bytes.bytes.set(part, position)
-        bytes.length = Math.max(bytes.length, position + part.length)
-      },
-      truncate: (length: number) => {
-        bytes.length = length
-      },
-    }
-    assert(this.#sink === undefined, 'the sink has the bytes')
-    this.#close(sink).seal(0)
-    return bytes.written()
-  }
-
-  /** Hands the rest to the sink, but header and trailer; the writer is not used any more. */
-  close(): ClosedSegment {
-    const sink = this.#sink
-    assert(sink !== undefined, 'there is a sink to close')
-    return this.#close(sink)
-  }
-
-  #close(sink: SegmentSink): ClosedSegment {
-    assert(this.#rows > 0, 'a segment has rows')
-    const head = this.#head
-    const pages = this.#pages(head.keys)
-    const footerFrom = this.#out.length
-    const footerAt = this.bytes
+  /** What is written and not with a sink, as if the header were there, and what describes it; the writer is not used any more. */
+  groups(): { readonly bytes: Uint8Array; readonly groups: WrittenGroups } {
     const metrics = this.#metrics.map(
       ({ metric, before: _, ...written }): WrittenMetric => ({ name: metric.name, ...written }),
     )
-    encodeFooter({ ordinals: this.#ordinals.view(), metrics, pages }, this.#kernels, this.#columns.scratch, this.#out)
-    const footer = this.#chunkFrom(footerFrom)
-    const trailerAt = this.bytes
-    if (this.#sink !== undefined) this.#sinkStaged(sink)
-
-    const checksums = this.#checksums
-    const header = {
-      kind: head.level === undefined ? ({ kind: 'rows' } as const) : ({ kind: 'rollup', level: head.level } as const),
-      dedupe: 'merge' as const,
-      settled: head.settled ?? false,
+    const groups = {
+      ordinals: this.#ordinals.data.slice(0, this.#ordinals.length),
+      metrics,
+      rows: this.#rows,
       minTimeUs: this.#minTimeUs,
       maxTimeUs: this.#maxTimeUs,
-      minLsn: head.minLsn,
-      maxLsn: head.maxLsn,
-      retentionClass: head.retentionClass ?? 0,
-      incarnation: fromHex(head.incarnation),
-      rows: this.#rows,
-      seriesCount: this.#ordinals.length,
-      bytes: trailerAt + trailerLength,
-      replaced: head.replaced ?? [],
+      end: this.bytes,
     }
-    const seal = (parts: number): SegmentHeader => {
-      const sealed = { ...header, parts }
-      const bytes = encodeHeader(sealed, checksums)
-      const trailer = new ByteWriter(trailerLength)
-      const headerCrc = checksums.crc32(bytes)
-      encodeTrailer({ footerAt, footerLength: footer.length, footerCrc: footer.crc, headerCrc }, checksums, trailer)
-      sink.write(bytes, 0)
-      sink.write(trailer.written(), trailerAt)
-      if (this.#sinkEnd > sealed.bytes) sink.truncate(sealed.bytes)
-      return sealed
-    }
-    return { bytes: header.bytes, seal }
+    return { bytes: this.#out.written(), groups }
   }
 
-  #pages(keys: SeriesKeys): WrittenPage[] {
-    const pages: WrittenPage[] = []
-    encodePages(this.#ordinals.view(), keys, this.#zstd, this.#out, (seriesCount, at) =>
-      pages.push({ seriesCount, ...this.#chunkFrom(at) }),
-    )
-    return pages
+  /** Hands the rest to the sink, but header and trailer; the writer is not used any more. */
+  close(keys: SeriesKeys): ClosedSegment {
+    const sink = this.#sink
+    assert(sink !== undefined, 'there is a sink to close')
+    const { groups } = this.groups()
+    this.#sinkStaged(sink)
+    const encoders = { kernels: this.#kernels, checksums: this.#checksums, zstd: this.#zstd }
+    const { bytes, seal } = closeSegment(this.#head, groups, keys, encoders, sink)
+    const truncated = (parts: number): SegmentHeader => {
+      const header = seal(parts)
+      if (this.#sinkEnd > header.bytes) sink.truncate(header.bytes)
+      return header
+    }
+    return { bytes, seal: truncated }
   }
 }
 

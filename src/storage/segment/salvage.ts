@@ -18,7 +18,7 @@ import { newReadStatistics } from '../read-statistics.ts'
 import { RowBuffer } from '../row-buffer.ts'
 import type { FieldInfo, MetricInfo, Tags } from '../types.ts'
 import { ChunkCache } from './chunk-cache.ts'
-import { decodePage, type SeriesKey } from './dictionary.ts'
+import { decodePage, type SeriesKey, type SeriesKeys } from './dictionary.ts'
 import { type SegmentSink, SegmentWriter } from './encode.ts'
 import type { SegmentEnvironment } from './environment.ts'
 import { type ColumnEntry, columnsOf, type Footer, type FooterMetric, type GroupEntry } from './footer.ts'
@@ -68,7 +68,7 @@ export function* salvageSegment(
     if (opened === undefined) return undefined
     const { header, footer } = opened
     const { keys, incarnation } = readKeys(uncached, file, header, footer, catalog)
-    const writer = writerFor(uncached, header, incarnation, keys, sink)
+    const writer = writerFor(uncached, header, incarnation, sink)
     const losses: Loss[] = []
     let rows = 0
     for (const metric of footer.metrics) {
@@ -92,7 +92,7 @@ export function* salvageSegment(
         yield
       }
     }
-    if (rows > 0) writer.close().seal(header.parts)
+    if (rows > 0) writer.close(seriesKeys(keys)).seal(header.parts)
     return { rows, losses }
   } finally {
     file.close()
@@ -112,7 +112,6 @@ function writerFor(
   { ports, kernels }: { readonly ports: SegmentEnvironment['ports']; readonly kernels: Kernels },
   header: SegmentHeader,
   incarnation: string,
-  keys: ReadonlyMap<number, SeriesKey>,
   sink: SegmentSink,
 ): SegmentWriter {
   // Not settled: a merge may write it again, with rollups.
@@ -122,13 +121,14 @@ function writerFor(
     retentionClass: header.retentionClass,
     replaced: header.replaced,
     incarnation,
-    keys: {
-      ids: { size: keys.size, at: (ordinal: number) => keys.get(ordinal)!.id },
-      tagsOf: (ordinal: number) => keys.get(ordinal)!.tags,
-    },
   }
   return new SegmentWriter(head, kernels, ports.checksums, ports.zstd, sink)
 }
+
+const seriesKeys = (keys: ReadonlyMap<number, SeriesKey>): SeriesKeys => ({
+  ids: { size: keys.size, at: ordinal => keys.get(ordinal)!.id },
+  tagsOf: ordinal => keys.get(ordinal)!.tags,
+})
 
 /** The series by ordinal, as far as a page or the catalog knows them. */
 function readKeys(

@@ -7,7 +7,14 @@ import { type Command, Option } from 'commander'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import { SydraError } from '../../lib/errors.ts'
-import { fromSnakeCase, parseSettings, type SettingName, type Settings, settingNames } from '../../lib/settings.ts'
+import {
+  fromSnakeCase,
+  parseSettings,
+  type SettingName,
+  type Settings,
+  type SettingsInput,
+  settingNames,
+} from '../../lib/settings.ts'
 
 /** Variables that are not settings. */
 const otherVariables = ['SYDRADB_URL', 'SYDRADB_CONFIG']
@@ -44,11 +51,12 @@ const attribute = (setting: SettingName): string =>
 /**
  * @param flags options as commander names them; others than settings may be among them
  * @param environment an empty variable counts as none
+ * @param defaults of the command, where they are not those of lib/settings.ts; of whole groups
  * @throws `unknown_setting`, `invalid_setting`
  */
-export function loadSettings(flags: Flat, environment: Flat): Settings {
+export function loadSettings(flags: Flat, environment: Flat, defaults: SettingsInput = {}): Settings {
   const file = (flags['config'] ?? (environment['SYDRADB_CONFIG'] || undefined)) as string | undefined
-  const merged: Record<string, unknown> = readSettingsFile(file)
+  const merged: Record<string, unknown> = { ...defaults, ...readSettingsFile(file) }
 
   const known = settingNames.map(setting => setting.variable)
   for (const name of Object.keys(environment)) {

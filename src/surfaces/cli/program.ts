@@ -8,7 +8,7 @@ import process from 'node:process'
 import { Command, CommanderError, type Option } from 'commander'
 import { didYouMeanHint } from '../../lib/did-you-mean.ts'
 import { errorCodes, SydraError, toSydraError } from '../../lib/errors.ts'
-import type { Settings } from '../../lib/settings.ts'
+import type { Settings, SettingsInput } from '../../lib/settings.ts'
 import { version } from '../../lib/version.ts'
 import { loadSettings, withSettingOptions } from './config.ts'
 import { addLiveCommands } from './live-program.ts'
@@ -67,7 +67,7 @@ function build(): Command {
       // the default command gets what is no command
       const [unknown] = command.args
       if (unknown !== undefined) throw unknownCommand(unknown, program)
-      const settings = localSettings(command)
+      const settings = localSettings(command, serverDefaults)
       useLittleMemory()
       const { serve } = await import('./serve.ts')
       await serve(settings)
@@ -170,11 +170,15 @@ function unknownCommand(name: string, program: Command): SydraError {
   })
 }
 
-const settingsOf = (command: Command): Settings => loadSettings(command.optsWithGlobals(), process.env)
+/** A server is to hold 200 MB at most. */
+const serverDefaults: SettingsInput = { flushInThread: false }
+
+const settingsOf = (command: Command, defaults?: SettingsInput): Settings =>
+  loadSettings(command.optsWithGlobals(), process.env, defaults)
 
 /** Settings of a command that works on a directory only. */
-function localSettings(command: Command): Settings {
-  if (command.optsWithGlobals<GlobalOptions>().url === undefined) return settingsOf(command)
+function localSettings(command: Command, defaults?: SettingsInput): Settings {
+  if (command.optsWithGlobals<GlobalOptions>().url === undefined) return settingsOf(command, defaults)
   throw new SydraError('bad_request', `${command.name()} opens a directory and takes no --url`)
 }
 

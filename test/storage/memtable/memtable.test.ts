@@ -3,7 +3,9 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { Catalog } from '../../../src/storage/catalog/catalog.ts'
 import { loadSeriesHasher, type SeriesHasher } from '../../../src/storage/catalog/identity.ts'
 import { ChunkMemory, ChunkPool, chunkRowsMax, slabBytes } from '../../../src/storage/memtable/chunk-memory.ts'
+import type { FrozenTable } from '../../../src/storage/memtable/frozen-table.ts'
 import { Memtable, type MemtableView } from '../../../src/storage/memtable/memtable.ts'
+import { sortedSlices } from '../../../src/storage/memtable/sorted-rows.ts'
 import { newReadStatistics } from '../../../src/storage/read-statistics.ts'
 import { RowBuffer } from '../../../src/storage/row-buffer.ts'
 import type {
@@ -43,6 +45,13 @@ class Harness {
     this.duplicates = duplicates
     this.memory = new ChunkMemory(pool)
     this.memtable = new Memtable({ duplicates, memory: this.memory })
+  }
+
+  /** What another thread would make of a table. */
+  slices(table: FrozenTable, rowsMax?: number): Generator<RowBuffer> {
+    const { id } = table.metric
+    const ranks = this.catalog.ranks(id).slice()
+    return sortedSlices(structuredClone(table), ranks, this.catalog.seriesOf(id).length, this.duplicates, rowsMax)
   }
 
   append(rows: readonly Row[]): void {
@@ -243,10 +252,11 @@ describe('memtable', () => {
           expect(frozen.rowCount).toBe(harness.rows.length)
           expect(frozen.minTimeUs).toBe(Math.min(...harness.rows.map(row => row.timeUs)))
           expect(frozen.maxTimeUs).toBe(Math.max(...harness.rows.map(row => row.timeUs)))
-          for (const { metric, slices } of frozen.tables()) {
+          for (const table of frozen.tables()) {
+            const { metric } = table
             const sorted: unknown[] = []
             let fields: readonly FieldInfo[] = []
-            for (const rows of slices(harness.catalog, sliceRowsMax)) {
+            for (const rows of harness.slices(table, sliceRowsMax)) {
               expect(rows.length <= sliceRowsMax || new Set(rows.series.subarray(0, rows.length)).size === 1).toBe(true)
               fields = rows.fields.map(({ field }) => field)
               sorted.push(...contents(rows))
@@ -308,8 +318,8 @@ describe('memtable', () => {
     expect(linked!.statistics(0)).toBeUndefined()
 
     const sorted: unknown[] = []
-    for (const { slices } of memtable.freeze().tables())
-      for (const rows of slices(catalog, 5000)) sorted.push(...contents(rows))
+    for (const table of memtable.freeze().tables())
+      for (const rows of harness.slices(table, 5000)) sorted.push(...contents(rows))
     expect(sorted).toEqual(harness.expected(harness.rows.length, requests[0]!))
   })
 
@@ -327,8 +337,8 @@ describe('memtable', () => {
     harness.append(rows)
     const metric = harness.catalog.metric('m')!
     const sorted: unknown[] = []
-    for (const { slices } of harness.memtable.freeze().tables())
-      for (const slice of slices(harness.catalog, 3000)) sorted.push(...contents(slice))
+    for (const table of harness.memtable.freeze().tables())
+      for (const slice of harness.slices(table, 3000)) sorted.push(...contents(slice))
     const all = { metric, fields: metric.fields, fromUs: -Infinity, toUs: Infinity, series: undefined }
     expect(sorted).toEqual(harness.expected(rows.length, all))
   })
@@ -365,8 +375,8 @@ describe('memtable', () => {
       const expected = sparse.expected(sparse.rows.length, all)
       expect(readAll(sparse, sparse.memtable.view(), all, 10_000)).toEqual(expected)
       const sorted: unknown[] = []
-      for (const { slices } of sparse.memtable.freeze().tables())
-        for (const rows of slices(sparse.catalog)) sorted.push(...contents(rows))
+      for (const table of sparse.memtable.freeze().tables())
+        for (const rows of sparse.slices(table)) sorted.push(...contents(rows))
       expect(sorted).toEqual(expected)
       sparse.memory.release()
     }

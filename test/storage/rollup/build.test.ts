@@ -31,7 +31,7 @@ import { type GatheredRollup, GatheredRollups } from './gathered.ts'
 const minuteUs = 60e6
 const metric = metricOf('m', fields('float', 'integer', 'string', 'boolean'))
 
-const head = { minLsn: 3, maxLsn: 9, incarnation, replaced: ['1'], keys }
+const head = { minLsn: 3, maxLsn: 9, incarnation, replaced: ['1'] }
 function builderOf(...widthsUs: number[]) {
   return newBuilder(widthsUs, true)
 }
@@ -41,7 +41,7 @@ function newBuilder(widthsUs: readonly number[], kept: boolean) {
   const builder = new RollupBuilder({ widthsUs, isKept: () => kept, head, sink: gathered.sink, ...environment })
   return {
     rows: (metric: MetricInfo, rows: RowBuffer, outlook?: RowsOutlook) => builder.rows(metric, rows, outlook),
-    finish: () => gathered.close(builder),
+    finish: () => gathered.close(builder, keys),
     longest: gathered.longest,
   }
 }

@@ -1,5 +1,6 @@
 /** Rollups as bytes: what a builder's sinks have in the end. */
 import type { RollupBuilder, RollupOptions } from '../../../src/storage/rollup/build.ts'
+import type { SeriesKeys } from '../../../src/storage/segment/dictionary.ts'
 import type { SegmentSink } from '../../../src/storage/segment/encode.ts'
 import type { SegmentHeader } from '../../../src/storage/segment/format.ts'
 
@@ -29,8 +30,8 @@ export class GatheredRollups {
     }
   }
 
-  close(builder: RollupBuilder): GatheredRollup[] {
-    return builder.close().map(({ widthUs, closed }) => {
+  close(builder: RollupBuilder, keys: SeriesKeys): GatheredRollup[] {
+    return builder.close(keys).map(({ widthUs, closed }) => {
       const header = closed.seal(0)
       return { widthUs, header, bytes: this.#files.get(widthUs)! }
     })

@@ -28,7 +28,7 @@ export async function rollUp(
   for (const segment of versions.segments) {
     const { id, minLsn, maxLsn, rollup } = segment.meta
     if (rollup !== undefined || has.has(id)) continue
-    const head = { minLsn, maxLsn, incarnation: catalog.incarnation, replaced: [id], keys: catalog }
+    const head = { minLsn, maxLsn, incarnation: catalog.incarnation, replaced: [id] }
     const gathered = new GatheredRollups()
     const { sink } = gathered
     const builder = new RollupBuilder({
@@ -48,7 +48,7 @@ export async function rollUp(
         builder.rows(metric, rows)
       }
     }
-    for (const { header, bytes } of gathered.close(builder)) {
+    for (const { header, bytes } of gathered.close(builder, catalog)) {
       const path = segmentPath('rollups', takeSegmentIds(1)[0]!)
       await publishSegment({ files }, directory, path, bytes)
       added.push(metaOf(header, path))
