@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** Processes, sockets, examples, and what looks at the memory or the files of its own process: each has one to itself. */
+/** What starts processes, and what looks at the memory or the files of its own process: each has one to itself. */
 const alone = [
-  'test/*.test.ts',
-  'test/{api,crash,e2e,surfaces}/**/*.test.ts',
+  'test/{examples,readme}.test.ts',
+  'test/{crash,e2e,surfaces/cli}/**/*.test.ts',
   'test/database/*memory.test.ts',
   'test/database/spill.test.ts',
 ]
@@ -14,6 +14,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // Node loads the sources as it does for users: without a transform, and with bindings that V8 sees through.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
     // By default one core is left out: on two, that is half of the machine.
     maxWorkers: '100%',
     coverage: { include: ['src/**/*.ts'], exclude: ['src/kernels/assembly/**', 'src/kernels/generated/**'] },

@@ -4,7 +4,7 @@
  *   npm run simulate -- --seeds 10000 --from 1
  *   npm run simulate -- --seeds 1000000 --minutes 30             as many as there is time for
  *   npm run simulate -- --from 4711 --seeds 1 --only 0,3,7      some steps of one seed
- *   npm run simulate -- --plant trim-the-wal-early              with a bug put in (test/crash/planted-bugs.ts)
+ *   npm run simulate -- --plant wal-trimmed-too-early            with a bug put in (test/crash/planted-bugs.ts)
  *
  * Prints what happened by kind. A failing seed is shrunk, printed with its steps, and makes the exit code 1.
  */
@@ -103,9 +103,9 @@ async function work(): Promise<void> {
     process.exit(3)
   })
   process.on('message', async ({ from, seeds, steps, only, plant, shrink }: Task) => {
-    if (plant !== undefined) (await import('../test/crash/planted-bugs.ts')).plantBug(plant)
-    // after the bug is planted: it is in the modules that this loads.
-    const { failureText, runSeed, shrunk } = await import('../test/crash/run-seed.ts')
+    const { failureText, runSeed, shrunk } = await (plant === undefined
+      ? import('../test/crash/run-seed.ts')
+      : import('../test/crash/planted-bugs.ts').then(({ plantedSimulation }) => plantedSimulation(plant)))
     const tally: Tally = new Map()
     const failures: string[] = []
     // a planted bug that was found need not be found again

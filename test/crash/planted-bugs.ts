@@ -4,8 +4,13 @@
  *
  * Invariants:
  * 1. What is to be replaced stands in the file exactly once; when the code has changed, planting fails.
+ * 2. An engine with a bug has its own copy of the modules that import, by however many steps, the one with the bug, and shares
+ *    the others: one process tries many bugs, and none of them meets another.
  */
+import { globSync, readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
+import { join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 export interface PlantedBug {
   readonly name: string
@@ -157,18 +162,51 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
 ]
 
-/** Of the modules that are loaded from now on. */
-export function plantBug(name: string): void {
-  const bug = plantedBugs.find(each => each.name === name)
-  if (bug === undefined) throw new Error(`no such bug; there are ${plantedBugs.map(each => each.name).join(', ')}`)
-  const url = new URL(`../../${bug.file}`, import.meta.url).href
+const query = '?planted='
+const root = new URL('../../', import.meta.url).href
+/** File -> the files that import it. */
+const importers = new Map<string, string[]>()
+
+function findImporters(): void {
+  const folder = fileURLToPath(root)
+  for (const path of globSync('{src,test/crash,test/simulated}/**/*.ts', { cwd: folder })) {
+    const file = path.replaceAll('\\', '/')
+    for (const [, specifier] of readFileSync(join(folder, path), 'utf8').matchAll(/(?:from|import) ?\(?'(\.[^']+)'/g)) {
+      const imported = posix.join(posix.dirname(file), specifier!)
+      importers.set(imported, [...(importers.get(imported) ?? []), file])
+    }
+  }
+}
+
+/** The files that see the bug: its own, and whatever imports one of them. */
+const affected = new Map<string, ReadonlySet<string>>()
+
+function plant({ name, file, replace, by }: PlantedBug): void {
+  if (affected.has(name)) return
+  if (importers.size === 0) findImporters()
+  const files = new Set([file])
+  for (const each of files) for (const importer of importers.get(each) ?? []) files.add(importer)
+  affected.set(name, files)
   registerHooks({
-    load(loaded, context, nextLoad) {
-      const result = nextLoad(loaded, context)
-      if (loaded !== url) return result
-      const source = typeof result.source === 'string' ? result.source : new TextDecoder().decode(result.source)
-      if (source.split(bug.replace).length !== 2) throw new Error(`"${bug.replace}" is not in ${bug.file} once`)
-      return { ...result, source: source.replace(bug.replace, () => bug.by) }
+    resolve(specifier, context, nextResolve) {
+      const resolved = nextResolve(specifier, context)
+      const isAffected = files.has(resolved.url.slice(root.length)) && context.parentURL?.endsWith(query + name)
+      return isAffected ? { ...resolved, url: resolved.url + query + name } : resolved
+    },
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context)
+      if (url !== root + file + query + name) return loaded
+      const source = typeof loaded.source === 'string' ? loaded.source : new TextDecoder().decode(loaded.source)
+      if (source.split(replace).length !== 2) throw new Error(`"${replace}" is not in ${file} once`)
+      return { ...loaded, source: source.replace(replace, () => by) }
     },
   })
+}
+
+/** The simulation of an engine that has the bug. */
+export async function plantedSimulation(name: string): Promise<typeof import('./run-seed.ts')> {
+  const bug = plantedBugs.find(each => each.name === name)
+  if (bug === undefined) throw new Error(`no such bug; there are ${plantedBugs.map(each => each.name).join(', ')}`)
+  plant(bug)
+  return import(`./run-seed.ts${query}${name}`)
 }

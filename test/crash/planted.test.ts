@@ -2,39 +2,67 @@
  * The simulation finds bugs: each of those that can be planted, within some seeds. `docs/reliability.md` lists them.
  * SYDRADB_PLANTED names one; SYDRADB_PLANTED_FROM begins at another seed.
  */
-import { fork } from 'node:child_process'
-import { describe, expect, test, vi } from 'vitest'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { type PlantedBug, plantedBugs } from './planted-bugs.ts'
 
 const script = new URL('../../scripts/simulate.ts', import.meta.url)
 /** A change elsewhere may move the seed that finds a bug. */
 const seedsMax = 60
 
-/** Seeds from the given one on until one fails. */
-function firstFailing({ name }: PlantedBug, from: number): Promise<{ seed: number; failure: string } | undefined> {
+interface Found {
+  readonly seed: number
+  readonly failure: string
+}
+interface Worker {
+  readonly process: ChildProcess
+  errors: string
+}
+/** A bug that goes after another finds most of the engine loaded. */
+const idle: Worker[] = []
+const ends: Promise<unknown>[] = []
+function startWorker(): Worker {
   const env = { ...process.env, SYDRADB_SIMULATE_WORKER: '1' }
-  const worker = fork(script, { env, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-  let errors = ''
-  worker.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    errors += text
+  const worker: Worker = {
+    process: fork(script, { env, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] }),
+    errors: '',
+  }
+  worker.process.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    worker.errors += text
   })
+  ends.push(once(worker.process, 'exit'))
+  return worker
+}
+afterAll(async () => {
+  for (const { process } of idle) process.disconnect()
+  if (idle.length === ends.length) await Promise.all(ends)
+})
+
+/** Seeds from the given one on until one fails. */
+function firstFailing({ name }: PlantedBug, from: number): Promise<Found | undefined> {
+  const worker = idle.pop() ?? startWorker()
   return new Promise((resolve, reject) => {
     let seed = from
     const give = (): void => {
-      worker.send({ from: seed, seeds: 1, plant: name, shrink: false })
+      worker.process.send({ from: seed, seeds: 1, plant: name, shrink: false })
     }
-    worker.on('message', ({ failures }: { failures: string[] }) => {
+    const died = (): void => reject(new Error(worker.errors))
+    const answered = ({ failures }: { failures: string[] }): void => {
       const failure = failures[0]
-      if (failure === undefined && ++seed < from + seedsMax) return give()
-      resolve(failure === undefined ? undefined : { seed, failure })
-      worker.disconnect()
-    })
-    worker.on('exit', () => reject(new Error(errors)))
+      if (failure === undefined && ++seed < from + seedsMax) give()
+      else {
+        worker.process.off('message', answered).off('exit', died)
+        idle.push(worker)
+        resolve(failure === undefined ? undefined : { seed, failure })
+      }
+    }
+    worker.process.on('message', answered).on('exit', died)
     give()
   })
 }
 
-// each is a process
+// two processes
 vi.setConfig({ maxConcurrency: 2 })
 
 describe('a planted bug is found', () => {

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { cli, lines, serve, start, temporaryDirectory, until } from './process.ts'
+import { cli, held, lines, serve, start, temporaryDirectory, until } from './process.ts'
 
 const row = (second: number, value: number, host = 'a'): string =>
   `${JSON.stringify({ series: 'cpu', ts: `2024-03-01T00:00:0${second}Z`, value, tags: { host } })}\n`
@@ -85,10 +85,10 @@ test('what is wrong is told like the errors of other commands', async () => {
   const at = ['--url', address]
   const [column, insert, metric, asJson, gone] = await Promise.all([
     cli(['watch', 'select valu from cpu', ...at]),
-    cli(['watch', 'insert into cpu values (now(), 1)', ...at]),
-    cli(['tail', 'cpuu', ...at]),
-    cli(['tail', 'cpuu', '--json', ...at]),
-    cli(['tail', 'cpu', '--url', 'http://127.0.0.1:1']),
+    held(['watch', 'insert into cpu values (now(), 1)', ...at]),
+    held(['tail', 'cpuu', ...at]),
+    held(['tail', 'cpuu', '--json', ...at]),
+    held(['tail', 'cpu', '--url', 'http://127.0.0.1:1']),
   ])
   expect(column).toMatchObject({ code: 1, stdout: '' })
   expect(column.stderr).toMatch(
@@ -104,7 +104,7 @@ test('what is wrong is told like the errors of other commands', async () => {
 
 test('on a directory: what is there, then waiting, until it is interrupted', async () => {
   const dir = join(temporaryDirectory(), 'data')
-  expect((await cli(['ingest', '--data-dir', dir], { input: row(0, 1) + row(1, 2, 'b') + row(2, 3) })).code).toBe(0)
+  expect((await held(['ingest', '--data-dir', dir], { input: row(0, 1) + row(1, 2, 'b') + row(2, 3) })).code).toBe(0)
   const tail = start(['tail', 'cpu', 'host=a', '--history', 'all', '--data-dir', dir])
   await until(() => lines(tail.texts.stdout).length === 2, tail.child)
   tail.child.kill('SIGINT')
@@ -131,7 +131,7 @@ const hasTerminals = spawnSync('script', ['--version']).status === 0 && process.
 test.runIf(hasTerminals)('on a terminal: a table on the alternate screen, which is left in the end', async () => {
   const dir = join(temporaryDirectory(), 'data')
   const input = [0, 1, 2].map(second => row(second, second * second)).join('')
-  expect((await cli(['ingest', '--data-dir', dir], { input })).code).toBe(0)
+  expect((await held(['ingest', '--data-dir', dir], { input })).code).toBe(0)
   const main = new URL('../../../src/surfaces/cli/main.ts', import.meta.url).pathname
   const command = `exec '${process.execPath}' '${main}' watch 'select time_bucket(1s, time) as t, max(value) as top from cpu group by t' --data-dir '${dir}' --no-color`
   const terminal = spawn('script', ['--quiet', '--return', '--flush', '--command', command, '/dev/null'])

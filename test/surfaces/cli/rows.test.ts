@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import manifest from '../../../package.json' with { type: 'json' }
-import { cli, lines, serve, temporaryDirectory } from './process.ts'
+import { cli, held, lines, serve, temporaryDirectory } from './process.ts'
 
 const row = (second: number, value: number, host = 'a'): string =>
   JSON.stringify({ series: 'cpu', ts: `2024-03-01T00:00:0${second}Z`, value, tags: { host } })
@@ -17,7 +17,7 @@ test('against a server: ingest, sql in every format, query, stats, errors', asyn
   const stored = await cli(['ingest', join(dir, 'a.ndjson'), '-', ...at], { input: `${row(3, 7)}\n` })
   expect(stored).toMatchObject({ code: 0, stdout: '' })
   expect(stored.stderr).toMatch(/^3 rows stored in [\d.]+ s \([\d,]+ rows\/s\)\n$/)
-  const array = await cli(['ingest', '--format', 'json', '--json', ...at], {
+  const array = await held(['ingest', '--format', 'json', '--json', ...at], {
     input: `[${row(4, 8)},${row(5, -0.5, 'b')}]`,
   })
   expect(array).toMatchObject({ code: 0, stderr: '' })
@@ -27,11 +27,11 @@ test('against a server: ingest, sql in every format, query, stats, errors', asyn
   const params = ['--param', 'a', '--param', '0.6']
   const [ndjson, json, csv, table, empty, series] = await Promise.all([
     cli(['sql', select, ...params, ...at]),
-    cli(['sql', '--json', '--epoch', 's', ...params, ...at], { input: select }),
-    cli(['sql', select, '--format', 'csv', '--json', ...params, ...at]),
-    cli(['sql', select, '--format', 'table', ...params, ...at]),
-    cli(['sql', 'select value from cpu where value > 100', '--format', 'table', ...at]),
-    cli(['sql', 'show series', ...at]),
+    held(['sql', '--json', '--epoch', 's', ...params, ...at], { input: select }),
+    held(['sql', select, '--format', 'csv', '--json', ...params, ...at]),
+    held(['sql', select, '--format', 'table', ...params, ...at]),
+    held(['sql', 'select value from cpu where value > 100', '--format', 'table', ...at]),
+    held(['sql', 'show series', ...at]),
   ])
   for (const outcome of [ndjson, json, csv, table, empty, series])
     expect(outcome).toMatchObject({ code: 0, stderr: '' })
@@ -60,24 +60,24 @@ test('against a server: ingest, sql in every format, query, stats, errors', asyn
 
   const id = JSON.parse(lines(series.stdout)[1]!).series_id as string
   const [byText, byNumber, stats, statsJson] = await Promise.all([
-    cli(['query', id, '2024-03-01T00:00:02Z', '2024-03-01T00:00:04Z', '--format', 'csv', ...at]),
-    cli(['query', id, '1709251201000', '1709251203000', '--format', 'csv', ...at]),
+    held(['query', id, '2024-03-01T00:00:02Z', '2024-03-01T00:00:04Z', '--format', 'csv', ...at]),
+    held(['query', id, '1709251201000', '1709251203000', '--format', 'csv', ...at]),
     cli(['stats', '--auth-token', 'secret'], { env: { SYDRADB_URL: address } }),
-    cli(['stats', '--json', ...at]),
+    held(['stats', '--json', ...at]),
   ])
   expect(byText.stdout).toBe('time,value\r\n2024-03-01T00:00:02Z,1.25\r\n2024-03-01T00:00:03Z,7\r\n')
   expect(byNumber.stdout).toBe('time,value\r\n2024-03-01T00:00:01Z,0.5\r\n2024-03-01T00:00:02Z,1.25\r\n')
   expect(stats.stdout).toMatch(/^series +2$/m)
   expect(JSON.parse(statsJson.stdout)).toMatchObject({ version: manifest.version, memtable: { rows: 5 } })
 
-  const ask = (...args: string[]) => cli(['sql', ...args, ...at])
+  const ask = (...args: string[]) => held(['sql', ...args, ...at])
   const [syntax, name, several, asJson, none, token, gone] = await Promise.all([
-    ask('select value\nfrom cpu wher value > 1'),
+    cli(['sql', 'select value\nfrom cpu wher value > 1', ...at]),
     ask('select valu, time from cpu'),
     ask('select valu,\n  frob(x) from cpu'),
     ask('select valu, x from cpu', '--json'),
     ask('  '),
-    cli(['stats', '--url', address, '--auth-token', 'wrong']),
+    held(['stats', '--url', address, '--auth-token', 'wrong']),
     cli(['stats', '--url', 'http://127.0.0.1:1']),
   ])
   expect(syntax).toMatchObject({ code: 1, stdout: '' })
@@ -124,7 +124,7 @@ test('on a directory: bad rows are told by file and line, the good ones stored, 
   writeFileSync(join(dir, 'bad.ndjson'), `${row(1, 1)}\n{"value":1}\n${row(2, 2)}\nnope\n`)
   const [skipped, missing] = await Promise.all([
     cli(['ingest', join(dir, 'bad.ndjson'), ...at]),
-    cli(['ingest', join(dir, 'none.ndjson'), '--data-dir', ':memory:']),
+    held(['ingest', join(dir, 'none.ndjson'), '--data-dir', ':memory:']),
   ])
   expect(skipped).toMatchObject({ code: 1, stdout: '' })
   expect(skipped.stderr).toMatch(
@@ -133,19 +133,19 @@ test('on a directory: bad rows are told by file and line, the good ones stored, 
   expect(missing).toMatchObject({ code: 1, stdout: '' })
   expect(missing.stderr).toContain('none.ndjson')
 
-  const aborted = await cli(['ingest', '--on-error', 'abort', '--json', ...at], {
+  const aborted = await held(['ingest', '--on-error', 'abort', '--json', ...at], {
     input: `${row(3, 3)}\nnope\n${row(4, 4)}\n`,
   })
   expect(aborted.code).toBe(1)
   expect(JSON.parse(aborted.stdout)).toMatchObject({ ingested: 1, rejected: 1 })
-  const count = await cli(['sql', 'select count(*) as n from cpu', '--format', 'csv', ...at])
+  const count = await held(['sql', 'select count(*) as n from cpu', '--format', 'csv', ...at])
   expect(count.stdout).toBe('n\r\n3\r\n')
 
   const insert = ['insert into cpu (host = ?) values (?, ?)', '--param', 'c', '--param', '2024-03-02', '--param', '9']
-  const inserted = await cli(['sql', ...insert, '--format', 'csv', ...at])
+  const inserted = await held(['sql', ...insert, '--format', 'csv', ...at])
   expect(inserted).toEqual({ code: 0, stdout: 'rows\r\n1\r\n', stderr: '' })
   const from = "delete from cpu where time < '2024-03-02' and time >= '2024-03-01'"
-  expect(await cli(['sql', from, '--format', 'csv', ...at])).toMatchObject({ code: 0, stdout: 'series\r\n2\r\n' })
-  const left = await cli(['sql', 'select tag.host, value from cpu', '--format', 'csv', ...at])
+  expect(await held(['sql', from, '--format', 'csv', ...at])).toMatchObject({ code: 0, stdout: 'series\r\n2\r\n' })
+  const left = await held(['sql', 'select tag.host, value from cpu', '--format', 'csv', ...at])
   expect(left.stdout).toBe('tag.host,value\r\nc,9\r\n')
 })

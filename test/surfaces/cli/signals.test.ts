@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { cli, lines, serve, start, temporaryDirectory, until } from './process.ts'
 
 test('a reader that goes away ends a query quietly; SIGINT ends one with 130', async () => {
-  const rowCount = 150_000
+  const rowCount = 50_000
   const dir = temporaryDirectory()
   const row = (i: number): string => `{"series":"n","ts":${1_700_000_000 + i},"value":${i}}\n`
   const input = Array.from({ length: rowCount }, (_, i) => row(i)).join('')

@@ -1,7 +1,7 @@
 /** Backing up and restoring on the command line, as docs/snapshots.md tells it. */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { cli, lines, temporaryDirectory } from './process.ts'
+import { cli, held, lines, temporaryDirectory } from './process.ts'
 
 const rows = (from: number, to: number): string =>
   Array.from(
@@ -13,7 +13,7 @@ test('snapshot, log, diff, restore, gc', { timeout: 120_000 }, async () => {
   const cwd = temporaryDirectory()
   const backup = join(cwd, 'backup')
   const done = async (args: readonly string[], input?: string): Promise<{ stdout: string; stderr: string }> => {
-    const { code, stdout, stderr } = await cli(args, { cwd, ...(input === undefined ? {} : { input }) })
+    const { code, stdout, stderr } = await held(args, { cwd, ...(input === undefined ? {} : { input }) })
     expect(stderr, args.join(' ')).not.toMatch(/^sydradb:/)
     expect(code).toBe(0)
     return { stdout, stderr }
@@ -23,7 +23,8 @@ test('snapshot, log, diff, restore, gc', { timeout: 120_000 }, async () => {
     return JSON.parse(lines(stdout)[1]!).n
   }
   await done(['ingest'], rows(0, 10))
-  await done(['snapshot', '--name', 'before-import', '--message', 'all is well'])
+  const first = await cli(['snapshot', '--name', 'before-import', '--message', 'all is well'], { cwd })
+  expect(first.code).toBe(0)
   await done(['ingest'], rows(5, 20))
   const copied = JSON.parse((await done(['snapshot', backup, '--name', 'copy', '--json'])).stdout)
   expect(copied).toMatchObject({ names: ['copy'], added_objects: expect.any(Number) })
@@ -42,7 +43,7 @@ test('snapshot, log, diff, restore, gc', { timeout: 120_000 }, async () => {
 
   await done(['restore', backup, '--data-dir', 'new'])
   expect(await count('--data-dir', 'new')).toBe(20)
-  const refused = await cli(['restore', backup], { cwd })
+  const refused = await held(['restore', backup], { cwd })
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('--replace') })
   await done(['restore', backup, '--ref', 'copy', '--replace'])
   expect(await count()).toBe(20)
@@ -50,8 +51,8 @@ test('snapshot, log, diff, restore, gc', { timeout: 120_000 }, async () => {
 
   const [unknown, nowhere, both] = await Promise.all([
     cli(['restore', 'before-imprt', '--json'], { cwd }),
-    cli(['restore', 'nothing', '--data-dir', 'none'], { cwd }),
-    cli(['gc', backup, '--url', 'http://localhost:1'], { cwd }),
+    held(['restore', 'nothing', '--data-dir', 'none'], { cwd }),
+    held(['gc', backup, '--url', 'http://localhost:1'], { cwd }),
   ])
   expect(JSON.parse(unknown.stderr).error).toMatchObject({ code: 'not_found', hint: 'did you mean "before-import"?' })
   expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining('there are no snapshots in nothing') })
