@@ -177,7 +177,7 @@ export type Settings = Readonly<z.output<typeof schema>>
 export type SettingsText = z.input<typeof schema>
 
 type Group = 'compaction' | 'ingest' | 'live' | 'query' | 'rollups'
-const groups: Readonly<Record<Group, { readonly shape: object }>> = {
+const groups: Readonly<Record<Group, { readonly shape: Readonly<Record<string, z.ZodType>> }>> = {
   compaction: shape.compaction.unwrap(),
   ingest: shape.ingest.unwrap(),
   live: shape.live.unwrap(),
@@ -222,14 +222,7 @@ export function parseSettings(input: SettingsText): Settings {
     const inner = input[group]
     if (typeof inner === 'object' && inner !== null) refuseUnknown(inner, Object.keys(groups[group].shape), `${group}.`)
   }
-  // once a process: to compile a parser for it takes longer than to parse
-  const result = schema.safeParse(input, { jitless: true })
-  if (!result.success) {
-    const issue = result.error.issues[0]!
-    const name = issue.path.map(part => snake(String(part))).join('.')
-    throw new SydraError('invalid_setting', `setting ${name}: ${issue.message}`)
-  }
-  const settings = result.data
+  const settings = parsed(shape, input, []) as z.output<typeof schema>
   const memLimitMin = 2 * (settings.memtableMaxBytes + settings.ingest.inFlightMaxBytes)
   if (settings.memLimitBytes < memLimitMin) {
     throw new SydraError('invalid_setting', `setting mem_limit_bytes: ${settings.memLimitBytes} is too small`, {
@@ -238,6 +231,34 @@ export function parseSettings(input: SettingsText): Settings {
   }
   for (const value of Object.values(settings)) if (typeof value === 'object') Object.freeze(value)
   return Object.freeze(settings)
+}
+
+/** One by one: of most the default is taken as it is, where zod would look at all of the schema, compiled or not. */
+function parsed(
+  schemas: Readonly<Record<string, z.ZodType>>,
+  input: Readonly<Record<string, unknown>>,
+  path: readonly string[],
+): object {
+  const result: Record<string, unknown> = {}
+  for (const [key, schema] of Object.entries(schemas)) {
+    const value = input[key]
+    if (path.length === 0 && isGroup(key) && (value === undefined || isPlain(value)))
+      result[key] = parsed(groups[key].shape, value ?? {}, [key])
+    else if (value === undefined && schema instanceof z.ZodDefault) result[key] = schema.def.defaultValue
+    else result[key] = parsedValue(schema, value, [...path, key])
+  }
+  return result
+}
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function parsedValue(schema: z.ZodType, value: unknown, path: readonly string[]): unknown {
+  const result = schema.safeParse(value, { jitless: true })
+  if (result.success) return result.data
+  const issue = result.error.issues[0]!
+  const name = [...path, ...issue.path].map(part => snake(String(part))).join('.')
+  throw new SydraError('invalid_setting', `setting ${name}: ${issue.message}`)
 }
 
 /** The camelCase form of settings with snake_case keys, as TOML has them. */

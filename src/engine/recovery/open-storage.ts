@@ -283,6 +283,7 @@ export async function openStorage(
         versions.replaced({ remove, add: sources, removeTombstones: new Set(), tombstones: saved.tombstones() })
       })
     opened.push(() => versions.close())
+    opened.push(() => catalogStore.tidy())
     const work = new WorkInProgress()
     opened.push(() => work.ended())
     emit({

@@ -131,24 +131,32 @@ export class Catalog extends TablesReader implements CatalogWriter {
     if (this.seriesCount >= this.#seriesMax) return -1
     const { keys, at } = plan
     const codes = wordsOf(this.#codes, 2 * keys.length)
+    const postings = wordsOf(this.#postings, keys.length)
     for (let i = 0; i < keys.length; i++) {
-      const { code, values } = keys[i]!
+      const key = keys[i]!
+      const { code, values } = key
       const from = tags.spans[4 * at[i]! + 2]!
       const to = tags.spans[4 * at[i]! + 3]!
-      const valueCount = values.size
       // many tags are the same for one series after the other
       const before = plan.values[i]!
-      const value =
-        before < valueCount && values.equalsUtf8(before, tags.bytes, from, to)
-          ? before
-          : values.addUtf8(tags.bytes, from, to)
-      plan.values[i] = value
-      if (value === valueCount) this.#journal.appendValue(code, value, tags.bytes, from, to)
+      if (before < 0 || !values.equalsUtf8(before, tags.bytes, from, to)) {
+        const valueCount = values.size
+        const value = values.addUtf8(tags.bytes, from, to)
+        const isNew = value === valueCount
+        if (isNew) this.#journal.appendValue(code, value, tags.bytes, from, to)
+        plan.values[i] = value
+        plan.postings[i] = isNew
+          ? this.tables.addPosting(metric, key, value)
+          : this.tables.usePosting(metric, key, value)
+      } else if (this.tables.postings.metric.data[plan.postings[i]!] !== info.id)
+        // plans go by names: this one was another metric's
+        plan.postings[i] = this.tables.usePosting(metric, key, before)
       codes[2 * i] = code
-      codes[2 * i + 1] = value
+      codes[2 * i + 1] = plan.values[i]!
+      postings[i] = plan.postings[i]!
     }
-    const series = this.#linkSeries(metric, idLow, idHigh, codes)
-    this.#journal.append({ kind: 'series', series, metric: info.id, idLow, idHigh, tags: codes })
+    const series = this.tables.addSeries(metric, idLow, idHigh, postings)
+    this.#journal.appendSeries(series, info.id, idLow, idHigh, codes)
     return series
   }
 
@@ -191,7 +199,7 @@ export class Catalog extends TablesReader implements CatalogWriter {
       codes[2 * i + 1] = value
     }
     const series = this.#linkSeries(metric, idLow, idHigh, codes)
-    this.#journal.append({ kind: 'series', series, metric: metric.info.id, idLow, idHigh, tags: codes })
+    this.#journal.appendSeries(series, metric.info.id, idLow, idHigh, codes)
     return series
   }
 
@@ -261,7 +269,7 @@ export class Catalog extends TablesReader implements CatalogWriter {
     out.varint(from)
     out.varint(upTo - from)
     out.raw(records)
-    return out.take()
+    return out.written()
   }
 
   /** Where to end so that the records from number `from` on take about so many bytes at most. */

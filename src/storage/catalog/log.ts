@@ -207,14 +207,14 @@ function openedLog(ports: LogPorts, file: FileHandle, incarnation: string, salt:
     },
     async append(batch) {
       assert(usable, 'a log whose sync failed is not written again')
-      const frame = new ByteWriter(frameHeaderBytes + batch.length)
-      frame.u32(frameMagic)
-      frame.u32(batch.length)
-      const seeded = ports.checksums.crc32(frame.bytes.subarray(4, 8), salt)
-      frame.u32(ports.checksums.crc32(batch, seeded))
-      frame.raw(batch)
+      const head = new ByteWriter(frameHeaderBytes)
+      head.u32(frameMagic)
+      head.u32(batch.length)
+      const seeded = ports.checksums.crc32(head.bytes.subarray(4, 8), salt)
+      head.u32(ports.checksums.crc32(batch, seeded))
       try {
-        file.write(frame.bytes.subarray(0, frame.length), bytes)
+        file.write(head.written(), bytes)
+        file.write(batch, bytes + frameHeaderBytes)
       } catch (error) {
         usable = cutBack(file, bytes)
         throw error
@@ -228,7 +228,7 @@ function openedLog(ports: LogPorts, file: FileHandle, incarnation: string, salt:
         throw error
       }
       usable = true
-      bytes += frame.length
+      bytes += frameHeaderBytes + batch.length
     },
     async settle() {
       const read = new Uint8Array(bytes)

@@ -5,10 +5,10 @@
  * Invariants:
  * 1. Both only grow. `view()` of either stays as it was when taken, whatever is added later.
  * 2. A code of a `StringPool` is the index of its text by arrival; equal texts have one code.
- * 3. Hash tables hold code + 1 (0 is free) and are at most three quarters full, so every probe ends.
  */
 import type { Dictionary } from '../../columnar/batch.ts'
 import { readUtf8, writeUtf8 } from '../../lib/text.ts'
+import { CodeSlots } from './code-slots.ts'
 
 export class U32List {
   data: Uint32Array
@@ -44,13 +44,6 @@ export class U32List {
 /** Doubling while small; by half when large, where slack costs more than copying. */
 export const grown = (capacity: number): number => (capacity < 65_536 ? capacity * 2 : capacity + (capacity >>> 1))
 
-/** A table of the given number of entries at no more than three quarters. */
-export const tableSize = (entries: number): number => {
-  let size = 8
-  while (size * 3 < entries * 4) size *= 2
-  return size
-}
-
 /** Mixes a word into a hash (the finalizer steps of MurmurHash3, Appleby). */
 export function mix(hash: number, word: number): number {
   let h = Math.imul(hash ^ word, 0x85ebca6b)
@@ -65,14 +58,13 @@ export class StringPool implements Dictionary {
   bytes: Uint8Array
   /** End of each text in `bytes`; the next begins there. */
   readonly ends: U32List
-  #slots: Uint32Array
+  /** Made when it is first asked for: a catalog that was just opened has not been. */
+  #slots: CodeSlots | undefined
   #texts: TextCache | undefined
 
   constructor(bytes: Uint8Array = new Uint8Array(32), ends = new U32List()) {
     this.bytes = bytes
     this.ends = ends
-    this.#slots = new Uint32Array(0)
-    this.#rehash(ends.length)
   }
 
   get size(): number {
@@ -88,7 +80,7 @@ export class StringPool implements Dictionary {
     return this.size === 0 ? 0 : this.end(this.size - 1)
   }
   get byteLength(): number {
-    return this.bytes.byteLength + this.ends.byteLength + this.#slots.byteLength
+    return this.bytes.byteLength + this.ends.byteLength + (this.#slots?.byteLength ?? 0)
   }
 
   at(code: number): string {
@@ -99,35 +91,28 @@ export class StringPool implements Dictionary {
   /** The text's code, or -1. */
   find(text: string): number {
     const length = encode(text)
-    return this.#probe(hashBytes(scratch, 0, length), length)
+    return this.#find(hashBytes(scratch, 0, length), scratch, 0, length)
   }
 
   /** The text's code, added when new. */
   add(text: string): number {
     const length = encode(text)
-    return this.#addScratch(length)
+    return this.addUtf8(scratch, 0, length)
   }
 
   /** The same for a text given as UTF-8. */
   addUtf8(bytes: Uint8Array, from: number, to: number): number {
-    const length = to - from
-    if (length > scratch.length) scratch = new Uint8Array(length * 2)
-    const into = scratch
-    for (let i = 0; i < length; i++) into[i] = bytes[from + i]!
-    return this.#addScratch(length)
-  }
-
-  #addScratch(length: number): number {
-    const hash = hashBytes(scratch, 0, length)
-    const found = this.#probe(hash, length)
+    const hash = hashBytes(bytes, from, to)
+    const found = this.#find(hash, bytes, from, to)
     if (found >= 0) return found
     const code = this.size
-    const from = this.usedBytes
-    this.#reserveBytes(from + length)
-    for (let i = 0; i < length; i++) this.bytes[from + i] = scratch[i]!
-    this.ends.push(from + length)
-    if (this.size * 4 > this.#slots.length * 3) this.#rehash(this.size)
-    else this.#place(hash, code)
+    const start = this.usedBytes
+    this.#reserveBytes(start + to - from)
+    const into = this.bytes
+    for (let i = from, at = start; i < to; i++, at++) into[at] = bytes[i]!
+    this.ends.push(start + to - from)
+    if (this.#slots?.hasRoomFor(this.size)) this.#slots.add(hash, code)
+    else this.#slots = this.#hashed()
     return code
   }
 
@@ -141,39 +126,22 @@ export class StringPool implements Dictionary {
 
   /** Whether the code's text is this one: cheaper than finding the text. */
   equals(code: number, text: string): boolean {
-    const length = encode(text)
-    const from = this.start(code)
-    return this.end(code) - from === length && this.#sameBytes(from, length)
+    return this.equalsUtf8(code, scratch, 0, encode(text))
   }
 
-  #probe(hash: number, length: number): number {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const code = slots[slot]! - 1
-      const from = this.start(code)
-      if (this.end(code) - from === length && this.#sameBytes(from, length)) return code
-    }
+  #find(hash: number, bytes: Uint8Array, from: number, to: number): number {
+    const slots = (this.#slots ??= this.#hashed())
+    for (let code = slots.first(hash); code >= 0; code = slots.next(hash))
+      if (this.equalsUtf8(code, bytes, from, to)) return code
     return -1
   }
 
-  #sameBytes(from: number, length: number): boolean {
-    const bytes = this.bytes
-    for (let i = 0; i < length; i++) if (bytes[from + i] !== scratch[i]) return false
-    return true
-  }
-
-  #place(hash: number, code: number): void {
-    const mask = this.#slots.length - 1
-    let slot = hash & mask
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
-    this.#slots[slot] = code + 1
-  }
-
-  #rehash(entries: number): void {
-    this.#slots = new Uint32Array(tableSize(entries + 1))
+  /** A table of all texts. */
+  #hashed(): CodeSlots {
+    const slots = new CodeSlots(this.size)
     for (let code = 0; code < this.size; code++)
-      this.#place(hashBytes(this.bytes, this.start(code), this.end(code)), code)
+      slots.add(hashBytes(this.bytes, this.start(code), this.end(code)), code)
+    return slots
   }
 
   #reserveBytes(needed: number): void {
@@ -217,5 +185,5 @@ function encode(text: string): number {
 function hashBytes(bytes: Uint8Array, from: number, to: number): number {
   let hash = 0x811c9dc5 // FNV-1a
   for (let i = from; i < to; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
-  return mix(hash, to - from) >>> 0
+  return mix(hash, to - from)
 }

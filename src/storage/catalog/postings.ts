@@ -9,9 +9,9 @@
  *
  * Invariants:
  * 1. A posting's series are chained newest first, so ordinals descend; `count` is the chain's length.
- * 2. The table of codes is at most three quarters full.
  */
-import { mix, tableSize, U32List } from './packed.ts'
+import { CodeSlots } from './code-slots.ts'
+import { mix, U32List } from './packed.ts'
 
 export class Postings {
   readonly metric: U32List
@@ -20,19 +20,18 @@ export class Postings {
   /** Newest series + 1. */
   readonly last = new U32List()
   readonly count = new U32List()
-  #slots: Uint32Array
+  /** Made when it is first asked for. */
+  #slots: CodeSlots | undefined
 
   constructor(metric = new U32List(), key = new U32List(), value = new U32List()) {
     this.metric = metric
     this.key = key
     this.value = value
-    this.#slots = new Uint32Array(0)
     const size = metric.length
     this.last.reserve(size)
     this.last.length = size
     this.count.reserve(size)
     this.count.length = size
-    this.#rehash()
   }
 
   get size(): number {
@@ -41,21 +40,20 @@ export class Postings {
 
   get byteLength(): number {
     const { metric, key, value, last, count } = this
-    return [metric, key, value, last, count].reduce((sum, list) => sum + list.byteLength, this.#slots.byteLength)
+    return [metric, key, value, last, count].reduce((sum, list) => sum + list.byteLength, this.#slots?.byteLength ?? 0)
   }
 
   /** The posting, or -1. */
   find(metric: number, key: number, value: number): number {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    for (let slot = hash(metric, key, value) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const posting = slots[slot]! - 1
+    const slots = (this.#slots ??= this.#hashed())
+    const hashed = hash(metric, key, value)
+    for (let posting = slots.first(hashed); posting >= 0; posting = slots.next(hashed))
       if (this.value.data[posting] === value && this.metric.data[posting] === metric && this.key.data[posting] === key)
         return posting
-    }
     return -1
   }
 
+  /** The caller has checked that it is new. */
   add(metric: number, key: number, value: number): number {
     const posting = this.size
     this.metric.push(metric)
@@ -63,22 +61,19 @@ export class Postings {
     this.value.push(value)
     this.last.push(0)
     this.count.push(0)
-    if (this.size * 4 > this.#slots.length * 3) this.#rehash()
-    else this.#place(posting)
+    if (this.#slots?.hasRoomFor(this.size)) this.#slots.add(hash(metric, key, value), posting)
+    else this.#slots = this.#hashed()
     return posting
   }
 
-  #place(posting: number): void {
-    const mask = this.#slots.length - 1
-    let slot = hash(this.metric.data[posting]!, this.key.data[posting]!, this.value.data[posting]!) & mask
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
-    this.#slots[slot] = posting + 1
-  }
-
-  #rehash(): void {
-    this.#slots = new Uint32Array(tableSize(this.size + 1))
-    for (let posting = 0; posting < this.size; posting++) this.#place(posting)
+  /** A table of all postings. */
+  #hashed(): CodeSlots {
+    const slots = new CodeSlots(this.size)
+    const { metric, key, value } = this
+    for (let posting = 0; posting < this.size; posting++)
+      slots.add(hash(metric.data[posting]!, key.data[posting]!, value.data[posting]!), posting)
+    return slots
   }
 }
 
-const hash = (metric: number, key: number, value: number): number => mix(mix(mix(0, metric), key), value) >>> 0
+const hash = (metric: number, key: number, value: number): number => mix(mix(mix(0, metric), key), value)

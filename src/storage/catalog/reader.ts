@@ -1,7 +1,8 @@
 /** The catalog as queries see it: lookups over `CatalogTables`, texts made on demand. */
 import type { Dictionary } from '../../columnar/batch.ts'
 import { compareUtf8 } from '../../lib/text.ts'
-import type { PackedKeys, PageKeys, SeriesKeys } from '../segment/dictionary.ts'
+import type { PackedKeys, SeriesKeys } from '../segment/dictionary.ts'
+import { PageBodies } from '../segment/page-bodies.ts'
 import type { MetricInfo, Tags } from '../types.ts'
 import { printedSeries } from './canonical.ts'
 import { TextCache } from './packed.ts'
@@ -41,9 +42,9 @@ export class TablesReader implements CatalogReader, SeriesKeys {
   get seriesCount(): number {
     return this.tables.series.size
   }
-  /** Bytes of the packed tables, orders included. */
+  /** Bytes of the packed tables, orders and bodies of dictionary pages included. */
   get byteLength(): number {
-    return this.tables.byteLength + this.order.byteLength
+    return this.tables.byteLength + this.order.byteLength + this.packed.bodies.byteLength
   }
 
   metric(name: string): MetricInfo | undefined {
@@ -182,32 +183,37 @@ function textDictionary(size: () => number, make: (ordinal: number) => string): 
 
 function packedKeys(tables: CatalogTables): PackedKeys {
   const { series, postings } = tables
-  // numbers on the page that is written, by code of the key
-  let current: PageKeys | undefined
-  let numbers: (number | undefined)[] = []
   return {
-    writeId(ordinal, out) {
-      out.u32(series.idLow.data[ordinal]!)
-      out.u32(series.idHigh.data[ordinal]!)
-    },
-    writeTags(ordinal, page, out) {
-      if (page !== current) {
-        current = page
-        numbers = []
+    bodies: new PageBodies(),
+    writeIds(ordinals, out) {
+      const low = series.idLow.data
+      const high = series.idHigh.data
+      const words = new Uint32Array(2 * ordinals.length)
+      for (let i = 0; i < ordinals.length; i++) {
+        words[2 * i] = low[ordinals[i]!]!
+        words[2 * i + 1] = high[ordinals[i]!]!
       }
-      const from = series.tagsStart(ordinal)
-      const to = series.tagsEnd.data[ordinal]!
-      out.varint(to - from)
+      out.raw(new Uint8Array(words.buffer))
+    },
+    writeTags(ordinals, page, out) {
+      const tagsEnd = series.tagsEnd.data
       const ofTags = series.tagPosting.data
       const keyCodes = postings.key.data
       const valueCodes = postings.value.data
-      for (let tag = from; tag < to; tag++) {
-        const posting = ofTags[tag]!
-        const keyCode = keyCodes[posting]!
-        const { name, values } = tables.keys[keyCode]!
-        const code = valueCodes[posting]!
-        const number = (numbers[keyCode] ??= page.number(name))
-        out.numberedText(number, values.bytes, values.start(code), values.end(code))
+      /** Numbers on the page, by code of the key. */
+      const numbers: (number | undefined)[] = []
+      for (let i = 0; i < ordinals.length; i++) {
+        const from = series.tagsStart(ordinals[i]!)
+        const to = tagsEnd[ordinals[i]!]!
+        out.varint(to - from)
+        for (let tag = from; tag < to; tag++) {
+          const posting = ofTags[tag]!
+          const keyCode = keyCodes[posting]!
+          const { name, values } = tables.keys[keyCode]!
+          const code = valueCodes[posting]!
+          const number = (numbers[keyCode] ??= page.number(name))
+          out.numberedText(number, values.bytes, values.start(code), values.end(code))
+        }
       }
     },
   }

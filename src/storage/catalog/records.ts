@@ -38,7 +38,7 @@ export type CatalogRecord =
       readonly tags: Uint32Array
     }
 
-function writeRecord(out: ByteWriter, record: CatalogRecord): void {
+function writeRecord(out: ByteWriter, record: Exclude<CatalogRecord, { kind: 'series' }>): void {
   out.u8(recordKind[record.kind])
   switch (record.kind) {
     case 'metric':
@@ -59,15 +59,26 @@ function writeRecord(out: ByteWriter, record: CatalogRecord): void {
       out.varint(record.value)
       out.varint(record.key)
       out.text(record.text)
-      break
-    case 'series':
-      out.varint(record.series)
-      out.varint(record.metric)
-      out.u32(record.idLow)
-      out.u32(record.idHigh)
-      out.varint(record.tags.length / 2)
-      for (let i = 0; i < record.tags.length; i++) out.varint(record.tags[i]!)
   }
+}
+
+/** Room is there: five bytes a number. Returns where it ends. */
+function writeVarint(value: number, into: Uint8Array, at: number): number {
+  let rest = value
+  while (rest >= 128) {
+    into[at++] = (rest & 127) | 128
+    rest >>>= 7
+  }
+  into[at++] = rest
+  return at
+}
+
+function writeU32(value: number, into: Uint8Array, at: number): number {
+  into[at] = value
+  into[at + 1] = value >>> 8
+  into[at + 2] = value >>> 16
+  into[at + 3] = value >>> 24
+  return at + 4
 }
 
 export function readRecord(from: ByteReader): CatalogRecord {
@@ -125,7 +136,7 @@ export class RecordJournal {
     return this.#out.length
   }
 
-  append(record: CatalogRecord): void {
+  append(record: Parameters<typeof writeRecord>[1]): void {
     writeRecord(this.#out, record)
     this.#ends.push(this.#out.length)
   }
@@ -144,6 +155,23 @@ export class RecordJournal {
     out.varint(key)
     out.utf8Text(bytes, from, to)
     this.#ends.push(out.length)
+  }
+
+  /** A record of kind `series`: there is one for each, so room is looked for once. */
+  appendSeries(series: number, metric: number, idLow: number, idHigh: number, tags: Uint32Array): void {
+    const out = this.#out
+    out.reserve(24 + 5 * tags.length)
+    const into = out.bytes
+    let at = out.length
+    into[at++] = recordKind.series
+    at = writeVarint(series, into, at)
+    at = writeVarint(metric, into, at)
+    at = writeU32(idLow, into, at)
+    at = writeU32(idHigh, into, at)
+    at = writeVarint(tags.length / 2, into, at)
+    for (let i = 0; i < tags.length; i++) at = writeVarint(tags[i]!, into, at)
+    out.length = at
+    this.#ends.push(at)
   }
 
   /** The records [from, upTo), back to back; borrowed. */

@@ -7,9 +7,10 @@
  * Invariants:
  * 1. An ordinal is the index of arrival and never changes.
  * 2. Tags of a series are in canonical order; the postings name metric, key and value.
- * 3. Ids are unique; the table of ids is at most three quarters full.
+ * 3. Ids are unique.
  */
-import { tableSize, U32List } from './packed.ts'
+import { CodeSlots } from './code-slots.ts'
+import { U32List } from './packed.ts'
 import type { Postings } from './postings.ts'
 
 export interface SeriesColumns {
@@ -31,7 +32,8 @@ export class SeriesTable implements SeriesColumns {
   readonly tagPosting: U32List
   readonly #tagPrevious = new U32List()
   readonly #postings: Postings
-  #slots: Uint32Array
+  /** By the low word of the id, which is a hash. Made when it is first asked for. */
+  #slots: CodeSlots | undefined
   readonly #lists = new Map<number, Uint32Array>()
   #cachedOrdinals = 0
 
@@ -43,8 +45,6 @@ export class SeriesTable implements SeriesColumns {
     this.tagsEnd = columns.tagsEnd
     this.tagPosting = columns.tagPosting
     this.#postings = postings
-    this.#slots = new Uint32Array(0)
-    this.#rehash()
     this.#tagPrevious.reserve(this.tagPosting.length)
     for (let series = 0, at = 0; series < this.size; series++) {
       for (; at < this.tagsEnd.data[series]!; at++) this.#chain(series, this.tagPosting.data[at]!)
@@ -60,17 +60,14 @@ export class SeriesTable implements SeriesColumns {
 
   get byteLength(): number {
     const lists = [this.metric, this.idLow, this.idHigh, this.tagsEnd, this.tagPosting, this.#tagPrevious]
-    return lists.reduce((sum, list) => sum + list.byteLength, this.#slots.byteLength + this.#cachedOrdinals * 4)
+    return lists.reduce((sum, list) => sum + list.byteLength, (this.#slots?.byteLength ?? 0) + this.#cachedOrdinals * 4)
   }
 
   /** The series with this id, or -1. */
   find(idLow: number, idHigh: number): number {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    for (let slot = idLow & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const series = slots[slot]! - 1
+    const slots = (this.#slots ??= this.#hashed())
+    for (let series = slots.first(idLow); series >= 0; series = slots.next(idLow))
       if (this.idLow.data[series] === idLow && this.idHigh.data[series] === idHigh) return series
-    }
     return -1
   }
 
@@ -85,8 +82,8 @@ export class SeriesTable implements SeriesColumns {
       this.#chain(series, tags[i]!)
     }
     this.tagsEnd.push(this.tagPosting.length)
-    if (this.size * 4 > this.#slots.length * 3) this.#rehash()
-    else this.#place(series)
+    if (this.#slots?.hasRoomFor(this.size)) this.#slots.add(idLow, series)
+    else this.#slots = this.#hashed()
     return series
   }
 
@@ -130,16 +127,11 @@ export class SeriesTable implements SeriesColumns {
     count.data[posting]! += 1
   }
 
-  #place(series: number): void {
-    const mask = this.#slots.length - 1
-    let slot = this.idLow.data[series]! & mask
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
-    this.#slots[slot] = series + 1
-  }
-
-  #rehash(): void {
-    this.#slots = new Uint32Array(tableSize(this.size + 1))
-    for (let series = 0; series < this.size; series++) this.#place(series)
+  /** A table of all series. */
+  #hashed(): CodeSlots {
+    const slots = new CodeSlots(this.size)
+    for (let series = 0; series < this.size; series++) slots.add(this.idLow.data[series]!, series)
+    return slots
   }
 }
 

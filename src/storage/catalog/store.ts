@@ -3,6 +3,7 @@
  *
  *   open:   catalog.ckpt -> catalog.log -> (WAL records, by the engine through `catalog.applyRecords`)
  *   flush:  appendLog = records since the last one -> catalog.log -> fdatasync [-> checkpoint -> new empty log]
+ *   end:    tidy = checkpoint -> new empty log, where that makes the next opening shorter
  *
  * Invariants:
  * 1. `appendLog` resolves only when every record that existed at the call is durable, in the log or a checkpoint.
@@ -25,6 +26,9 @@ import { type CatalogLog, corrupt, createLog, logName, openLog } from './log.ts'
 
 /** A log longer than this, and than half the last checkpoint, is followed by a checkpoint. */
 const logBytesMaxDefault = 8 << 20
+/** Fewer records are replayed as soon as a checkpoint is read, and so is a log that is a smaller part of it. */
+const tidyRecordsMin = 64
+const tidyPart = 1 / 8
 
 export type CatalogPorts = CheckpointPorts & Pick<Ports, 'random' | 'log'>
 
@@ -46,6 +50,8 @@ export interface CatalogStore {
   appendLog(): Promise<void>
   /** Writes `catalog.ckpt` and starts an empty log. */
   checkpoint(): Promise<void>
+  /** The same before the end, if it is worth it: the next opening reads columns, and replays nothing. What fails is logged: nothing is lost. */
+  tidy(): Promise<void>
   /** Makes all records durable as `appendLog` does, then runs the task; neither file changes before it ends. */
   undisturbed<T>(task: () => Promise<T>): Promise<T>
   /** Waits for what is under way and closes the log; appends nothing. */
@@ -72,7 +78,7 @@ export async function openCatalog(options: CatalogStoreOptions): Promise<Catalog
     const log = await createLog(ports, directory, incarnation)
     // The directory may be as new as the log in it.
     await files.syncDirectory(directory.slice(0, Math.max(0, directory.lastIndexOf('/'))) || rootOf(directory))
-    return new FileCatalogStore(options, new Catalog({ incarnation, hash, seriesMax }), log, 0)
+    return new FileCatalogStore(options, new Catalog({ incarnation, hash, seriesMax }), log, { bytes: 0, sequence: 0 })
   }
   let catalog = checkpoint && new Catalog({ incarnation: checkpoint.incarnation, hash, seriesMax }, checkpoint.state)
   const assertWhole = (end: number): void => {
@@ -100,12 +106,19 @@ export async function openCatalog(options: CatalogStoreOptions): Promise<Catalog
     throw fileError(error, directory)
   }
   catalog.markLogged(catalog.sequence)
-  return new FileCatalogStore(options, catalog, log, checkpoint?.bytes ?? 0)
+  const checkpointed = { bytes: checkpoint?.bytes ?? 0, sequence: checkpoint?.state.sequence ?? 0 }
+  return new FileCatalogStore(options, catalog, log, checkpointed)
 }
 
 const rootOf = (path: string): string => (path.startsWith('/') ? '/' : '.')
 
 const isTemporary = (name: string): boolean => name === `${checkpointName}.tmp` || name === `${logName}.tmp`
+
+/** The checkpoint there is: its size, and how many records it has. */
+interface Checkpointed {
+  readonly bytes: number
+  readonly sequence: number
+}
 
 class FileCatalogStore implements CatalogStore {
   readonly catalog: Catalog
@@ -114,17 +127,17 @@ class FileCatalogStore implements CatalogStore {
   readonly #logBytesMax: number
   /** undefined once a sync failed, until a checkpoint has replaced it. */
   #log: CatalogLog | undefined
-  #checkpointBytes: number
+  #checkpointed: Checkpointed
   #last: Promise<void> = Promise.resolve()
   #closed = false
 
-  constructor(options: CatalogStoreOptions, catalog: Catalog, log: CatalogLog, checkpointBytes: number) {
+  constructor(options: CatalogStoreOptions, catalog: Catalog, log: CatalogLog, checkpointed: Checkpointed) {
     this.catalog = catalog
     this.#ports = options.ports
     this.#directory = options.directory
     this.#logBytesMax = options.logBytesMax ?? logBytesMaxDefault
     this.#log = log
-    this.#checkpointBytes = checkpointBytes
+    this.#checkpointed = checkpointed
   }
 
   appendLog(): Promise<void> {
@@ -133,6 +146,14 @@ class FileCatalogStore implements CatalogStore {
 
   checkpoint(): Promise<void> {
     return this.#inTurn(() => this.#checkpoint())
+  }
+
+  tidy(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { bytes, sequence } = this.#checkpointed
+      if (this.#log === undefined || this.catalog.logged - sequence < tidyRecordsMin) return
+      if (this.#log.bytes >= bytes * tidyPart) await this.#tryCheckpoint()
+    })
   }
 
   undisturbed<T>(task: () => Promise<T>): Promise<T> {
@@ -179,11 +200,14 @@ class FileCatalogStore implements CatalogStore {
       }
       this.catalog.markLogged(upTo)
     }
-    if (this.#log.bytes <= Math.max(this.#logBytesMax, this.#checkpointBytes / 2)) return
+    if (this.#log.bytes > Math.max(this.#logBytesMax, this.#checkpointed.bytes / 2)) await this.#tryCheckpoint()
+  }
+
+  /** The records are durable in the log or in the checkpoint: if it fails, the next flush tries again. */
+  async #tryCheckpoint(): Promise<void> {
     try {
       await this.#checkpoint()
     } catch (error) {
-      // The records are durable in the log or in the checkpoint: the next flush tries again.
       this.#ports.log('warn', 'the catalog checkpoint failed', { error: String(error) })
     }
   }
@@ -191,7 +215,8 @@ class FileCatalogStore implements CatalogStore {
   async #checkpoint(): Promise<void> {
     const { catalog } = this
     const { sequence } = catalog.state
-    this.#checkpointBytes = await writeCheckpoint(this.#ports, this.#directory, catalog.incarnation, catalog.state)
+    const bytes = await writeCheckpoint(this.#ports, this.#directory, catalog.incarnation, catalog.state)
+    this.#checkpointed = { bytes, sequence }
     catalog.markLogged(sequence)
     this.#dropLog()
     this.#log = await createLog(this.#ports, this.#directory, catalog.incarnation)

@@ -98,7 +98,11 @@ export class CatalogTables {
   /** The posting of (metric, key, value code), added when new. */
   usePosting(metric: MetricEntry, key: KeyEntry, value: number): number {
     const found = this.postings.find(metric.info.id, key.code, value)
-    if (found >= 0) return found
+    return found >= 0 ? found : this.addPosting(metric, key, value)
+  }
+
+  /** The caller has checked that it is new. */
+  addPosting(metric: MetricEntry, key: KeyEntry, value: number): number {
     const posting = this.postings.add(metric.info.id, key.code, value)
     this.#listPosting(posting, metric, key)
     return posting

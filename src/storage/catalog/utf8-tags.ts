@@ -26,8 +26,9 @@ export interface TagPlan {
   readonly keys: readonly KeyEntry[]
   /** Of each of `keys`, the index of its spans. */
   readonly at: readonly number[]
-  /** Of each of `keys`, the code of the value that came last. */
-  readonly values: Uint32Array
+  /** Of each of `keys`, the value that came last and its posting, for the metric it came for; -1 before the first. */
+  readonly values: Int32Array
+  readonly postings: Int32Array
 }
 
 /** Plans kept, by metric: rows of one metric mostly give the same tags in one order. */
@@ -64,7 +65,8 @@ function planOf({ bytes, spans, count }: Utf8Tags, tables: CatalogTables): TagPl
   }
   const at = given.map((_, i) => i)
   at.sort((a, b) => compareUtf8(given[a]!.name, given[b]!.name))
-  return { given, keys: at.map(i => given[i]!), at, values: new Uint32Array(at.length) }
+  const noneYet = () => new Int32Array(at.length).fill(-1)
+  return { given, keys: at.map(i => given[i]!), at, values: noneYet(), postings: noneYet() }
 }
 
 export function sameBytes(text: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {

@@ -12,7 +12,7 @@
 import { SydraError } from '../../lib/errors.ts'
 import { compareUtf8 } from '../../lib/text.ts'
 import { printSeries } from '../catalog/identity.ts'
-import { pageSeriesMax, type SeriesKey, type SeriesKeys } from '../segment/dictionary.ts'
+import type { SeriesKey, SeriesKeys } from '../segment/dictionary.ts'
 import type { Tags } from '../types.ts'
 import type { MergeSource, SourceMetric } from './source.ts'
 
@@ -51,14 +51,14 @@ export class SourceKeys implements SeriesKeys {
   #key(ordinal: number): SeriesKey {
     const source = this.#sourceOf[ordinal]!
     const local = this.#localOf[ordinal]!
-    const number = Math.floor(local / pageSeriesMax)
-    const name = source * 2 ** 24 + number
+    const { page: number, first } = this.#sources[source]!.pageWith(local)
+    const name = source * 2 ** 32 + number
     let page = this.#pages.get(name)
     if (page === undefined) page = this.#sources[source]!.page(number)
     else this.#pages.delete(name)
     this.#pages.set(name, page)
     if (this.#pages.size > pagesMax) this.#pages.delete(this.#pages.keys().next().value!)
-    return page[local % pageSeriesMax]!
+    return page[local - first]!
   }
 }
 

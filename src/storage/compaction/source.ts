@@ -11,9 +11,8 @@
 import { assert } from '../../lib/assert.ts'
 import { SydraError } from '../../lib/errors.ts'
 import { toHex } from '../../lib/text.ts'
-import { DamageError } from '../codecs/bytes.ts'
 import type { RowBuffer } from '../row-buffer.ts'
-import { decodePage, pageSeriesMax, type SeriesKey } from '../segment/dictionary.ts'
+import { decodePage, type SeriesKey } from '../segment/dictionary.ts'
 import type { SegmentEnvironment } from '../segment/environment.ts'
 import { columnsOf, type Footer, type FooterMetric, type GroupEntry } from '../segment/footer.ts'
 import type { GroupHead } from '../segment/group-head.ts'
@@ -28,6 +27,8 @@ export class MergeSource {
   /** Local number -> catalog ordinal. */
   readonly ordinals: Uint32Array
   readonly file: SegmentFile
+  /** The local number after the last on each dictionary page. */
+  readonly #pageEnds: Uint32Array
   readonly #environment: SegmentEnvironment
   readonly #firstKey: number
   readonly #statistics: ReadStatistics
@@ -51,6 +52,8 @@ export class MergeSource {
       'ordinals of another catalog come with the job',
     )
     this.footer = footer
+    let paged = 0
+    this.#pageEnds = Uint32Array.from(footer.pages, ({ seriesCount }) => (paged += seriesCount))
     this.ordinals = input.ordinals ?? footer.ordinals
     assert(this.ordinals.length === footer.ordinals.length, 'each series has an ordinal')
     if (this.ordinals.some(ordinal => ordinal >= seriesCount))
@@ -61,15 +64,26 @@ export class MergeSource {
     return this.footer.metrics.find(metric => metric.name === name)
   }
 
-  /** Ids and tags of a page's series, by local number from `page * pageSeriesMax` on. */
+  /** The dictionary page with this local number, and the number of the page's first series. */
+  pageWith(local: number): { readonly page: number; readonly first: number } {
+    const ends = this.#pageEnds
+    let low = 0
+    let high = ends.length - 1
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (ends[middle]! <= local) low = middle + 1
+      else high = middle
+    }
+    return { page: low, first: low === 0 ? 0 : ends[low - 1]! }
+  }
+
+  /** Ids and tags of a page's series. */
   page(page: number): readonly SeriesKey[] {
     const entry = this.footer.pages[page]!
     const [bytes] = this.file.chunks([entry], this.#count)
-    return this.file.guard(entry.at, 'dictionary', () => {
-      const last = page === this.footer.pages.length - 1
-      if (!last && entry.seriesCount !== pageSeriesMax) throw new DamageError('number of series in a page', 0)
-      return decodePage(bytes!, entry.seriesCount, this.#environment.ports.zstd)
-    })
+    return this.file.guard(entry.at, 'dictionary', () =>
+      decodePage(bytes!, entry.seriesCount, this.#environment.ports.zstd),
+    )
   }
 
   /** `fields`: those to read; undefined where this segment's metric lacks the field. */

@@ -143,7 +143,7 @@ describe('catalog store', () => {
   test('crashes at any call lose nothing that was logged', async () => {
     const seeds = fc.record({
       seed: fc.integer(),
-      steps: fc.array(fc.constantFrom('add', 'log', 'checkpoint'), { maxLength: 12 }),
+      steps: fc.array(fc.constantFrom('add', 'log', 'checkpoint', 'tidy'), { maxLength: 12 }),
     })
     await fc.assert(
       fc.asyncProperty(seeds, async ({ seed, steps }) => {
@@ -165,10 +165,11 @@ describe('catalog store', () => {
         }
         for (const step of steps) {
           if (step === 'add') {
-            fill(store, next, (next += 3))
+            fill(store, next, (next += 15))
             wal.push(store.catalog.pendingSince(store.catalog.confirmed))
             store.catalog.confirm(store.catalog.sequence)
-          } else {
+          } else if (step === 'tidy') await store.tidy()
+          else {
             const upTo = store.catalog.sequence
             await (step === 'log' ? store.appendLog() : store.checkpoint())
             safe = upTo
@@ -188,6 +189,66 @@ describe('catalog store', () => {
       }),
       { numRuns: 25 },
     )
+  })
+
+  test('before the end, records that would have to be replayed go to a checkpoint, if they are many', async () => {
+    const machine = await newMachine()
+    let store = await open(machine.ports)
+    const reopened = async (): Promise<string[]> => {
+      await store.appendLog()
+      await store.tidy()
+      const before = dump(store)
+      await store.close()
+      store = await open(machine.crash())
+      expect(dump(store)).toEqual(before)
+      return machine.ports.files.list(directory)
+    }
+    fill(store, 0, 10)
+    expect(await reopened()).toEqual(['catalog.log'])
+    fill(store, 10, 300)
+    expect(await reopened()).toEqual(['catalog.ckpt', 'catalog.log'])
+    const emptyLog = sizeOf(machine, 'catalog.log')
+    const size = sizeOf(machine, 'catalog.ckpt')
+    // a part of the log that is small beside the checkpoint stays
+    fill(store, 300, 335)
+    await reopened()
+    expect(sizeOf(machine, 'catalog.ckpt')).toBe(size)
+    fill(store, 335, 400)
+    await reopened()
+    expect(sizeOf(machine, 'catalog.ckpt')).toBeGreaterThan(size)
+    expect(sizeOf(machine, 'catalog.log')).toBe(emptyLog)
+    let calls = 0
+    machine.disk.onCall = () => calls++
+    await store.tidy()
+    expect(calls).toBe(0)
+  })
+
+  test('before the end, whatever fails: the end is reached, and nothing is lost, nor anything twice', async () => {
+    const cases = [
+      { call: 'open', code: 'EMFILE' },
+      { call: 'write', code: 'ENOSPC' },
+      { call: 'dataSync', code: 'EIO' },
+      { call: 'rename', code: 'EIO' },
+      { call: 'syncDirectory', code: 'EIO' },
+    ] as const
+    for (const { call, code } of cases)
+      for (const nth of [1, 2, 3]) {
+        const machine = await newMachine(7)
+        const store = await open(machine.ports)
+        fill(store, 0, 50)
+        await store.appendLog()
+        const before = dump(store)
+        machine.disk.fail({ call, code, nth })
+        await store.tidy()
+        await store.close()
+        for (let seed = 0; seed < 5; seed++) {
+          const found = await open(new SimulatedMachine(seed, machine.disk.afterCrash(seed)).ports)
+          expect(dump(found), `${call} ${nth}, seed ${seed}`).toEqual(before)
+          fill(found, 40, 60)
+          await found.appendLog()
+          await found.close()
+        }
+      }
   })
 
   test('failed writes and syncs: an error, and the next append makes all durable', async () => {

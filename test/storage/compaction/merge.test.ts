@@ -3,11 +3,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { MergeProgress, MergeTombstone } from '../../../src/storage/compaction/job.ts'
 import { damagedInput } from '../../../src/storage/compaction/task.ts'
-import { readSegmentMeta } from '../../../src/storage/segment/recover.ts'
+import { readSegmentMeta, segmentSeries } from '../../../src/storage/segment/recover.ts'
 import { verifySegment } from '../../../src/storage/segment/verify.ts'
 import type { FieldInfo } from '../../../src/storage/types.ts'
 import { SimulatedDisk } from '../../simulated/disk.ts'
-import { bulk, expectSameRows, fields, type Row, randomOf, type Value } from '../segment/model.ts'
+import { bulk, expectSameRows, fields, keys, type Row, randomOf, type Value } from '../segment/model.ts'
 import { type MetricRows, type ModelInput, mergedRows, SegmentFiles } from './files.ts'
 
 const all: readonly FieldInfo[] = fields('float', 'string', 'boolean', 'integer')
@@ -146,6 +146,27 @@ describe('merge', () => {
       const found = cut.segments.flatMap(meta => segments.rows(meta, 'm', types))
       expectSameRows(found, mergedRows(inputs, 'm', types, [], 'last'))
     }
+  })
+
+  test('many series, of which each input has others: their keys come from pages of any size', async () => {
+    const segments = new SegmentFiles()
+    const own = fields('float')
+    const count = 6000
+    const rows = (input: number): Row[] =>
+      Array.from({ length: count }, (_, series) => ({ series, timeUs: input, values: [series + input / 10] })).filter(
+        ({ series }) => series % 7 !== input && !(input === 1 && series > 2000 && series < 5000),
+      )
+    const inputs = written(
+      segments,
+      [0, 1, 2].map(input => [{ metric: 'm', fields: own, rows: rows(input) }]),
+    )
+    const { segments: made } = await segments.merge(segments.job(inputs.map(({ meta }) => meta)))
+    expect(made).toHaveLength(1)
+    expectSameRows(segments.rows(made[0]!, 'm', own), mergedRows(inputs, 'm', own, [], 'last'))
+    const parts = [...segmentSeries(segments.environment, made[0]!.path)]
+    const ordinals = parts.flatMap(part => [...part.ordinals])
+    expect(ordinals).toHaveLength(count)
+    expect(parts.flatMap(({ series }) => series)).toEqual(ordinals.map(ordinal => keys.tagsOf(ordinal)))
   })
 
   test('strings that are all different are not held together', async () => {

@@ -94,3 +94,47 @@ test('two series of one id are told apart', () => {
   seriesOf('{"a":"1"}')
   expect(() => seriesOf('{"a":"2"}')).toThrow(expect.objectContaining({ code: 'series_id_collision' }))
 })
+
+test('many metrics whose series have the same tags, in turn: each has its own', () => {
+  const subject = new Catalog({ incarnation: '0f'.repeat(16), hash, seriesMax: 10_000 })
+  const plain = new Catalog({ incarnation: '0f'.repeat(16), hash, seriesMax: 10_000 })
+  const tags = new TagsText(subject)
+  const metrics = 600
+  const rounds = 3
+  plain.useSeries(
+    plain.useMetric('first'),
+    canonicalTags([
+      ['dc', 'x'],
+      ['host', 'a'],
+    ]),
+  )
+  subject.useSeries(
+    subject.useMetric('first'),
+    canonicalTags([
+      ['dc', 'x'],
+      ['host', 'a'],
+    ]),
+  )
+  for (let round = 0; round < rounds; round++)
+    for (let i = 0; i < metrics; i++) {
+      const host = `h${round}`
+      const bytes = new TextEncoder().encode(`{"host":"${host}","dc":"x"}`)
+      const pairs = canonicalTags([
+        ['dc', 'x'],
+        ['host', host],
+      ])
+      const series = plain.useSeries(plain.useMetric(`m${i}`), pairs)
+      expect(tags.seriesOf(subject.useMetric(`m${i}`), bytes, 0, bytes.length)).toBe(series)
+    }
+  expect(subject.pendingSince(0)).toEqual(plain.pendingSince(0))
+  for (const { id } of plain.metrics()) {
+    expect(subject.tagKeys(id)).toEqual(plain.tagKeys(id))
+    for (const [key, value] of [
+      ['dc', 'x'],
+      ['host', 'h0'],
+      ['host', 'h2'],
+      ['host', 'a'],
+    ] as const)
+      expect(subject.seriesWithTag(id, key, value)).toEqual(plain.seriesWithTag(id, key, value))
+  }
+})
