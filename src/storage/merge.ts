@@ -47,71 +47,7 @@ export function permuteRows(buffer: RowBuffer, permutation: Uint32Array, scratch
   }
 }
 
-/** Writes the rows `permutation[from]` to `permutation[to - 1]` to the beginning of another buffer of the same fields. */
-export function gatherRows(rows: RowBuffer, permutation: Uint32Array, from: number, to: number, into: RowBuffer): void {
-  into.clear()
-  into.reserve(to - from)
-  for (let at = from; at < to; at += pickedRowsMax)
-    pickRows(rows, permutation.subarray(at, Math.min(at + pickedRowsMax, to)), into)
-}
-
-/** Rows picked at once: of a column, as many as the second cache holds beside their sources. */
-const pickedRowsMax = 8192
-/** So many that are written at random stay in the nearest cache, */
-const shareRows = 2048
-/** and rows are read region by region of so many: blocks of 1,024 rows else lie at distances that share its lines. */
-const regionRowsLog = 10
-const pickedRows = new Uint32Array(pickedRowsMax)
-const pickedPlaces = new Uint16Array(pickedRowsMax)
-let regionEnds = new Uint32Array(1024)
-
-/** Appends. */
-function pickRows(rows: RowBuffer, picked: Uint32Array, into: RowBuffer): void {
-  const at = into.length
-  const count = picked.length
-  for (let from = 0; from < count; from += shareRows)
-    orderByRegion(picked, from, Math.min(from + shareRows, count), (rows.length >>> regionRowsLog) + 2)
-  pick32(rows.series, count, into.series, at)
-  pick64(rows.timeUs, count, into.timeUs, at)
-  for (let i = 0; i < rows.fields.length; i++) {
-    const { values, valid, nulls } = rows.fields[i]!
-    const field = into.fields[i]!
-    if (values instanceof Float64Array) pick64(values, count, field.values as Float64Array, at)
-    else if (values instanceof Uint32Array) pick32(values, count, field.values as Uint32Array, at)
-    else pick8(values, count, field.values as Uint8Array, at)
-    field.nulls = nulls
-    if (nulls) pick8(valid, count, field.valid, at)
-  }
-  into.length += count
-}
-
-/** Rows and their places, [from, to), one region after another: a counting sort. */
-function orderByRegion(picked: Uint32Array, from: number, to: number, regions: number): void {
-  if (regionEnds.length < regions) regionEnds = new Uint32Array(2 * regions)
-  const ends = regionEnds
-  ends.fill(0, 0, regions)
-  for (let i = from; i < to; i++) ends[(picked[i]! >>> regionRowsLog) + 1]!++
-  ends[0] = from
-  for (let region = 1; region < regions; region++) ends[region]! += ends[region - 1]!
-  for (let i = from; i < to; i++) {
-    const row = picked[i]!
-    const place = ends[row >>> regionRowsLog]!++
-    pickedRows[place] = row
-    pickedPlaces[place] = i
-  }
-}
-
 // One function a type, each seeing one kind of array: the loops stay monomorphic.
-
-function pick64(values: Float64Array, count: number, into: Float64Array, at: number): void {
-  for (let i = 0; i < count; i++) into[at + pickedPlaces[i]!] = values[pickedRows[i]!]!
-}
-function pick32(values: Uint32Array, count: number, into: Uint32Array, at: number): void {
-  for (let i = 0; i < count; i++) into[at + pickedPlaces[i]!] = values[pickedRows[i]!]!
-}
-function pick8(values: Uint8Array, count: number, into: Uint8Array, at: number): void {
-  for (let i = 0; i < count; i++) into[at + pickedPlaces[i]!] = values[pickedRows[i]!]!
-}
 
 function gather64(values: Float64Array, permutation: Uint32Array, scratch: Float64Array, length: number): void {
   for (let i = 0; i < length; i++) scratch[i] = values[permutation[i]!]!

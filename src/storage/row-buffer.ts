@@ -91,6 +91,23 @@ export class RowBuffer {
     this.length = from + rows.length
   }
 
+  /** Appends rows [from, to) of a buffer of the same fields and dictionaries. */
+  append(rows: RowBuffer, from: number, to: number): void {
+    this.reserve(to - from)
+    const at = this.length
+    this.series.set(rows.series.subarray(from, to), at)
+    this.timeUs.set(rows.timeUs.subarray(from, to), at)
+    for (let i = 0; i < this.fields.length; i++) {
+      const field = this.fields[i]!
+      const { values, valid, nulls } = rows.fields[i]!
+      field.values.set(values.subarray(from, to) as never, at)
+      if (nulls) field.valid.set(valid.subarray(from, to), at)
+      else field.valid.fill(1, at, at + to - from)
+      if (nulls) field.nulls = true
+    }
+    this.length += to - from
+  }
+
   /** Forgets the first rows; those that follow take their places. */
   dropFirst(rows: number): void {
     const end = this.length

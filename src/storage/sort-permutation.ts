@@ -272,12 +272,18 @@ function identity(rows: Uint32Array, length: number): Uint32Array {
 const bitsOf = (value: number): number =>
   value < 4_294_967_296 ? 32 - Math.clz32(value) : 64 - Math.clz32(Math.floor(value / 4_294_967_296))
 
-/** Sampled times settle a candidate for the common unit; all rows must agree, else the unit is 1. */
-function timeUnit(timeUs: Float64Array, length: number, minTime: number): number {
+/** What a sample of the times has in common: they differ by multiples of it. Not 0. */
+export function clockUnit(timeUs: Float64Array, length: number, fromUs = timeUs[0]!): number {
   let unit = 0
   // An odd step, so that the sample does not fall into step with runs of 2^n rows.
   const step = Math.floor(length / 64) | 1
-  for (let i = 0; i < length && unit !== 1; i += step) unit = gcd(timeUs[i]! - minTime, unit)
+  for (let i = 0; i < length && unit !== 1; i += step) unit = gcd(Math.abs(timeUs[i]! - fromUs), unit)
+  return unit === 0 ? 1 : unit
+}
+
+/** Sampled times settle a candidate for the common unit; all rows must agree, else the unit is 1. */
+function timeUnit(timeUs: Float64Array, length: number, minTime: number): number {
+  const unit = clockUnit(timeUs, length, minTime)
   if (unit <= 1) return 1
   const perUs = 1 / unit
   for (let i = 0; i < length; i++) {

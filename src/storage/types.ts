@@ -11,7 +11,7 @@
  * 2. Within a piece (series, time) is unique, and rows are read in (series rank, time) order.
  */
 import type { RollupView } from './rollup/view.ts'
-import type { RowBuffer } from './row-buffer.ts'
+import type { FieldBuffer, RowBuffer } from './row-buffer.ts'
 import type { End, SeriesEnds } from './series-ends.ts'
 
 /** What a field holds; integers are between ±2^53. */
@@ -168,6 +168,28 @@ export interface Piece {
    * request does so with it. Absent where there are no blocks.
    */
   readBlocks?(fromUs: number, toUs: number, into: RowBuffer, bounds: readonly FieldBound[]): number
+  /**
+   * Finds the same rows: appends their series and times alone, whatever fields the buffer has, and gives what reads the fields
+   * later. `together`: about so many pieces are found at once. There is one where there is the other.
+   */
+  findBlocks?(fromUs: number, toUs: number, into: RowBuffer, bounds: readonly FieldBound[], together: number): FoundRows
+}
+
+/** Rows that were found, whose fields are still encoded. */
+export interface FoundRows {
+  readonly rows: number
+  /** When the first block after these begins; Infinity: there is none. */
+  readonly nextUs: number
+  /**
+   * Forgets the rows that are not among `rows[from]`, `rows[from + 1]`, …, which ascend and count from `first`, where these begin.
+   * Returns where those of others begin.
+   */
+  keep(rows: Uint32Array, from: number, first: number): number
+  /**
+   * Writes the values of a field, a row at its place: the first at `places[at]`, or at `at` itself where there are no places. Of
+   * nulls the validity alone, which is 1 beforehand.
+   */
+  place(field: number, into: FieldBuffer, places: Uint32Array | undefined, at: number): void
 }
 
 /** A segment or a memtable, as far as it is known without a look into it. */

@@ -94,6 +94,11 @@ async function compare(db: Database, model: Model, random: SeededRandom): Promis
   const all = model.rows()
   expect(await asked(db, '')).toEqual(all)
   expect(await asked(db, 'where value > 90')).toEqual(all.filter(({ value }) => value !== null && value > 90))
+  expect(await asked(db, "where note = 'n3'")).toEqual(all.filter(({ note }) => note === 'n3'))
+  const isBoth = ({ value, note }: Row): boolean => value !== null && value < 20 && note !== null && note !== 'n1'
+  expect(await asked(db, "where value < 20 and note <> 'n1'")).toEqual(all.filter(isBoth))
+  const bySeries = all.toSorted((x, y) => (x.host === y.host ? x.timeMs - y.timeMs : x.host < y.host ? -1 : 1))
+  expect(await asked(db, 'order by series, time')).toEqual(bySeries)
   const [fromMs, toMs] = [0, 1].map(() => all[between(random, 0, all.length - 1)]!.timeMs).sort((x, y) => x - y) as [
     number,
     number,
@@ -101,6 +106,7 @@ async function compare(db: Database, model: Model, random: SeededRandom): Promis
   const range = `where time >= ${fromMs * 1000} and time < ${toMs * 1000}`
   const within = all.filter(({ timeMs }) => timeMs >= fromMs && timeMs < toMs)
   expect(await asked(db, range)).toEqual(within)
+  expect(await asked(db, `${range} and value < 20 and note <> 'n1'`)).toEqual(within.filter(isBoth))
   expect(await asked(db, `${range} limit 1500`)).toEqual(within.slice(0, 1500))
 
   const widthMs = 60_000 * between(random, 1, 30)

@@ -70,7 +70,15 @@ test.each([
       const expected = [...rows.slice(0, from), ...kept.map(at => rows[at]!)]
       expect(rowsOf(buffer)).toEqual(expected)
       buffer.dropFirst(Math.floor(expected.length / 2))
-      expect(rowsOf(buffer)).toEqual(expected.slice(Math.floor(expected.length / 2)))
+      const left = expected.slice(Math.floor(expected.length / 2))
+      expect(rowsOf(buffer)).toEqual(left)
+      const other = filled(rows)
+      buffer.append(other, from, rows.length)
+      expect(rowsOf(buffer)).toEqual([...left, ...rows.slice(from)])
+      other.clear()
+      other.append(filled(rows.slice(from)), 0, rows.length - from)
+      other.append(filled(rows), 0, from)
+      expect(rowsOf(other)).toEqual([...rows.slice(from), ...rows.slice(0, from)])
     }),
   )
 })

@@ -10,19 +10,18 @@
  *
  * Invariants:
  * 1. All rows before the frontier have been read, and none twice.
- * 2. Where there is an order, rows leave by (time, series rank), those before the frontier alone.
+ * 2. Where there is an order, rows leave by (time, series rank), those before the frontier alone: see `in-time-order.ts`.
  * 3. Beside a window there is one block of each series, for which `fitsBlocks` found room.
  */
-import { ownArrays } from '../../columnar/arena.ts'
 import type { Batch } from '../../columnar/batch.ts'
 import { firstAtOrAfter } from '../../columnar/search.ts'
 import { blockRowsMax } from '../../kernels/kernels.ts'
-import { gatherRows, sortRows } from '../../storage/merge.ts'
-import { RowBuffer } from '../../storage/row-buffer.ts'
-import { sortPermutation } from '../../storage/sort-permutation.ts'
+import { sortRows } from '../../storage/merge.ts'
+import type { RowBuffer } from '../../storage/row-buffer.ts'
 import type { Piece } from '../../storage/types.ts'
 import type { Execution } from '../execution.ts'
 import type { Emitter } from './emit.ts'
+import { InTimeOrder } from './in-time-order.ts'
 import { type ActivePiece, activePieces, firstWindowRows, type WindowReader, windowGrowth } from './read-window.ts'
 import { type TimeSpan, WindowPlan } from './windows.ts'
 
@@ -90,13 +89,16 @@ export function* byBlocks(
   if (extent === undefined) return nowhere
   const active = activePieces(pieces, isolated, false)
   const begins = Float64Array.from(pieces, piece => piece.minTimeUs).sort()
-  const ordered = isOrdered(reading) ? new InTimeOrder(reading) : undefined
-  const rowsMax = ordered === undefined ? unorderedRowsMax(reading) : Math.min(orderedRowsMax, window.rowsMax)
+  const isInOrder = isOrdered(reading)
+  const rowsMax = isInOrder ? Math.min(orderedRowsMax, window.rowsMax) : unorderedRowsMax(reading)
   // A small first window, for a row to leave early, unless all fit into one.
   let rows = plan.rows <= rowsMax ? rowsMax : Math.min(firstWindowRows, rowsMax)
-  let { fromUs } = extent
   buffer.clear()
-  buffer.reserve(Math.min(plan.rows, 2 * (ordered === undefined ? reading.execution.batchRows : rowsMax)))
+  if (!isInOrder) buffer.reserve(Math.min(plan.rows, 2 * reading.execution.batchRows))
+  const ordered = isInOrder ? new InTimeOrder(reading, Math.min(plan.rows, 2 * rowsMax)) : undefined
+  /** When the next block begins of each piece that was looked at. */
+  const nextBlocks = new Map<Piece, number>()
+  let { fromUs } = extent
   while (fromUs < extent.toUs && !emitter.ended) {
     const held = buffer.length
     let toUs = plan.endAfter(fromUs, rows)
@@ -107,24 +109,31 @@ export function* byBlocks(
       reached = active(fromUs, toUs)
     }
     const isMerged = reached.some(({ isolated }) => !isolated)
-    if (isMerged && ordered === undefined) mergeRows(reading)
+    if (ordered !== undefined) ordered.begin(held, isMerged)
+    else if (isMerged) mergeRows(reading)
     const nextPiece = firstAtOrAfter(begins, toUs, 0, begins.length)
     let frontierUs = Math.min(extent.toUs, begins[nextPiece] ?? Infinity)
     if (reached.some(each => !hasBlocks(each) && each.piece.maxTimeUs >= toUs)) frontierUs = toUs
     for (const each of reached) {
       if (!hasBlocks(each)) continue
-      if (ordered === undefined && buffer.length >= reading.execution.batchRows) {
-        yield* emitter.emit(buffer, undefined)
-        buffer.clear()
+      const { piece } = each
+      let nextUs = nextBlocks.get(piece) ?? -Infinity
+      if (nextUs < toUs) {
+        if (ordered !== undefined) nextUs = ordered.find(piece, fromUs, toUs, reached.length)
+        else {
+          if (buffer.length >= reading.execution.batchRows) {
+            yield* emitter.emit(buffer, undefined)
+            buffer.clear()
+          }
+          nextUs = piece.readBlocks!(fromUs, toUs, buffer, window.bounds)
+        }
+        nextBlocks.set(piece, nextUs)
       }
-      const before = buffer.length
-      const nextUs = each.piece.readBlocks!(fromUs, toUs, buffer, window.bounds)
       if (nextUs < frontierUs) frontierUs = nextUs
-      if (ordered !== undefined && !isMerged) emitter.keepAccepted(buffer, before)
     }
-    account(reading)
-    if (ordered !== undefined) yield* ordered.upTo(frontierUs, isMerged)
+    if (ordered !== undefined) yield* ordered.upTo(fromUs, frontierUs)
     else {
+      account(reading)
       yield* emitter.emit(buffer, frontierUs)
       buffer.clear()
     }
@@ -137,53 +146,6 @@ export function* byBlocks(
 const nowhere: TimeSpan = { fromUs: 0, toUs: 0 }
 
 const hasBlocks = ({ piece, isolated }: ActivePiece): boolean => isolated && piece.readBlocks !== undefined
-
-/** Rows leave as soon as nothing before them is missing; those after wait in the buffer. */
-class InTimeOrder {
-  readonly #reading: BlockReading
-  #order: Uint32Array = new Uint32Array(0)
-  #out: RowBuffer | undefined
-
-  constructor(reading: BlockReading) {
-    this.#reading = reading
-  }
-
-  /** `isMerged`: rows of one (series, time) may be among them. */
-  *upTo(frontierUs: number, isMerged: boolean): Generator<Batch> {
-    const { execution, window, buffer, emitter } = this.#reading
-    const { batchRows, arrays = ownArrays } = execution
-    const { catalog, metric, duplicates } = window
-    const ranks = catalog.ranks(metric.id)
-    if (isMerged) sortRows(buffer, 'time-series', ranks, duplicates)
-    const { series, timeUs, length } = buffer
-    const permutation = isMerged ? undefined : sortPermutation(series, timeUs, length, 'time-series', ranks)
-    if (permutation === undefined) {
-      const ready = firstAtOrAfter(timeUs, frontierUs, 0, length)
-      buffer.length = ready
-      yield* emitter.emit(buffer, undefined)
-      buffer.length = length
-      buffer.dropFirst(ready)
-      return
-    }
-    // Others sort while a batch is out.
-    if (this.#order.length < length) this.#order = arrays.uint32(buffer.capacity)
-    const order = this.#order
-    order.set(permutation)
-    let ready = length
-    while (ready > 0 && timeUs[order[ready - 1]!]! >= frontierUs) ready--
-    this.#out ??= new RowBuffer(
-      buffer.fields.map(({ field }) => field),
-      Math.min(batchRows, length),
-      buffer,
-      arrays,
-    )
-    for (let from = 0; from < ready && !emitter.ended; from += batchRows) {
-      gatherRows(buffer, order, from, Math.min(from + batchRows, ready), this.#out)
-      yield* emitter.emit(this.#out, undefined)
-    }
-    buffer.keep(order.subarray(ready, length).sort())
-  }
-}
 
 /** Those that were read row by row, before others follow. */
 function mergeRows({ window: { catalog, metric, duplicates }, buffer }: BlockReading): void {

@@ -58,21 +58,23 @@ export function readWindow(
     for (const each of active) if (each.isolated && !read(each)) return false
     return true
   }
-  for (const each of active) if (!read(each)) return false
   const ranks = catalog.ranks(metric.id)
-  const asTheyCome = order === 'series-time' && !merging && comeBySeries(into, ranks)
-  if (!asTheyCome) sortRows(into, order, ranks, duplicates)
+  // Rows of a piece are in order of (series, time).
+  let areInOrder = order === 'series-time'
+  for (const each of active) {
+    const before = into.length
+    if (!read(each)) return false
+    areInOrder &&= before === 0 || before === into.length || isAfter(into, before, ranks)
+  }
+  if (merging || !areInOrder) sortRows(into, order, ranks, duplicates)
   return true
 }
 
-/** Whether rows that need no merge are in order of (series, time) already: one look at each. */
-function comeBySeries({ series, timeUs, length }: RowBuffer, ranks: Uint32Array): boolean {
-  for (let row = 1; row < length; row++) {
-    const one = series[row]!
-    const before = series[row - 1]!
-    if (one === before ? timeUs[row]! < timeUs[row - 1]! : ranks[one]! < ranks[before]!) return false
-  }
-  return true
+/** Whether the row comes after the one before it in order of (series, time). */
+function isAfter({ series, timeUs }: RowBuffer, row: number, ranks: Uint32Array): boolean {
+  const one = series[row]!
+  const before = series[row - 1]!
+  return one === before ? timeUs[row]! >= timeUs[row - 1]! : ranks[one]! > ranks[before]!
 }
 
 /** Walks windows in one direction and says which pieces reach into each. */

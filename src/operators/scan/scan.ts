@@ -20,40 +20,30 @@
  */
 import type { Batch } from '../../columnar/batch.ts'
 import { assert } from '../../lib/assert.ts'
-import { overlapGroups } from '../../storage/overlap.ts'
 import { newReadStatistics } from '../../storage/read-statistics.ts'
 import type { RollupChoice, RollupPart } from '../../storage/rollup/choose.ts'
 import { RowBuffer } from '../../storage/row-buffer.ts'
 import type { End } from '../../storage/series-ends.ts'
-import type { FieldInfo, MetricInfo, Piece, ReadRequest, ReadStatistics, SeriesSet } from '../../storage/types.ts'
+import type { FieldInfo, MetricInfo, Piece, ReadRequest } from '../../storage/types.ts'
 import type { Expr } from '../../sydraql/expression.ts'
 import type { ScanNode, ScanOrder } from '../../sydraql/plan.ts'
 import type { Execution } from '../execution.ts'
 import { fieldBounds } from './bounds.ts'
 import { byBlocks, fitsBlocks } from './by-blocks.ts'
-import { type Emitter, emitter, fieldNames } from './emit.ts'
+import { bySeries } from './by-series.ts'
+import { account, byWindows, isolatedPieces, type Reading } from './by-windows.ts'
+import { emitter, fieldNames } from './emit.ts'
 import { appendKnownEnds } from './known-ends.ts'
 import { Listings } from './listing.ts'
-import {
-  type ActivePiece,
-  activePieces,
-  firstWindowRows,
-  readWindow,
-  type WindowOrder,
-  type WindowReader,
-  windowGrowth,
-  windowRowsDefault,
-} from './read-window.ts'
+import { type WindowOrder, type WindowReader, windowRowsDefault } from './read-window.ts'
 import { selectSeries, seriesSet } from './series.ts'
-import { type SeriesLimit, seriesLimit } from './series-limit.ts'
-import { type TimeSpan, WindowPlan } from './windows.ts'
+import { seriesLimit } from './series-limit.ts'
+import type { TimeSpan } from './windows.ts'
 
 export type PhysicalOrder = ScanOrder | 'windows' | 'series in windows'
 
 /** Pieces for this many windows are listed at first. */
 const listedWindows = 4
-/** Where few rows are likely enough: with a block at hand, so many rows of a piece cost little. */
-const likelyPieceRows = 4
 
 /** A scan that has read nothing yet. Its pieces are looked for when they are asked for. */
 export interface OpenScan {
@@ -74,19 +64,6 @@ const windowOrders: Readonly<Record<PhysicalOrder, WindowOrder>> = {
   'series,time': 'series-time',
   time: 'time-series',
   'time desc': 'time-series desc',
-}
-
-interface Reading {
-  readonly execution: Execution
-  readonly request: ReadRequest
-  readonly window: WindowReader
-  readonly buffer: RowBuffer
-  readonly emitter: Emitter
-  readonly perSeries: SeriesLimit | undefined
-  /** About how many rows are enough; undefined: that is not known. */
-  readonly likelyRows: number | undefined
-  /** Counts of pieces that are listed anew: segments are counted otherwise. */
-  readonly asked: ReadStatistics
 }
 
 export interface ScanOptions {
@@ -199,16 +176,15 @@ class Scan implements OpenScan {
     const isReadAsItLies = this.#options.order === 'windows' && isSmall?.(pieces, this.#ordinals.length)
     const order = isReadAsItLies ? 'none' : this.#options.order
     const reading = this.#reading(order)
-    const { execution, request, emitter, perSeries, asked } = reading
+    const { execution, request, emitter, asked } = reading
     const some = wanted === undefined ? pieces : wanted.map(index => pieces[index]!)
     const alone = wanted === undefined ? isolated : Uint8Array.from(wanted, index => isolated[index]!)
     try {
       if (isListedByTime && !this.#isEmpty) {
         if (end !== undefined && this.fields.length === 1) yield* known(reading, this.#ordinals, end)
         if (emitter.ended) return
-        const isLimited = this.#node.limit !== undefined
-        const alone = !isLimited && perSeries === undefined ? piecesOfOne(reading) : undefined
-        if (alone === undefined) yield* byTime(reading, isLimited)
+        const alone = reading.isLimited ? undefined : piecesOfOne(reading)
+        if (alone === undefined) yield* byTime(reading)
         else yield* inStorageOrder(reading, alone, new Uint8Array(alone.length).fill(1))
       } else if (isListedByTime) return
       else if (order === 'none') yield* inStorageOrder(reading, some, alone)
@@ -246,6 +222,7 @@ class Scan implements OpenScan {
       emitter: emitter(node, perSeries, until, execution),
       perSeries,
       likelyRows: likelyRows(node, rowsOfEach, this.#ordinals.length),
+      isLimited: node.limit !== undefined || perSeries !== undefined,
       asked: newReadStatistics(),
     }
   }
@@ -279,57 +256,6 @@ function fieldOf(metric: MetricInfo, name: string): FieldInfo {
   return field
 }
 
-/** 1 for each piece that no other overlaps. */
-function isolatedPieces(pieces: readonly Piece[]): Uint8Array {
-  const source = pieces[0]?.source
-  if (pieces.length <= 1 || (source !== undefined && pieces.every(piece => piece.source === source)))
-    return new Uint8Array(pieces.length).fill(1)
-  const alone = new Set<Piece>()
-  for (const group of overlapGroups(pieces)) if (group.pieces.length === 1) alone.add(group.pieces[0]!)
-  return Uint8Array.from(pieces, piece => (alone.has(piece) ? 1 : 0))
-}
-
-/**
- * The pieces' windows, one after another; descending when the order is. It stops when `enough` says so, and gives what it
- * has not read of the range.
- */
-function* byWindows(
-  reading: Reading,
-  pieces: readonly Piece[],
-  isolated: Uint8Array,
-  range: TimeSpan,
-  watermarks: boolean,
-  enough: () => boolean = () => false,
-): Generator<Batch, TimeSpan> {
-  const { window, emitter, perSeries, likelyRows = Infinity } = reading
-  const plan = new WindowPlan(pieces, range)
-  const { extent } = plan
-  if (extent === undefined) return nowhere
-  const isWanted = ({ piece }: ActivePiece): boolean => piece.series === undefined || !perSeries!.hasAll(piece.series)
-  const descending = window.order === 'time-series desc'
-  const active = activePieces(pieces, isolated, descending)
-  let { fromUs, toUs } = extent
-  let rows = Math.min(firstWindowRows, window.rowsMax, Math.max(likelyRows, pieces.length * likelyPieceRows))
-  while (fromUs < toUs && !emitter.ended && !enough()) {
-    let from = descending ? plan.beginBefore(toUs, rows) : fromUs
-    let to = descending ? toUs : plan.endAfter(fromUs, rows)
-    for (;;) {
-      const reached = active(from, to)
-      if (read(reading, perSeries === undefined ? reached : reached.filter(isWanted), from, to)) break
-      const half = Math.floor((to - from) / 2)
-      if (descending) from = to - half
-      else to = from + half
-    }
-    yield* reading.emitter.emit(reading.buffer, watermarks ? to : undefined)
-    if (descending) toUs = from
-    else fromUs = to
-    rows = Math.min(rows * windowGrowth, window.rowsMax)
-  }
-  return { fromUs, toUs }
-}
-
-const nowhere: TimeSpan = { fromUs: 0, toUs: 0 }
-
 /** Of one series, ascending: its pieces as they follow one another, if they do and nothing is to be merged. */
 function piecesOfOne({ execution, request, asked, window }: Reading): readonly Piece[] | undefined {
   if (request.series?.ordinals.length !== 1 || window.order !== 'time-series') return undefined
@@ -353,10 +279,10 @@ function* known(reading: Reading, ordinals: Uint32Array, end: End): Generator<Ba
 }
 
 /** Windows of one listing after another, until all is read or every series has given its rows. */
-function* byTime(reading: Reading, isLimited: boolean): Generator<Batch> {
-  const { emitter, execution, request, asked, window, perSeries } = reading
+function* byTime(reading: Reading): Generator<Batch> {
+  const { emitter, execution, request, asked, window, perSeries, isLimited } = reading
   const descending = window.order === 'time-series desc'
-  const takesAll = !descending && perSeries === undefined && !isLimited
+  const takesAll = !descending && !isLimited
   const rows = listedWindows * window.rowsMax
   const listings = new Listings(execution.version, { ...request, statistics: asked }, descending, rows)
   let { fromUs, toUs } = listings.extent
@@ -410,67 +336,4 @@ function* inStorageOrder(reading: Reading, pieces: readonly Piece[], isolated: U
 function* emitAll(reading: Reading): Generator<Batch> {
   account(reading)
   yield* reading.emitter.emit(reading.buffer, undefined)
-}
-
-/** Series in the order they print in; as many at once as a window holds, those with more by windows of time. */
-function* bySeries(reading: Reading, pieces: readonly Piece[]): Generator<Batch> {
-  const { execution, request, emitter, window, perSeries } = reading
-  const { catalog } = execution
-  const ordinals = request.series?.ordinals ?? catalog.seriesOf(request.metric.id)
-  const ranks = catalog.ranks(request.metric.id)
-  const ranked = Uint32Array.from(ordinals).sort((a, b) => ranks[a]! - ranks[b]!)
-  let rows = 0
-  for (const piece of pieces) rows += piece.rows
-  const together = Math.max(1, Math.floor((window.rowsMax * ranked.length) / Math.max(rows, 1)))
-  const chunks: Uint32Array[] = []
-  for (let from = 0; from < ranked.length; from += together) chunks.push(ranked.subarray(from, from + together))
-  chunks.reverse()
-
-  for (let chunk = chunks.pop(); chunk !== undefined && !emitter.ended; chunk = chunks.pop()) {
-    const own = chunk.length === ranked.length ? pieces : piecesOf(chunk, reading, pieces)
-    if (chunk.length === 1) {
-      const [series] = chunk
-      const enough = () => perSeries?.hasAll(series!) === true
-      yield* byWindows(reading, own, isolatedPieces(own), request, false, enough)
-      continue
-    }
-    const isolated = isolatedPieces(own)
-    const all = own.map((piece, index): ActivePiece => ({ piece, isolated: isolated[index] === 1 }))
-    if (read(reading, all, request.fromUs, request.toUs)) yield* emitter.emit(reading.buffer, undefined)
-    else {
-      const half = chunk.length >>> 1
-      chunks.push(chunk.subarray(half), chunk.subarray(0, half))
-    }
-  }
-}
-
-/** The pieces of a few series: picked where each piece holds one series, else asked for again. */
-function piecesOf(
-  chunk: Uint32Array,
-  { execution, request, asked }: Reading,
-  pieces: readonly Piece[],
-): readonly Piece[] {
-  const series: SeriesSet = seriesSet(Uint32Array.from(chunk).sort())
-  if (pieces.every(piece => piece.series !== undefined)) return pieces.filter(piece => series.has(piece.series!))
-  return execution.version.pieces({ ...request, series, statistics: asked })
-}
-
-function read(reading: Reading, active: readonly ActivePiece[], fromUs: number, toUs: number): boolean {
-  const { window, buffer, asked, execution } = reading
-  const scanned = execution.read.rowsScanned
-  const askedScanned = asked.rowsScanned
-  buffer.clear()
-  const fits = readWindow(window, active, fromUs, toUs, buffer)
-  if (fits) account(reading)
-  else {
-    // They are read again in smaller windows: rows count once.
-    execution.read.rowsScanned = scanned
-    asked.rowsScanned = askedScanned
-  }
-  return fits
-}
-
-/** Pieces count the rows they read; the buffer's memory is counted here. */
-function account({ buffer, execution }: Reading): void {
-  execution.memory.hold(buffer, buffer.byteLength)
 }

@@ -35,7 +35,7 @@ export function seriesColumn(name: string, catalog: CatalogReader): SeriesColumn
   const key = name.slice(tagPrefix.length)
   const codes = reusableCodes()
   const masks = reusableBytes()
-  const codeOf = rememberedCodes()
+  const known = new RememberedCodes()
   return (ordinals, length) => {
     const values = codes(length)
     const valid = masks(length)
@@ -49,13 +49,20 @@ export function seriesColumn(name: string, catalog: CatalogReader): SeriesColumn
       const series = ordinals[from]!
       let to = from + 1
       while (to < length && ordinals[to] === series) to++
-      const code = codeOf(tag, series)
+      if (to - from < shortRun) {
+        to = known.fill(ordinals, from, length, values)
+        if (to > from) {
+          from = to
+          continue
+        }
+        to = from + 1
+      }
+      const code = known.code(tag, series)
       if (code < 0) {
         if (nulls === 0) valid.fill(1, 0, length)
         nulls += to - from
         for (let row = from; row < to; row++) valid[row] = 0
-      } else if (to - from < shortRun) for (let row = from; row < to; row++) values[row] = code
-      else values.fill(code, from, to)
+      } else values.fill(code, from, to)
       from = to
     }
     return { type: 'string', values, valid: nulls === 0 ? undefined : valid, dictionary: tag.dictionary }
@@ -67,27 +74,44 @@ const rememberedMax = 4096
 const rememberedFrom = 1024
 
 /** In order of time every row is of another series, but they come again and again. */
-function rememberedCodes(): (tag: TagColumn, series: number) => number {
-  let series = new Uint32Array(0)
-  /** The code + 2; 0: there is none. */
-  let codes = new Uint32Array(0)
-  let asked = 0
-  return (tag, ordinal) => {
+class RememberedCodes {
+  /** Ordinal + 1 of the series that has the place; 0: none. */
+  #series = new Uint32Array(0)
+  #codes = new Uint32Array(0)
+  #asked = 0
+
+  /** -1: the series has no such tag. */
+  code(tag: TagColumn, ordinal: number): number {
+    const code = tag.code(ordinal)
     // Room for them costs more than a few are worth.
-    if (asked < rememberedFrom) {
-      asked++
-      return tag.code(ordinal)
+    if (this.#asked < rememberedFrom) {
+      this.#asked++
+      return code
     }
-    if (series.length === 0) {
-      series = new Uint32Array(rememberedMax)
-      codes = new Uint32Array(rememberedMax)
+    if (this.#series.length === 0) {
+      this.#series = new Uint32Array(rememberedMax)
+      this.#codes = new Uint32Array(rememberedMax)
     }
-    const place = ordinal & (rememberedMax - 1)
-    if (series[place] !== ordinal || codes[place] === 0) {
-      series[place] = ordinal
-      codes[place] = tag.code(ordinal) + 2
+    if (code >= 0) {
+      const place = ordinal & (rememberedMax - 1)
+      this.#series[place] = ordinal + 1
+      this.#codes[place] = code
     }
-    return codes[place]! - 2
+    return code
+  }
+
+  /** Writes the codes of rows from `from` on, up to the first of a series that is not known; returns that row. */
+  fill(ordinals: Uint32Array, from: number, to: number, values: Uint32Array): number {
+    const series = this.#series
+    const codes = this.#codes
+    if (series.length === 0) return from
+    for (let row = from; row < to; row++) {
+      const ordinal = ordinals[row]!
+      const place = ordinal & (rememberedMax - 1)
+      if (series[place] !== ordinal + 1) return row
+      values[row] = codes[place]!
+    }
+    return to
   }
 }
 

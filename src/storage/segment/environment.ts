@@ -5,8 +5,10 @@
  */
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Ports } from '../../lib/ports.ts'
+import { BlockValues } from './block-values.ts'
 import { ChunkCache } from './chunk-cache.ts'
 import { LimitedFiles } from './limited-files.ts'
+import { BlockPlacer } from './place-blocks.ts'
 import { GroupReader } from './read-group.ts'
 import { newScratch } from './scratch.ts'
 
@@ -30,6 +32,7 @@ export interface SegmentEnvironment {
   readonly files: LimitedFiles
   readonly cache: ChunkCache
   readonly groups: GroupReader
+  readonly placer: BlockPlacer
   readonly onDamage: (path: string, message: string) => void
   /** A number no segment of this environment had before. */
   nextNumber(): number
@@ -41,13 +44,15 @@ export function segmentEnvironment(
   { directory, openFilesMax = 128, cacheBytesMax = 64 * 1024 * 1024, onDamage = () => {} }: SegmentOptions,
 ): SegmentEnvironment {
   let number = 0
+  const blocks = new BlockValues(kernels, ports.zstd, newScratch())
   return {
     ports,
     kernels,
     directory,
     files: new LimitedFiles(ports.files, openFilesMax),
     cache: new ChunkCache(cacheBytesMax),
-    groups: new GroupReader(kernels, ports.zstd, newScratch()),
+    groups: new GroupReader(blocks),
+    placer: new BlockPlacer(blocks),
     onDamage,
     nextNumber: () => number++,
   }

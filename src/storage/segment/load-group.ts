@@ -33,7 +33,7 @@ export function loadHead(
 
 /** `columns`: the wanted ones in any order, undefined for a field no row has. `onRead` is told the bytes read. */
 export function loadGroup(
-  { cache, kernels, ports }: SegmentEnvironment,
+  environment: SegmentEnvironment,
   file: SegmentFile,
   firstKey: number,
   metric: FooterMetric,
@@ -41,6 +41,7 @@ export function loadGroup(
   columns: readonly (ColumnEntry | undefined)[],
   onRead: (bytes: number) => void,
 ): LoadedGroup {
+  const { cache, kernels } = environment
   const headKey = firstKey + group.firstChunk
   let head = cache.get<GroupHead>(headKey)
   let time = cache.get<TimeChunk>(headKey + 1)
@@ -69,15 +70,44 @@ export function loadGroup(
     cache.set(headKey + 1, time, chunk.length + group.blockCount * 20 + entryBytes)
   }
   const loaded = new Map<ColumnEntry, LoadedField>()
-  for (const column of missing) {
-    const bytesOf = bytes[next++]!
-    const { type } = metric.fields[column.field]!
-    const { statistics } = column
-    const parse = (): FieldChunk => parseField(bytesOf, type, shape, statistics.count, kernels, ports.zstd)
-    const chunk = file.guard(column.at, 'column', parse)
-    const field = { chunk, statistics: statistics.kind === 'number' ? statistics : undefined }
-    cache.set(headKey + 2 + column.index, field, bytesOf.length + group.blockCount * 32 + entryBytes)
-    loaded.set(column, field)
-  }
+  for (const column of missing)
+    loaded.set(column, parsed(environment, file, headKey, metric, group, column, shape, bytes[next++]!))
   return { head, time, fields: fields.map((field, i) => field ?? loaded.get(columns[i]!)) }
+}
+
+/** One column of a group whose head is loaded. */
+export function loadField(
+  environment: SegmentEnvironment,
+  file: SegmentFile,
+  firstKey: number,
+  metric: FooterMetric,
+  group: GroupEntry,
+  column: ColumnEntry,
+  head: GroupHead,
+  onRead: (bytes: number) => void,
+): LoadedField {
+  const headKey = firstKey + group.firstChunk
+  const cached = environment.cache.get<LoadedField>(headKey + 2 + column.index)
+  if (cached !== undefined) return cached
+  return parsed(environment, file, headKey, metric, group, column, head, file.chunks([column], onRead)[0]!)
+}
+
+/** The column of these bytes, which the cache has from then on. */
+function parsed(
+  { cache, kernels, ports }: SegmentEnvironment,
+  file: SegmentFile,
+  headKey: number,
+  metric: FooterMetric,
+  group: GroupEntry,
+  column: ColumnEntry,
+  head: GroupHead,
+  bytes: Uint8Array,
+): LoadedField {
+  const { type } = metric.fields[column.field]!
+  const { statistics } = column
+  const parse = (): FieldChunk => parseField(bytes, type, head, statistics.count, kernels, ports.zstd)
+  const chunk = file.guard(column.at, 'column', parse)
+  const field = { chunk, statistics: statistics.kind === 'number' ? statistics : undefined }
+  cache.set(headKey + 2 + column.index, field, bytes.length + group.blockCount * 32 + entryBytes)
+  return field
 }

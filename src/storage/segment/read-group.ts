@@ -3,6 +3,7 @@
  *
  *   block wanted whole     kernels decode into the buffer's arrays, no copy
  *   block wanted in part   decoded apart and remembered, the wanted ranges copied
+ *   found, then placed     series and times alone; fields later, one after the other, each row to the place that it then has
  *
  * Invariants:
  * 1. Rows come out in (series rank, time) order: the order they lie in.
@@ -10,20 +11,15 @@
  *    the block's own time range leave open which rows are wanted.
  */
 import { firstAtOrAfter } from '../../columnar/search.ts'
-import { blockRowsMax, type Kernels } from '../../kernels/kernels.ts'
-import { assert } from '../../lib/assert.ts'
-import type { Compression } from '../../lib/ports.ts'
-import { unpackBits } from '../codecs/bits.ts'
-import { ByteReader, DamageError } from '../codecs/bytes.ts'
-import { EncodedStrings } from '../codecs/strings.ts'
 import type { FieldBuffer, RowBuffer } from '../row-buffer.ts'
 import type { FieldBound, ReadStatistics } from '../types.ts'
-import type { FieldChunk, NumberChunk, StringChunk, TimeChunk } from './decode-column.ts'
-import { DecodedBlocks } from './decoded-blocks.ts'
+import { type BlockValues, translation } from './block-values.ts'
+import type { FieldChunk, TimeChunk } from './decode-column.ts'
 import type { NumberStatistics } from './footer.ts'
 import { groupRowsMax } from './format.ts'
 import type { GroupHead } from './group-head.ts'
-import { readValueBlock, type Scratch } from './scratch.ts'
+import type { FoundBlock } from './place-blocks.ts'
+import { RowRanges } from './row-ranges.ts'
 
 export interface LoadedField {
   readonly chunk: FieldChunk
@@ -50,26 +46,55 @@ export interface RowsWanted {
 }
 
 export class GroupReader {
-  readonly #kernels: Kernels
-  readonly #zstd: Compression
-  readonly #scratch: Scratch
-  readonly #decoded = new DecodedBlocks()
-  /** Wanted ranges of the block at hand: from, to, from, to, … within the block, none adjacent. */
-  readonly #ranges = new Uint32Array(2 * blockRowsMax)
-  #rangeCount = 0
+  readonly #blocks: BlockValues
+  /** Of the block at hand. */
+  readonly #wanted = new RowRanges()
 
-  constructor(kernels: Kernels, zstd: Compression, scratch: Scratch) {
-    this.#kernels = kernels
-    this.#zstd = zstd
-    this.#scratch = scratch
+  constructor(blocks: BlockValues) {
+    this.#blocks = blocks
   }
 
   /** Appends the wanted rows. `progress` says which field is at work (-1: times) when an error is thrown. */
   read(group: LoadedGroup, wanted: RowsWanted, into: RowBuffer, statistics: ReadStatistics, progress: Progress): void {
+    const { head } = group
+    const translations = group.fields.map((field, i) => translation(field?.chunk, into.fields[i]!))
+    this.#walk(group, wanted, statistics, into, progress, (block, rows) => {
+      for (let i = 0; i < group.fields.length; i++) {
+        progress.field = i
+        this.#readField(group.fields[i]?.chunk, head, block, rows, into.fields[i]!, into.length, translations[i])
+      }
+    })
+  }
+
+  /** Appends series and times of the wanted rows; gives the blocks that they are in, for `BlockPlacer`. */
+  find(
+    group: LoadedGroup,
+    wanted: RowsWanted,
+    into: RowBuffer,
+    statistics: ReadStatistics,
+    progress: Progress,
+  ): FoundBlock[] {
+    const { blockStarts } = group.head
+    const found: FoundBlock[] = []
+    this.#walk(group, wanted, statistics, into, progress, (block, rows) => {
+      const isPart = rows < blockStarts[block + 1]! - blockStarts[block]!
+      found.push({ block, isPart, rows, picked: isPart ? this.#wanted.rows(rows) : undefined })
+    })
+    return found
+  }
+
+  /** Visits each block with wanted rows: their series and times stand past the buffer's end, which moves after them. */
+  #walk(
+    group: LoadedGroup,
+    wanted: RowsWanted,
+    statistics: ReadStatistics,
+    into: RowBuffer,
+    progress: Progress,
+    visit: (block: number, rows: number) => void,
+  ): void {
     const { head, time } = group
     const { blockStarts, runStarts } = head
     const runs = wanted.runs ?? allRuns(runStarts.length - 1)
-    const translations = group.fields.map((field, i) => translation(field?.chunk, into.fields[i]!))
     const blockCount = blockStarts.length - 1
     let next = 0
     for (let block = 0; block < blockCount; block++) {
@@ -92,10 +117,7 @@ export class GroupReader {
       progress.field = -1
       const rows = this.#findRanges(group, wanted, runs, next, block, into)
       if (rows === 0) continue
-      for (let i = 0; i < group.fields.length; i++) {
-        progress.field = i
-        this.#readField(group.fields[i]?.chunk, head, block, rows, into.fields[i]!, into.length, translations[i])
-      }
+      visit(block, rows)
       into.length += rows
       statistics.rowsScanned += rows
     }
@@ -114,12 +136,12 @@ export class GroupReader {
     const rowFrom = blockStarts[block]!
     const blockRows = blockStarts[block + 1]! - rowFrom
     const allTimes = time.minUs[block]! >= fromUs && time.maxUs[block]! < toUs
-    const ranges = this.#ranges
+    const ranges = this.#wanted
+    ranges.count = 0
     into.reserve(blockRows)
     const { series, length } = into
     /** The block's, once they were looked at. */
     let times: Float64Array | undefined
-    let count = 0
     let rows = 0
     for (let i = firstRun; i < runs.length; i++) {
       const run = runs[i]!
@@ -127,37 +149,19 @@ export class GroupReader {
       if (from >= blockRows) break
       let to = Math.min(runStarts[run + 1]! - rowFrom, blockRows)
       if (!allTimes && (runMinUs[run]! < fromUs || runMaxUs[run]! >= toUs)) {
-        times ??= this.#timesOf(time, block, blockRows)
+        times ??= this.#blocks.rememberedTimes(time, block, blockRows)
         from = firstAtOrAfter(times, fromUs, from, to)
         to = firstAtOrAfter(times, toUs, from, to)
         if (from === to) continue
       }
       series.fill(ordinal(run), length + rows, length + rows + to - from)
       rows += to - from
-      if (count > 0 && ranges[2 * count - 1] === from) ranges[2 * count - 1] = to
-      else {
-        ranges[2 * count] = from
-        ranges[2 * count + 1] = to
-        count++
-      }
+      ranges.add(from, to)
     }
-    this.#rangeCount = count
     if (rows === 0) return 0
-    if (rows === blockRows && times === undefined) this.#decodeTimes(time, block, blockRows, into.timeUs, length)
-    else this.#copyRanges(times ?? this.#timesOf(time, block, blockRows), into.timeUs, length)
+    if (rows === blockRows && times === undefined) this.#blocks.times(time, block, blockRows, into.timeUs, length)
+    else this.#copyRanges(times ?? this.#blocks.rememberedTimes(time, block, blockRows), into.timeUs, length)
     return rows
-  }
-
-  /** Of a block that is wanted in part. */
-  #timesOf(time: TimeChunk, block: number, rows: number): Float64Array {
-    return this.#decoded.values(time, block, out => this.#decodeTimes(time, block, rows, out, 0))
-  }
-
-  #decodeTimes(time: TimeChunk, block: number, rows: number, out: Float64Array, outAt: number): void {
-    const at = time.starts[block]!
-    const length = time.starts[block + 1]! - at
-    if (this.#kernels.decodeTimes(time.bytes, at, length, out, outAt) !== rows)
-      throw new DamageError('a block holds another number of times', at)
   }
 
   /** Writes the wanted rows of a block of one field at `at`; `rows` of them. */
@@ -180,94 +184,39 @@ export class GroupReader {
     }
     const rowFrom = blockStarts[block]!
     const blockRows = blockStarts[block + 1]! - rowFrom
+    let present: Uint8Array | undefined
     if (count === blockRows) {
       valid.fill(1, at, at + rows)
       if (chunk.kind === 'number' && rows === blockRows) {
-        this.#decodeNumbers(chunk, block, count, buffer.values as Float64Array, at)
+        this.#blocks.numbers(chunk, block, count, buffer.values as Float64Array, at)
         return
       }
     } else {
-      assert(chunk.nulls !== undefined, 'fewer values than rows: there is a bitmap')
-      const ones = unpackBits(chunk.nulls, rowFrom, rowFrom + blockRows, this.#scratch.flags, 0)
-      if (ones !== count) throw new DamageError('null bitmap', 1)
-      this.#copyRanges(this.#scratch.flags, valid, at)
+      present = this.#blocks.presence(chunk, rowFrom, rowFrom + blockRows, count)
+      this.#copyRanges(present, valid, at)
       buffer.nulls = true
     }
-    const present = count === blockRows ? undefined : this.#scratch.flags
     switch (chunk.kind) {
       case 'number':
-        this.#place(this.#numbersOf(chunk, block, count), present, buffer.values as Float64Array, at)
+        this.#place(this.#blocks.rememberedNumbers(chunk, block, count), present, buffer.values as Float64Array, at)
         break
       case 'boolean':
-        unpackBits(chunk.bits, denseFrom, denseFrom + count, this.#scratch.bits, 0)
-        this.#place(this.#scratch.bits, present, buffer.values as Uint8Array, at)
+        this.#place(this.#blocks.booleans(chunk, block, count), present, buffer.values as Uint8Array, at)
         break
-      case 'string':
-        this.#decodeCodes(chunk, block, count, present, buffer, codes)
-        this.#place(this.#scratch.codes, present, buffer.values as Uint32Array, at)
-    }
-  }
-
-  /** Of a block that is wanted in part, or has nulls. */
-  #numbersOf(chunk: NumberChunk, block: number, count: number): Float64Array {
-    return this.#decoded.values(chunk, block, out => this.#decodeNumbers(chunk, block, count, out, 0))
-  }
-
-  #decodeNumbers(chunk: NumberChunk, block: number, count: number, out: Float64Array, outAt: number): void {
-    const at = chunk.starts[block]!
-    readValueBlock(chunk.bytes, at, chunk.starts[block + 1]! - at, count, this.#kernels, out, outAt)
-  }
-
-  /** Fills `scratch.codes` with the buffer's codes of the wanted present values: only those are made strings. */
-  #decodeCodes(
-    chunk: StringChunk,
-    block: number,
-    count: number,
-    present: Uint8Array | undefined,
-    buffer: FieldBuffer,
-    translated: Int32Array | undefined,
-  ): void {
-    const { codes, values } = this.#scratch
-    const at = chunk.starts[block]!
-    const end = chunk.starts[block + 1]!
-    const into = buffer.dictionary
-    assert(into !== undefined, 'a string field has a dictionary')
-    const { dictionary } = chunk
-    let plain: EncodedStrings | undefined
-    if (dictionary === undefined) plain = new EncodedStrings(new ByteReader(chunk.bytes, at, end), count, this.#zstd)
-    else readValueBlock(chunk.bytes, at, end - at, count, this.#kernels, values, 0)
-
-    let row = 0
-    let dense = 0
-    for (let i = 0; i < this.#rangeCount; i++) {
-      const from = this.#ranges[2 * i]!
-      const to = this.#ranges[2 * i + 1]!
-      if (present === undefined) dense = from
-      else for (; row < from; row++) dense += present[row]!
-      for (row = from; row < to; row++) {
-        if (present !== undefined && present[row] === 0) continue
-        if (plain !== undefined) codes[dense] = into.code(plain.at(dense))
-        else {
-          const local = values[dense]!
-          let code = translated![local]
-          if (code === undefined) throw new DamageError('code of a string', at)
-          if (code < 0) {
-            code = into.code(dictionary!.at(local))
-            translated![local] = code
-          }
-          codes[dense] = code
-        }
-        dense++
+      case 'string': {
+        const values = this.#blocks.codes(chunk, block, count, present, this.#wanted, buffer, codes)
+        this.#place(values, present, buffer.values as Uint32Array, at)
       }
     }
   }
 
   /** Copies the wanted ranges of a block's rows. */
   #copyRanges<A extends Float64Array | Uint8Array | Uint32Array>(rows: A, to: A, at: number): void {
+    const { bounds, count } = this.#wanted
     let out = at
-    for (let i = 0; i < this.#rangeCount; i++) {
-      const from = this.#ranges[2 * i]!
-      const end = this.#ranges[2 * i + 1]!
+    for (let i = 0; i < count; i++) {
+      const from = bounds[2 * i]!
+      const end = bounds[2 * i + 1]!
       if (end - from < 16) for (let row = from; row < end; row++) to[out++] = rows[row]!
       else {
         to.set(rows.subarray(from, end) as never, out)
@@ -287,12 +236,13 @@ export class GroupReader {
       this.#copyRanges(dense, to, at)
       return
     }
+    const { bounds, count } = this.#wanted
     let out = at
     let row = 0
     let next = 0
-    for (let i = 0; i < this.#rangeCount; i++) {
-      const from = this.#ranges[2 * i]!
-      const end = this.#ranges[2 * i + 1]!
+    for (let i = 0; i < count; i++) {
+      const from = bounds[2 * i]!
+      const end = bounds[2 * i + 1]!
       for (; row < from; row++) next += present[row]!
       for (; row < end; row++, out++) if (present[row] === 1) to[out] = dense[next++]!
     }
@@ -302,12 +252,6 @@ export class GroupReader {
 /** Which field was at work when reading failed; -1 for the times. */
 export interface Progress {
   field: number
-}
-
-/** Per code of the chunk's dictionary the code in the buffer's, or -1 while it is not known. */
-function translation(chunk: FieldChunk | undefined, { dictionary }: FieldBuffer): Int32Array | undefined {
-  if (chunk?.kind !== 'string' || chunk.dictionary === undefined || dictionary === undefined) return undefined
-  return new Int32Array(chunk.dictionary.count).fill(-1)
 }
 
 /** Whether no row of the block can satisfy the bound. */
