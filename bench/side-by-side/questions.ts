@@ -194,7 +194,8 @@ export function questionsOf(data: Data): readonly Question[] {
     {
       id: 'Q11',
       about: 'export of all points, in storage order',
-      ours: `select time, tag.hostname, ${fields.join(', ')} from cpu`,
+      // Without an order ours are by time.
+      ours: `select time, tag.hostname, ${fields.join(', ')} from cpu order by series, time`,
       sql: ({ timeMs }) => `select ${timeMs}, hostname, ${fields.join(', ')} from cpu`,
       metricsql: undefined,
       isExport: true,
@@ -224,6 +225,14 @@ export function questionsOf(data: Data): readonly Question[] {
       ours: 'select time, tag.hostname, usage_user from cpu order by time desc, tag.hostname limit 10',
       sql: ({ timeMs }) => `select ${timeMs}, hostname, usage_user from cpu order by time desc, hostname limit 10`,
       metricsql: undefined,
+    },
+    {
+      id: 'Q15',
+      about: 'export of all points, by time',
+      ours: `select time, tag.hostname, ${fields.join(', ')} from cpu order by time`,
+      sql: ({ timeMs }) => `select ${timeMs}, hostname, ${fields.join(', ')} from cpu order by time`,
+      metricsql: undefined,
+      isExport: true,
     },
   ]
 }
