@@ -9,7 +9,7 @@
  * Invariants:
  * 1. Beside the memtable, one block of sorted rows is held and what is encoded, a tenth of it.
  * 2. Rows that have expired are left out; a segment without rows is not made.
- * 3. Others get turns, as much time as this takes while they have something to do.
+ * 3. Others get turns, half as much time as this takes while they have something to do.
  */
 import { createWasmKernels } from '../kernels/wasm-kernels.ts'
 import type { Ports, WorkerTask } from '../lib/ports.ts'
@@ -78,6 +78,8 @@ export async function encodeSegments(
 const turnMs = 2
 /** A turn in which others did less than this was not wanted. */
 const idleMs = 0.5
+/** Of the time that the work took: with more, the next memtable fills meanwhile, and that is memory. */
+const othersShare = 0.5
 
 /** Whoever else has the event loop: rows that arrive, their acknowledgements, and queries go first. */
 class Others {
@@ -94,7 +96,7 @@ class Others {
     let nowMs = clock.monotonicMs()
     const tookMs = nowMs - this.#startedMs
     if (tookMs < turnMs) return
-    const untilMs = nowMs + tookMs
+    const untilMs = nowMs + othersShare * tookMs
     for (let idle = false; !idle && nowMs < untilMs; ) {
       const beforeMs = nowMs
       await new Promise<void>(resolve => timers.soon(resolve))
