@@ -74,7 +74,8 @@ function jobOf(frozen: FrozenLayers, { catalog, rules, nowUs }: WriteSegmentsOpt
     return { ...table, seriesCount, namespace: rules.classOf(name), horizonUs: rules.horizonUs(name, nowUs) }
   })
   // A copy: series that are added meanwhile move ranks.
-  return { head: { minLsn, maxLsn, incarnation: catalog.incarnation }, tables, ranks: ranks.slice(), duplicates }
+  const copied = ranks.slice(0, catalog.seriesCount)
+  return { head: { minLsn, maxLsn, incarnation: catalog.incarnation }, tables, ranks: copied, duplicates }
 }
 
 async function encoded(job: EncodeJob, inThread: boolean, encoders: Encoders, ports: Ports): Promise<EncodedSegment[]> {

@@ -344,7 +344,7 @@ export class SegmentWriter {
       ({ metric, before: _, ...written }): WrittenMetric => ({ name: metric.name, ...written }),
     )
     const groups = {
-      ordinals: this.#ordinals.data.slice(0, this.#ordinals.length),
+      ordinals: this.#ordinals.view(),
       metrics,
       rows: this.#rows,
       minTimeUs: this.#minTimeUs,

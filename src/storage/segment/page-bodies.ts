@@ -14,7 +14,7 @@
  */
 import { ByteWriter } from '../codecs/bytes.ts'
 
-export const pageBodiesBytesMax = 16 * 2 ** 20
+export const pageBodiesBytesMax = 8 * 2 ** 20
 const idleSegmentsMax = 8
 /** Estimated memory of an entry beside its arrays' contents. */
 const entryBytes = 400
