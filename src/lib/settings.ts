@@ -169,12 +169,12 @@ const shape = {
     } satisfies Record<keyof QuerySettings, z.ZodType>)
     .prefault({}),
 } satisfies Record<keyof SettingsInput, z.ZodType>
-const schema = z.strictObject(shape)
+type Schema = z.ZodObject<typeof shape>
 
 export type { SettingsInput } from './settings-types.ts'
-export type Settings = Readonly<z.output<typeof schema>>
+export type Settings = Readonly<z.output<Schema>>
 /** What `SettingsInput` allows, and numbers, lists and maps as text: that is how variables and flags have them. */
-export type SettingsText = z.input<typeof schema>
+export type SettingsText = z.input<Schema>
 
 type Group = 'compaction' | 'ingest' | 'live' | 'query' | 'rollups'
 const groups: Readonly<Record<Group, { readonly shape: Readonly<Record<string, z.ZodType>> }>> = {
@@ -222,7 +222,7 @@ export function parseSettings(input: SettingsText): Settings {
     const inner = input[group]
     if (typeof inner === 'object' && inner !== null) refuseUnknown(inner, Object.keys(groups[group].shape), `${group}.`)
   }
-  const settings = parsed(shape, input, []) as z.output<typeof schema>
+  const settings = parsed(shape, input, []) as z.output<Schema>
   const memLimitMin = 2 * (settings.memtableMaxBytes + settings.ingest.inFlightMaxBytes)
   if (settings.memLimitBytes < memLimitMin) {
     throw new SydraError('invalid_setting', `setting mem_limit_bytes: ${settings.memLimitBytes} is too small`, {

@@ -12,6 +12,7 @@
  * 3. Others get turns, half as much time as this takes while they have something to do.
  */
 import { createWasmKernels } from '../kernels/wasm-kernels.ts'
+import { inTurns } from '../lib/in-turns.ts'
 import type { Ports, WorkerTask } from '../lib/ports.ts'
 import { type FrozenTable, sampleRows } from './memtable/frozen-table.ts'
 import { sortedSlices } from './memtable/sorted-rows.ts'
@@ -47,12 +48,20 @@ export interface EncodedSegment {
   readonly groups: WrittenGroups
 }
 
-export async function encodeSegments(
+/** Others get half of a turn's time: with more, the next memtable fills meanwhile, and that is memory. */
+const turns = { turnMs: 2, othersShare: 0.5 }
+
+export const encodeSegments = (
+  job: EncodeJob,
+  encoders: Encoders,
+  ports: Pick<Ports, 'clock' | 'timers'>,
+): Promise<EncodedSegment[]> => inTurns({ ports, ...turns }, encoding(job, encoders))
+
+function* encoding(
   { head, tables, ranks, duplicates }: EncodeJob,
-  { kernels, checksums, zstd, ...ports }: Encoders & Pick<Ports, 'clock' | 'timers'>,
-): Promise<EncodedSegment[]> {
+  { kernels, checksums, zstd }: Encoders,
+): Generator<void, EncodedSegment[]> {
   const segments: EncodedSegment[] = []
-  const others = new Others(ports)
   for (const [namespace, own] of Map.groupBy(tables, table => table.namespace)) {
     const plan = planWindows(sizesOf(own))
     const writers = plan.bytes.map(
@@ -60,7 +69,7 @@ export async function encodeSegments(
     )
     for (const table of own) {
       for (const rows of sortedSlices(table, ranks, table.seriesCount, duplicates)) {
-        await others.turn()
+        yield
         dropBefore(rows, table.horizonUs)
         for (const [window, selection] of plan.split(rows).entries())
           writers[window]!.rows(table.metric, rows, selection)
@@ -74,39 +83,6 @@ export async function encodeSegments(
   return segments
 }
 
-/** Work of so many milliseconds goes on without asking. */
-const turnMs = 2
-/** A turn in which others did less than this was not wanted. */
-const idleMs = 0.5
-/** Of the time that the work took: with more, the next memtable fills meanwhile, and that is memory. */
-const othersShare = 0.5
-
-/** Whoever else has the event loop: rows that arrive, their acknowledgements, and queries go first. */
-class Others {
-  readonly #ports: Pick<Ports, 'clock' | 'timers'>
-  #startedMs: number
-
-  constructor(ports: Pick<Ports, 'clock' | 'timers'>) {
-    this.#ports = ports
-    this.#startedMs = ports.clock.monotonicMs()
-  }
-
-  async turn(): Promise<void> {
-    const { clock, timers } = this.#ports
-    let nowMs = clock.monotonicMs()
-    const tookMs = nowMs - this.#startedMs
-    if (tookMs < turnMs) return
-    const untilMs = nowMs + othersShare * tookMs
-    for (let idle = false; !idle && nowMs < untilMs; ) {
-      const beforeMs = nowMs
-      await new Promise<void>(resolve => timers.soon(resolve))
-      nowMs = clock.monotonicMs()
-      idle = nowMs - beforeMs < idleMs
-    }
-    this.#startedMs = nowMs
-  }
-}
-
 /** Of the thread: made with its first flush. */
 let kernels: ReturnType<typeof createWasmKernels> | undefined
 
@@ -116,7 +92,7 @@ export const encodeTask: WorkerTask<EncodeJob, EncodedSegment[], never> = {
   name: 'encodeTask',
   isAwaited: true,
   handsOver: segments => segments.map(({ bytes }) => bytes.buffer as ArrayBuffer),
-  run: (job, { ports }) => encodeSegments(job, { ...ports, kernels: (kernels ??= createWasmKernels()) }),
+  run: (job, { ports }) => encodeSegments(job, { ...ports, kernels: (kernels ??= createWasmKernels()) }, ports),
 }
 
 /** Rows that tell how large the others will be. */

@@ -87,5 +87,5 @@ async function encoded(job: EncodeJob, inThread: boolean, encoders: Encoders, po
       ports.log('warn', 'a flush is encoded beside everything else: its thread failed', { error: String(error) })
     }
   }
-  return encodeSegments(job, { ...encoders, clock: ports.clock, timers: ports.timers })
+  return encodeSegments(job, encoders, ports)
 }

@@ -55,11 +55,5 @@ export function tableOfRows(metric: MetricInfo, { series, timeUs, length, fields
   }
   const strings: (string[] | undefined)[] = []
   for (const { field, dictionary } of fields) strings[field.id] = dictionary?.strings
-  return { metric: plainMetric(metric), chunks, strings }
+  return { metric, chunks, strings }
 }
-
-export const plainMetric = ({ id, name, fields }: MetricInfo): MetricInfo => ({
-  id,
-  name,
-  fields: fields.map(field => ({ id: field.id, name: field.name, type: field.type })),
-})

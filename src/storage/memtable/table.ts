@@ -12,7 +12,7 @@ import { InterningDictionary } from '../../columnar/batch.ts'
 import type { MetricInfo, MetricRows } from '../types.ts'
 import { Chunk } from './chunk.ts'
 import { type ChunkMemory, chunkRowsMax } from './chunk-memory.ts'
-import { type FrozenTable, plainMetric } from './frozen-table.ts'
+import type { FrozenTable } from './frozen-table.ts'
 import type { SeriesRows } from './series-rows.ts'
 
 export class MetricTable {
@@ -51,7 +51,7 @@ export class MetricTable {
   /** Its rows as they are now; none comes after. */
   frozen(): FrozenTable {
     return {
-      metric: plainMetric(this.metric),
+      metric: this.metric,
       chunks: this.chunks.map(({ rows, series, timeUs, columns }) => ({ rows, series, timeUs, columns })),
       strings: this.#dictionaries.map(dictionary => dictionary?.strings),
     }

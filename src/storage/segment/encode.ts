@@ -134,7 +134,7 @@ export function closeSegment(
   sink: Pick<SegmentSink, 'write'>,
 ): ClosedSegment {
   assert(groups.rows > 0, 'a segment has rows')
-  const out = new ByteWriter(2 * stagedBytesMax)
+  const out = new ByteWriter()
   let at = groups.end
   const flushed = (): void => {
     sink.write(out.written(), at)
